@@ -1,0 +1,85 @@
+// swift-tools-version: 6.2
+//
+// One source tree, two programs:
+//   swift build, swift test                      full Swift, dynamic, for tests, sanitizers and coverage
+//   swift build -c release --traits Static       Embedded Swift, one static file: what ships (see `make static`)
+
+import PackageDescription
+
+let shipped: BuildSettingCondition = .when(traits: ["Static"])
+
+/// Settings of every Swift target. The Static trait turns the target into Embedded Swift, compiled for size.
+let everywhere: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableExperimentalFeature("Embedded", shipped),
+    .unsafeFlags(["-wmo", "-Osize"], shipped),
+]
+
+/// The layers that decode untrusted bytes are also compiled with strict memory safety.
+let untrusted = everywhere + [.strictMemorySafety()]
+
+/// A C library of the system: found by the linker's own search path, no pkg-config needed.
+func library(_ name: String) -> Target { .systemLibrary(name: name) }
+
+/// The tests of one target, which may import others too.
+func tests(_ target: String, _ others: String...) -> Target {
+    .testTarget(
+        name: target + "Tests", dependencies: ([target] + others).map { .byName(name: $0) },
+        swiftSettings: [.treatAllWarnings(as: .error)],
+        linkerSettings: [
+            .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("blkid"),
+        ])
+}
+
+let package = Package(
+    name: "pram-verify",
+    products: [.executable(name: "pram-verify", targets: ["pram-verify"])],
+    traits: [.trait(name: "Static", description: "Build the static Embedded Swift program that ships.")],
+    targets: [
+        // C
+        .target(name: "CChecksum", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"])]),
+        .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
+        library("CZlib"), library("CLzma"), library("CZstd"), library("CBlkid"),
+
+        // L0: pure, no system calls, none imports another
+        .target(name: "PRAM", dependencies: ["CChecksum"], swiftSettings: untrusted),
+        .target(name: "KernelCommandLine", swiftSettings: untrusted),
+        .target(name: "Text", swiftSettings: untrusted),
+
+        // L1: the system and its libraries
+        .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Text"], swiftSettings: everywhere),
+        .target(name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd"], swiftSettings: everywhere),
+
+        // L2: where the pages come from, and the engine that verifies them
+        .target(name: "MemorySources", dependencies: ["PRAM", "Linux", "Compression", "Text"], swiftSettings: everywhere),
+        .target(name: "Verification", dependencies: ["PRAM", "Linux", "CChecksum"], swiftSettings: everywhere),
+
+        // L3: commands, reports, exit status: the only place with policy
+        .target(
+            name: "PramVerify",
+            dependencies: [
+                "PRAM", "KernelCommandLine", "Text", "Linux", "Compression", "MemorySources", "Verification",
+            ],
+            swiftSettings: everywhere),
+
+        // L4: the entry point
+        .executableTarget(
+            name: "pram-verify",
+            dependencies: ["PramVerify"],
+            swiftSettings: everywhere,
+            linkerSettings: [
+                .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("blkid"),
+                .linkedLibrary("m"),
+                .unsafeFlags(
+                    ["-Xclang-linker", "-static", "-Xlinker", "--gc-sections", "-Xlinker", "-s",
+                     "-enable-experimental-feature", "Embedded"], shipped),
+            ]),
+
+        // Tests, in full Swift
+        tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Linux"), tests("Text"),
+        tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
+        tests("MemorySources", "PRAM", "Linux", "Compression", "CZlib", "CZstd"),
+        tests("Verification", "PRAM", "Linux", "MemorySources"),
+        tests("PramVerify", "PRAM", "KernelCommandLine", "Linux", "MemorySources", "Verification"),
+    ]
+)

@@ -1,0 +1,46 @@
+/* What the Linux layer needs from C: headers, macros that Swift cannot import, and the guard against SIGBUS. */
+#pragma once
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline int pv_errno(void) { return errno; }
+static inline void pv_set_errno(int code) { errno = code; }
+
+/* open(2) is variadic, which Swift cannot call. Always O_CLOEXEC. */
+static inline int pv_openat(int directory, const char *path, int flags, mode_t mode) {
+    return openat(directory, path, flags | O_CLOEXEC, mode);
+}
+
+static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
+
+/* Makes SIGBUS survivable inside the two functions below, and SIGPIPE an error of write(2). Call once, at start. */
+void pv_signals_prepare(void);
+
+/* Runs body(context); false when it touched mapped memory that is not there (a file that shrank, EIO, poisoned RAM).
+ * body must be C and hold no locks: it is left by a jump. May be used by several threads at once. */
+bool pv_guarded(void (*body)(void *), void *context);
+
+/* memcpy out of mapped memory; false when the source is not there. */
+bool pv_guarded_copy(void *destination, const void *source, size_t length);
+
+/* Processors this process may run on (sched_getaffinity), at least 1. */
+int pv_processor_count(void);

@@ -1,0 +1,111 @@
+import CLinux
+
+/// An open file, closed when it goes out of scope. Paths are bytes, as the kernel takes them.
+public struct FileDescriptor: ~Copyable {
+    /// The number, for calls that this layer does not wrap.
+    public let number: Int32
+    /// What was opened, for messages.
+    public let path: [UInt8]
+
+    /// Takes over an open descriptor.
+    public init(adopting number: Int32, path: [UInt8]) {
+        self.number = number
+        self.path = path
+    }
+
+    deinit { close(number) }
+
+    /// openat(2), with O_CLOEXEC always. `directory` defaults to the working directory.
+    /// - Throws: also EINVAL for a path with a NUL byte, which C would cut short.
+    public static func open(
+        _ path: [UInt8], _ flags: Int32 = O_RDONLY, mode: mode_t = 0, in directory: Int32 = AT_FDCWD
+    ) throws(SystemError) -> FileDescriptor {
+        guard !path.contains(0) else { throw SystemError("open", code: EINVAL, path: path) }
+        let number = withCString(path) { pv_openat(directory, $0, flags, mode) }
+        guard number >= 0 else { throw SystemError(last: "open", path: path) }
+        return FileDescriptor(adopting: number, path: path)
+    }
+
+    public func status() throws(SystemError) -> stat {
+        var status = stat()
+        guard fstat(number, &status) == 0 else { throw SystemError(last: "fstat", path: path) }
+        return status
+    }
+
+    /// Reads up to `destination.count` bytes at `offset`, on until the buffer is full or the file ends. Interrupted and
+    /// short reads are continued.
+    /// - Returns: how many bytes were read; less than asked only at the end of the file.
+    public func read(at offset: UInt64, into destination: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
+        guard let base = destination.baseAddress else { return 0 }
+        var done = 0
+        while done < destination.count {
+            guard let position = off_t(exactly: offset)?.addingReportingOverflow(off_t(done)), !position.overflow else {
+                return done
+            }
+            let count = pread(number, base + done, destination.count - done, position.partialValue)
+            if count < 0 {
+                if pv_errno() == EINTR { continue }
+                throw SystemError(last: "read", path: path)
+            }
+            if count == 0 { break }
+            done += count
+        }
+        return done
+    }
+
+    /// Writes all of `source` at `offset`.
+    public func write(_ source: UnsafeRawBufferPointer, at offset: UInt64) throws(SystemError) {
+        guard let base = source.baseAddress else { return }
+        var done = 0
+        while done < source.count {
+            guard let position = off_t(exactly: offset)?.addingReportingOverflow(off_t(done)), !position.overflow else {
+                throw SystemError("write", code: EFBIG, path: path)
+            }
+            let count = pwrite(number, base + done, source.count - done, position.partialValue)
+            if count < 0 {
+                if pv_errno() == EINTR { continue }
+                throw SystemError(last: "write", path: path)
+            }
+            if count == 0 { throw SystemError("write", code: ENOSPC, path: path) }
+            done += count
+        }
+    }
+
+    /// Writes all of `source` at the file's own position: pipes, terminals, streams.
+    public func write(_ source: UnsafeRawBufferPointer) throws(SystemError) {
+        guard let base = source.baseAddress else { return }
+        var done = 0
+        while done < source.count {
+            let count = CLinux.write(number, base + done, source.count - done)
+            if count < 0 {
+                if pv_errno() == EINTR { continue }
+                throw SystemError(last: "write", path: path)
+            }
+            if count == 0 { throw SystemError("write", code: ENOSPC, path: path) }
+            done += count
+        }
+    }
+
+    /// The whole of a small file whose size stat(2) does not tell (/proc, /sys).
+    /// - Throws: EFBIG past `limit` bytes.
+    public static func contents(of path: [UInt8], limit: Int) throws(SystemError) -> [UInt8] {
+        let file = try open(path)
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = chunk.withUnsafeMutableBytes { CLinux.read(file.number, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if pv_errno() == EINTR { continue }
+                throw SystemError(last: "read", path: path)
+            }
+            if count == 0 { return bytes }
+            guard bytes.count + count <= limit else { throw SystemError("read", code: EFBIG, path: path) }
+            bytes += chunk[..<count]
+        }
+    }
+}
+
+/// Calls `body` with the path's bytes and a terminating NUL.
+public func withCString<Result>(_ path: [UInt8], _ body: (UnsafePointer<CChar>) -> Result) -> Result {
+    (path + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
+}

@@ -1,0 +1,53 @@
+import CLinux
+
+/// A stream of text to a descriptor: buffered, every write checked. The first error sticks, what follows it is dropped, and
+/// `finish` reports it: a report is either whole or its run ends as a failure.
+public final class Output {
+    private let number: Int32
+    private let path: [UInt8]
+    private var buffer: [UInt8] = []
+    private var failure: SystemError?
+
+    /// Does not close the descriptor.
+    public init(_ number: Int32, name: StaticString) {
+        self.number = number
+        path = name.withUTF8Buffer { Array($0) }
+    }
+
+    public func write(_ text: String) {
+        buffer.append(contentsOf: text.utf8)
+        if buffer.count >= 1 << 16 { flush() }
+    }
+
+    public func write(_ bytes: [UInt8]) {
+        buffer += bytes
+        if buffer.count >= 1 << 16 { flush() }
+    }
+
+    public func flush() {
+        defer { buffer.removeAll(keepingCapacity: true) }
+        guard failure == nil else { return }
+        buffer.withUnsafeBytes { bytes in
+            var done = 0
+            while done < bytes.count {
+                let count = CLinux.write(number, bytes.baseAddress! + done, bytes.count - done)
+                if count < 0 && pv_errno() == EINTR { continue }
+                guard count > 0 else {
+                    failure = count < 0 ? SystemError(last: "write", path: path)
+                        : SystemError("write", code: ENOSPC, path: path)
+                    return
+                }
+                done += count
+            }
+        }
+    }
+
+    /// Writes what is left.
+    /// - Throws: the first error of this stream.
+    public func finish() throws(SystemError) {
+        flush()
+        if let failure { throw failure }
+    }
+
+    public var isTerminal: Bool { isatty(number) == 1 }
+}

@@ -1,0 +1,51 @@
+import PRAM
+
+/// Why a memory source could not be looked at. Every refusal names its cause and, where there is one, the way out.
+public struct MemoryFailure: Error, Sendable {
+    /// A stable word for machines.
+    public enum Cause: Int, Sendable {
+        case noSuchFile, notPermitted, notAFile, inputOutput, unsupported, malformed, tooLarge, strictDevmem, lockdown
+        case notConfigured, rangeNotReserved, noSuchMemory, outOfResources
+
+        public var name: StaticString {
+            switch self {
+            case .noSuchFile: "no-such-file"
+            case .notPermitted: "not-permitted"
+            case .notAFile: "not-a-file"
+            case .inputOutput: "input-output"
+            case .unsupported: "unsupported"
+            case .malformed: "malformed"
+            case .tooLarge: "too-large"
+            case .strictDevmem: "strict-devmem"
+            case .lockdown: "lockdown"
+            case .notConfigured: "not-configured"
+            case .rangeNotReserved: "range-not-reserved"
+            case .noSuchMemory: "no-such-memory"
+            case .outOfResources: "out-of-resources"
+            }
+        }
+    }
+
+    public let cause: Cause
+    /// The source: a path, escaped, or the kernel's name for it.
+    public let source: String
+    /// One sentence without a full stop: what was refused and why.
+    public let message: String
+    /// What would help; empty where nothing would.
+    public let remedy: String
+
+    public init(_ cause: Cause, source: String, _ message: String, remedy: String = "") {
+        self.cause = cause
+        self.source = source
+        self.message = message
+        self.remedy = remedy
+    }
+}
+
+/// The three answers of a format that is asked whether a file is its own.
+public enum Probe {
+    case mine(any PhysicalMemory)
+    case notMine
+    /// It is this format, but it cannot be read, and this is why.
+    case failed(MemoryFailure)
+}
