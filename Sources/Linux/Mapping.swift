@@ -33,3 +33,11 @@ public func guardedCopy(
 ) -> Bool {
     pv_guarded_copy(destination, source, count)
 }
+
+/// Runs C code over mapped memory; false when what it touched has vanished. It is left by a jump then, so it must hold
+/// nothing.
+public func guarded(
+    _ body: @convention(c) (UnsafeMutableRawPointer?) -> Void, _ context: UnsafeMutableRawPointer
+) -> Bool {
+    pv_guarded(body, context)
+}

@@ -1,0 +1,386 @@
+/// What a chain was found to be, as a whole.
+public enum Verdict: Int, Sendable {
+    /// Every link and every page is proved.
+    case intact
+    /// Something is proved wrong.
+    case damaged
+    /// Nothing is proved wrong, and not everything proved right.
+    case indeterminate
+    /// There is no chain to judge.
+    case absent
+
+    public var name: StaticString {
+        switch self {
+        case .intact: "intact"
+        case .damaged: "damaged"
+        case .indeterminate: "indeterminate"
+        case .absent: "absent"
+        }
+    }
+}
+
+/// What was computed over the page of one entry.
+public struct EntryResult: Sendable {
+    public var state: PageState
+    /// crc32c of the page, when it is present.
+    public var checksum: UInt32
+    public init(state: PageState, checksum: UInt32) {
+        self.state = state
+        self.checksum = checksum
+    }
+}
+
+/// One link in the report.
+public struct LinkSummary: Sendable {
+    public var page: PFN
+    /// Entries it lists; 0 when its length is out of range.
+    public var entries: Int
+    public var reading: LinkReading
+    /// Whether magic, length and checksum prove it, by this reading.
+    public var proved: Bool
+}
+
+/// Judges a chain from its links and the checksums of their pages, handed over in chain order. Pure: the order in which pages
+/// were read, and by how many threads, is not visible in the outcome.
+///
+/// The rules (Documentation/FORMAT.md, "Verdicts"): only what proved links list can be intact. From the first link on that is
+/// not proved, pages may still fit their own checksums, but that such a list of pages is a file is hearsay: indeterminate.
+/// A file is complete once every index up to its size was seen; one that was complete before the chain broke stays intact.
+public final class ChainEvaluation {
+    /// More findings than this are counted, not kept: memory stays bounded on hostile chains.
+    public static let findingsKept = 1 << 20
+
+    public private(set) var files: [StoredFile] = []
+    public private(set) var findings: [Finding] = []
+    public private(set) var links: [LinkSummary] = []
+    public private(set) var entryCount: UInt64 = 0
+    public private(set) var pagesChecked: UInt64 = 0
+    /// How many findings of each kind there are, kept or not.
+    public private(set) var findingCounts = [UInt64](repeating: 0, count: Finding.Kind.allCases.count)
+    /// Pages that more than one place uses, and whose content fits more than one of them: it is not known whose they are.
+    /// When not empty, `assignContested` must be called for each link once more.
+    public private(set) var contested = SparseSet()
+
+    private var used = SparseSet()
+    /// Pages that do not fit some entry that names them, and pages that fit an entry that is not the first to name them.
+    private var misfits = SparseSet()
+    private var fitsAgain = SparseSet()
+    private var names: NameTable
+    private var open: OpenFile?
+    /// The first link that is not proved; behind it nothing is.
+    private var broken: Int?
+    private var zeroChecksums: UInt64 = 0
+    private var firstZeroChecksum: Finding?
+
+    private struct OpenFile {
+        var number: Int
+        /// nil when the META page does not tell.
+        var pageCount: UInt64?
+        var indexes = IndexesSeen()
+        var lastIndex: UInt64?
+        var damaged = false
+        var missing = false
+        var proved: Bool
+
+        /// Every page up to the size was listed, and fits.
+        var isComplete: Bool {
+            guard let pageCount, !damaged, !missing else { return false }
+            return indexes.count == pageCount
+        }
+    }
+
+    /// - Parameter seed: any number that nobody can foresee, for the table of names.
+    public init(seed: UInt64) { names = NameTable(seed: seed) }
+
+    /// Takes in the next link.
+    /// - Parameters:
+    ///   - results: what was computed over the entries' pages, in the order of entries; nil when pages are not looked at.
+    ///   - image: the file image of the META entry with this number, called only where its page is present.
+    public func accept(
+        _ walked: WalkedLink, results: UnsafeBufferPointer<EntryResult>?, image: (Int) -> FileImage
+    ) {
+        let number = walked.number
+        switch walked.content {
+        case .link(let link, let reading):
+            unsafe accept(link, reading, number, walked.page, results, image)
+        case .notALink(let zeros):
+            report(Finding(number == 0 ? .noChain : .linkMagic, link: number, page: walked.page, detail: zeros ? 1 : 0))
+            breakOff(at: number)
+        case .absent:
+            report(Finding(.pageNotInSource, link: number, page: walked.page))
+            breakOff(at: number)
+        case .unreadable:
+            report(Finding(.pageUnreadable, link: number, page: walked.page))
+            breakOff(at: number)
+        case .invalidPFN:
+            report(Finding(.pfnInvalid, link: number, page: walked.page))
+            breakOff(at: number)
+        case .loop:
+            report(Finding(.linkLoop, link: number, page: walked.page))
+            breakOff(at: number)
+        }
+    }
+
+    /// Call behind the last link.
+    public func finish() {
+        closeFile(ended: broken == nil)
+        if let broken, !links.isEmpty {
+            let behind = max(0, links.count - 1 - broken)
+            report(Finding(.chainCut, link: broken, detail: UInt64(behind)))
+        }
+        if var first = firstZeroChecksum {
+            first.detail = zeroChecksums
+            report(first)
+        }
+    }
+
+    /// The walk was stopped before the end of the chain, for lack of time.
+    public func interrupt() {
+        report(Finding(.timeout, link: links.count))
+        breakOff(at: links.count)
+    }
+
+    /// Adds a finding that the driver made: a time-out, pages not looked at.
+    public func report(_ finding: Finding) {
+        findingCounts[finding.kind.rawValue] += 1
+        if findings.count < ChainEvaluation.findingsKept { findings.append(finding) }
+    }
+
+    /// Findings beyond those kept.
+    public var findingsOmitted: UInt64 { findingCounts.reduce(0, +) - UInt64(findings.count) }
+
+    public var verdict: Verdict {
+        var doubt = false
+        for kind in Finding.Kind.allCases where findingCounts[kind.rawValue] > 0 {
+            if kind.severity == .damage { return .damaged }
+            if kind.severity == .doubt { doubt = true }
+        }
+        return doubt ? .indeterminate : .intact
+    }
+
+    /// The second look at a link, when `contested` is not empty: no file that claims a contested page stays intact.
+    public func assignContested(_ number: Int, _ link: Link) {
+        for (entryNumber, entry) in link.entries.enumerated() where contested.contains(entry.page.number) {
+            guard let file = file(at: number, entryNumber), files[file].status.rawValue < StoredFile.Status
+                .indeterminate.rawValue else { continue }
+            files[file].status = .indeterminate
+        }
+    }
+
+    // MARK: - Links
+
+    private func accept(
+        _ link: Link, _ reading: LinkReading, _ number: Int, _ page: PFN,
+        _ results: UnsafeBufferPointer<EntryResult>?, _ image: (Int) -> FileImage
+    ) {
+        var proved = link.magic == Link.magic && link.hasSoundCount
+        var reading = reading
+        if link.magic != Link.magic { report(Finding(.linkMagic, link: number, page: page)) }
+        switch reading {
+        case .asIs, .allRestored: break
+        case .intervalRestored:
+            // The search alone is not enough: every page must vouch for the entries as well.
+            if unsafe proved && pagesVouch(for: link, results) { break }
+            reading = .none
+            fallthrough
+        case .none:
+            proved = false
+            // A kernel that clears flags clears all of a link's. Where some are left, or none could have been cleared, the
+            // mismatch is damage; otherwise it cannot be told.
+            let data = link.entries.filter { $0.kind == .data }
+            let touched = !data.isEmpty && !data.contains { $0.hasLRU }
+            report(Finding(touched ? .linkIndeterminate : .linkChecksum, link: number, page: page))
+        }
+        if !link.hasSoundCount {
+            report(Finding(.linkLength, link: number, page: page, detail: UInt64(link.count)))
+        }
+        if !used.insert(page.number) {
+            report(Finding(.pageShared, link: number, page: page))
+            _ = contested.insert(page.number)
+        }
+        links.append(LinkSummary(page: page, entries: link.entries.count, reading: reading, proved: proved))
+        if !proved { breakOff(at: number) }
+        for (entryNumber, entry) in link.entries.enumerated() {
+            unsafe accept(entry, at: number, entryNumber, results?[entryNumber], image)
+        }
+    }
+
+    /// Whether all pages of the link fit and the indexes ascend within each file: what makes an interval reading believable.
+    private func pagesVouch(for link: Link, _ results: UnsafeBufferPointer<EntryResult>?) -> Bool {
+        guard let results = unsafe results else { return false }
+        var last = open?.lastIndex
+        for (number, entry) in link.entries.enumerated() {
+            let result = unsafe results[number]
+            guard result.state == .present, result.checksum == entry.checksum else { return false }
+            switch entry.kind {
+            case .meta: last = nil
+            case .data:
+                if let last, entry.index <= last { return false }
+                last = entry.index
+            case .unknown: return false
+            }
+        }
+        return true
+    }
+
+    /// From here on nothing is proved. The open file keeps its status when it was complete.
+    private func breakOff(at number: Int) {
+        if broken == nil { broken = number }
+        if open?.isComplete == true { closeFile(ended: true) }
+        open?.proved = false
+    }
+
+    // MARK: - Entries
+
+    private func accept(
+        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: (Int) -> FileImage
+    ) {
+        entryCount += 1
+        if entry.kind == .meta {
+            closeFile(ended: true)
+            openFile(entry, at: link, number, result, image)
+        } else if open == nil && broken == nil && entry.kind == .data {
+            report(Finding(.dataBeforeMeta, link: link, entry: number, page: entry.page))
+        }
+        let file = open?.number ?? -1
+        if entry.kind == .unknown {
+            report(Finding(.entryType, link: link, entry: number, page: entry.page, file: file,
+                           detail: UInt64(entry.flags & 0xff)))
+            open?.damaged = true
+        } else if entry.hasUnknownFlags {
+            report(Finding(.unknownFlags, link: link, entry: number, page: entry.page, file: file,
+                           detail: UInt64(entry.flags)))
+        }
+        checkPage(entry, at: link, number, result, file)
+        if entry.kind == .data && open != nil { placeData(entry, at: link, number, file) }
+    }
+
+    private func checkPage(_ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ file: Int) {
+        guard entry.page.number != 0, entry.page.address != nil else {
+            report(Finding(.pfnInvalid, link: link, entry: number, page: entry.page, file: file))
+            pageIsBad(file)
+            open?.damaged = true
+            return
+        }
+        let shared = !used.insert(entry.page.number)
+        if shared { report(Finding(.pageShared, link: link, entry: number, page: entry.page, file: file)) }
+        guard let result else { return }
+        switch result.state {
+        case .absent:
+            report(Finding(.pageNotInSource, link: link, entry: number, page: entry.page, file: file))
+            pageIsBad(file)
+            open?.missing = true
+        case .unreadable:
+            report(Finding(.pageUnreadable, link: link, entry: number, page: entry.page, file: file))
+            pageIsBad(file)
+            open?.missing = true
+        case .present:
+            pagesChecked += 1
+            if result.checksum != entry.checksum {
+                report(Finding(entry.kind == .meta ? .metaChecksum : .dataChecksum, link: link, entry: number,
+                               page: entry.page, file: file, detail: UInt64(result.checksum)))
+                pageIsBad(file)
+                open?.damaged = true
+                _ = misfits.insert(entry.page.number)
+            } else {
+                if shared { claim(entry.page) }
+                if entry.checksum == 0 {
+                    zeroChecksums += 1
+                    if firstZeroChecksum == nil {
+                        firstZeroChecksum = Finding(
+                            .zeroChecksum, link: link, entry: number, page: entry.page, file: file)
+                    }
+                }
+            }
+        }
+    }
+
+    /// A page fits here, and was used before: it is contested unless all the others that claim it do not fit.
+    private func claim(_ page: PFN) {
+        let firstFits = !misfits.contains(page.number)
+        if !fitsAgain.insert(page.number) || firstFits { _ = contested.insert(page.number) }
+    }
+
+    private func pageIsBad(_ file: Int) {
+        if file >= 0 { files[file].badPages += 1 }
+    }
+
+    private func placeData(_ entry: Entry, at link: Int, _ number: Int, _ file: Int) {
+        files[file].pages += 1
+        open?.lastIndex = entry.index
+        if let pageCount = open?.pageCount, entry.index >= pageCount {
+            report(Finding(.indexPastEnd, link: link, entry: number, page: entry.page, file: file, detail: entry.index))
+            open?.damaged = true
+        } else if open?.indexes.insert(entry.index) == false {
+            report(Finding(.duplicateIndex, link: link, entry: number, page: entry.page, file: file,
+                           detail: entry.index))
+            open?.damaged = true
+        }
+    }
+
+    // MARK: - Files
+
+    private func openFile(
+        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: (Int) -> FileImage
+    ) {
+        guard let result else { return }  // pages are not looked at: no names, no files
+        let file = files.count
+        var stored = StoredFile(
+            size: 0, mode: 0, name: [], status: entry.isQuarantined ? .quarantined : .intact, link: link, entry: number,
+            pages: 0, badPages: 0, metaFits: false)
+        var opened = OpenFile(number: file, proved: broken == nil)
+        func violates(_ kind: Finding.Kind, _ detail: UInt64) {
+            report(Finding(kind, link: link, entry: number, page: entry.page, file: file, detail: detail))
+            opened.damaged = true
+        }
+        if result.state == .present && entry.page.number != 0 && entry.page.address != nil {
+            let meta = image(number)
+            stored.size = meta.size
+            stored.mode = meta.mode
+            stored.name = meta.name
+            stored.metaFits = result.checksum == entry.checksum
+            if stored.metaFits {
+                opened.pageCount = meta.pageCount
+                if meta.pageCount == nil { violates(.metaSize, meta.size) }
+                if !meta.hasSoundMode { violates(.metaMode, UInt64(meta.mode)) }
+                if !meta.hasSoundNameLength {
+                    violates(.metaNameLength, UInt64(meta.nameLength))
+                } else if !meta.hasSafeName {
+                    violates(.metaName, 0)
+                }
+            }
+        }
+        files.append(stored)
+        if stored.metaFits && !opened.damaged, let other = names.insert(file, in: files) {
+            violates(.duplicateName, UInt64(other))
+        }
+        open = opened
+    }
+
+    /// - Parameter ended: whether it is proved that nothing more of the file follows.
+    private func closeFile(ended: Bool) {
+        guard let file = open else { return }
+        open = nil
+        if file.damaged {
+            files[file.number].status = .damaged
+        } else if file.missing {
+            files[file.number].status = .incomplete
+        } else if !ended && !file.isComplete {
+            files[file.number].status = .incomplete
+            report(Finding(.fileCut, link: files[file.number].link, entry: files[file.number].entry, file: file.number))
+        } else if !file.proved {
+            files[file.number].status = .indeterminate
+        }
+    }
+
+    /// The file to which an entry belongs, if any.
+    private func file(at link: Int, _ entry: Int) -> Int? {
+        var low = 0
+        var high = files.count
+        while low < high {
+            let middle = (low + high) / 2
+            if (files[middle].link, files[middle].entry) <= (link, entry) { low = middle + 1 } else { high = middle }
+        }
+        return low > 0 ? low - 1 : nil
+    }
+}

@@ -1,0 +1,108 @@
+/// How the bytes of a link were read so that its checksum fits.
+///
+/// A PRAM kernel clears the LRU flag of every entry in place when it reserves the chain at boot, and leaves the link's
+/// checksum as it was. Entries whose pages the writer had copied (out of banned memory) never had the flag. So a good link
+/// that a kernel has reserved fits only after the flag is restored on the right entries: all DATA entries, or those on one
+/// side of a border of banned memory. META entries never have it.
+public enum LinkReading: Equatable, Sendable {
+    /// The checksum fits the bytes as they lie.
+    case asIs
+    /// It fits once the flag is restored on every DATA entry that lacks it.
+    case allRestored
+    /// It fits once the flag is restored on one interval of the DATA entries that lack it, and on no other interval. Positions
+    /// count those entries in the named order.
+    case intervalRestored(Interval)
+    /// No reading was found, or more than one.
+    case none
+
+    public struct Interval: Equatable, Sendable {
+        public enum Order: Sendable { case pfn, entry }
+        public var order: Order
+        public var first: Int
+        public var count: Int
+        /// The entries concerned, by number in the link.
+        public var entries: [Int]
+    }
+
+    public var name: StaticString {
+        switch self {
+        case .asIs: "as-is"
+        case .allRestored: "all-restored"
+        case .intervalRestored: "interval-restored"
+        case .none: "none"
+        }
+    }
+
+    /// The entries, by number, whose flag this reading restores.
+    public func restored(in link: Link) -> [Int] {
+        switch self {
+        case .asIs, .none: []
+        case .allRestored: LinkReading.lacking(link)
+        case .intervalRestored(let interval): interval.entries
+        }
+    }
+
+    /// Finds the reading of a link. `.asIs` and `.allRestored` stand for themselves. `.intervalRestored` is only a candidate:
+    /// its caller must also find every page of the link good and the indexes ascending. Up to 169 * 170 intervals (in two
+    /// orders) meet a 32-bit checksum, so chance alone would let one fit with a probability below 2^-17.
+    ///
+    /// A CRC is linear: flipping a bit at a given place changes the checksum by a difference that depends on the place alone.
+    /// So a set of restored flags fits exactly when the differences of its members sum (xor) to what is missing.
+    public init(of page: PageBytes, _ link: Link, _ layout: ChainLayout) {
+        let missing = page.linkChecksum ^ link.checksum
+        if missing == 0 {
+            self = .asIs
+            return
+        }
+        let lacking = LinkReading.lacking(link)
+        let differences = layout == .x86_64 ? FlagDifferences.x86_64.of : FlagDifferences.i386.of
+        if !lacking.isEmpty && lacking.reduce(0, { $0 ^ differences[$1] }) == missing {
+            self = .allRestored
+            return
+        }
+        // Distinct sets of entries that fit. The same set can be an interval in both orders.
+        var found: [Interval] = []
+        func search(_ order: Interval.Order, _ members: [Int]) {
+            var sums: [UInt32] = [0]
+            for member in members { sums.append(sums[sums.count - 1] ^ differences[member]) }
+            for first in 0..<members.count {
+                let wanted = sums[first] ^ missing
+                for end in first + 1..<sums.count where sums[end] == wanted {
+                    let interval = Interval(
+                        order: order, first: first, count: end - first, entries: members[first..<end].sorted())
+                    if !found.contains(where: { $0.entries == interval.entries }) && found.count < 2 {
+                        found.append(interval)
+                    }
+                }
+            }
+        }
+        let byPFN = lacking.sorted {
+            (link.entries[$0].page.number, $0) < (link.entries[$1].page.number, $1)
+        }
+        search(.pfn, byPFN)
+        if byPFN != lacking { search(.entry, lacking) }
+        self = found.count == 1 ? .intervalRestored(found[0]) : .none
+    }
+
+    /// The DATA entries without the flag, by number.
+    private static func lacking(_ link: Link) -> [Int] {
+        link.entries.indices.filter { link.entries[$0].kind == .data && !link.entries[$0].hasLRU }
+    }
+}
+
+/// By how much the LRU flag of each entry changes a link's checksum.
+private struct FlagDifferences {
+    let of: [UInt32]
+
+    static let x86_64 = FlagDifferences(.x86_64)
+    static let i386 = FlagDifferences(.i386)
+
+    init(_ layout: ChainLayout) {
+        of = (0..<Link.capacity).map { number in
+            // With seed 0 and no inversion, a page of zeros but for this bit has the difference itself for its checksum.
+            var page = PageBytes()
+            page[layout.entriesOffset + number * Entry.size + 1] = UInt8(Entry.lru >> 8)
+            return page.linkChecksum
+        }
+    }
+}

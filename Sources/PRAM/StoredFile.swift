@@ -1,0 +1,40 @@
+/// A file of the chain, as far as it is known.
+public struct StoredFile: Sendable {
+    /// What is known of the content, from best to worst.
+    public enum Status: Int, Sendable {
+        /// Every page fits its checksum, and proved links list them all.
+        case intact
+        /// As intact, but it was kept on purpose although it is damaged.
+        case quarantined
+        /// Every page fits, but what lists them is not proved, or another file claims a page too.
+        case indeterminate
+        /// Some pages could not be looked at, or the chain ends before the file is known to.
+        case incomplete
+        /// Something of it is proved wrong.
+        case damaged
+
+        public var name: StaticString {
+            switch self {
+            case .intact: "intact"
+            case .quarantined: "quarantined"
+            case .indeterminate: "indeterminate"
+            case .incomplete: "incomplete"
+            case .damaged: "damaged"
+            }
+        }
+    }
+
+    public var size: UInt64
+    public var mode: UInt32
+    public var name: [UInt8]
+    public var status: Status
+    /// Where its META entry stands.
+    public var link: Int
+    public var entry: Int
+    /// How many DATA entries it has.
+    public var pages: UInt64
+    /// How many of its pages (META included) do not fit, or could not be looked at.
+    public var badPages: UInt64
+    /// Whether the META page itself was read and fits; otherwise name, size and mode are hearsay.
+    public var metaFits: Bool
+}

@@ -1,0 +1,39 @@
+import Linux
+import MemorySources
+
+/// Why a run ended without an answer. Findings are no failures: they are answers.
+enum Failure: Error {
+    case usage(UsageError)
+    case system(SystemError, remedy: String)
+    case memory(MemoryFailure)
+
+    var status: ExitStatus {
+        if case .usage = self { .usage } else { .failed }
+    }
+
+    /// A stable word for machines.
+    var cause: StaticString {
+        switch self {
+        case .usage: "usage"
+        case .system: "system-call"
+        case .memory(let failure): failure.cause.name
+        }
+    }
+
+    var message: String {
+        switch self {
+        case .usage(let error): error.message
+        case .system(let error, _): error.message
+        case .memory(let failure): "\(failure.source): \(failure.message)"
+        }
+    }
+
+    /// What would help; empty where nothing would.
+    var remedy: String {
+        switch self {
+        case .usage: "see pram-verify --help"
+        case .system(_, let remedy): remedy
+        case .memory(let failure): failure.remedy
+        }
+    }
+}

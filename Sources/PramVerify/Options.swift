@@ -1,0 +1,191 @@
+import CLinux
+import Text
+
+/// What the program can be asked to do.
+enum Command: Int, CaseIterable {
+    case check, list, extract
+
+    var name: StaticString {
+        switch self {
+        case .check: "check"
+        case .list: "list"
+        case .extract: "extract"
+        }
+    }
+
+    /// The words behind the options, for the synopsis.
+    var operands: StaticString {
+        switch self {
+        case .check, .list: ""
+        case .extract: " DIR [NAME...]"
+        }
+    }
+
+    var summary: StaticString {
+        switch self {
+        case .check: "verify the chain, link by link and page by page (the default)"
+        case .list: "list the files of the chain, like ls -l, with what is known of each"
+        case .extract: "write the intact files of the chain into the directory DIR"
+        }
+    }
+
+    static func named(_ word: [UInt8]) -> Command? {
+        allCases.first { $0.name.withUTF8Buffer { $0.elementsEqual(word) } }
+    }
+}
+
+/// Every option: the one table behind parsing, --help, and the checks of the manual page.
+enum Option: Int, CaseIterable {
+    case memory, base, unpackLimit, pfn, cmdline, cmdlineFile
+    case json, linksOnly, threads, damaged, force, preserveMode
+    case help, version
+
+    var name: StaticString {
+        switch self {
+        case .memory: "memory"
+        case .base: "base"
+        case .unpackLimit: "unpack-limit"
+        case .pfn: "pfn"
+        case .cmdline: "cmdline"
+        case .cmdlineFile: "cmdline-file"
+        case .json: "json"
+        case .linksOnly: "links-only"
+        case .threads: "threads"
+        case .damaged: "damaged"
+        case .force: "force"
+        case .preserveMode: "preserve-mode"
+        case .help: "help"
+        case .version: "version"
+        }
+    }
+
+    /// The word that stands for the argument; nil when there is none.
+    var argument: StaticString? {
+        switch self {
+        case .memory: "auto|PATH"
+        case .base: "ADDRESS"
+        case .unpackLimit: "BYTES"
+        case .pfn: "HEX"
+        case .cmdline: "TEXT"
+        case .cmdlineFile: "FILE"
+        case .threads: "N"
+        default: nil
+        }
+    }
+
+    var commands: [Command] {
+        switch self {
+        case .linksOnly: [.check]
+        case .damaged, .force, .preserveMode: [.extract]
+        default: Command.allCases
+        }
+    }
+
+    var summary: StaticString {
+        switch self {
+        case .memory: "the memory to look at: this machine's (auto), or a dump"
+        case .base: "the physical address of a raw image's first byte (0)"
+        case .unpackLimit: "how much a compressed dump may unpack to (1T)"
+        case .pfn: "the head of the chain, a page frame number"
+        case .cmdline: "a kernel command line with pram= on it"
+        case .cmdlineFile: "a file that holds such a line (/proc/cmdline)"
+        case .json: "write the report as JSON"
+        case .linksOnly: "look at links only; nothing is called intact then"
+        case .threads: "how many threads verify pages (all processors)"
+        case .damaged: "extract damaged files too, bad pages as holes"
+        case .force: "replace files that exist"
+        case .preserveMode: "keep suid, sgid and sticky bits"
+        case .help: "show this help"
+        case .version: "show the version"
+        }
+    }
+}
+
+/// A call of the program, taken apart.
+struct Invocation {
+    var command = Command.check
+    /// What follows the command, as bytes.
+    var operands: [[UInt8]] = []
+    private var values: [[UInt8]?] = Option.allCases.map { _ in nil }
+
+    func has(_ option: Option) -> Bool { values[option.rawValue] != nil }
+    subscript(_ option: Option) -> [UInt8]? { values[option.rawValue] }
+
+    /// getopt_long(3) does the parsing: options and operands in any order, `--name=value`, unambiguous abbreviations, `--`.
+    /// - Throws: `UsageError`
+    init(_ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) throws(UsageError) {
+        var table = Option.allCases.map {
+            option(
+                name: UnsafeRawPointer($0.name.utf8Start).assumingMemoryBound(to: CChar.self),
+                has_arg: $0.argument == nil ? no_argument : required_argument, flag: nil, val: 0x100 + Int32($0.rawValue))
+        }
+        table.append(option(name: nil, has_arg: 0, flag: nil, val: 0))
+        var seen: [Option] = []
+        optind = 1
+        while true {
+            let before = optind
+            let code = getopt_long(count, words, ":h", table, nil)
+            if code == -1 { break }
+            if code == Int32(UInt8(ascii: "h")) {
+                values[Option.help.rawValue] = []
+                continue
+            }
+            guard let known = Option(rawValue: Int(code) - 0x100) else {
+                let word = escaped(bytes(of: words[Int(max(before, optind - 1))]))
+                throw UsageError(
+                    code == Int32(UInt8(ascii: ":")) ? "option \(word) needs an argument"
+                        : "unknown or ambiguous option \(word)")
+            }
+            values[known.rawValue] = known.argument == nil ? [] : bytes(of: optarg)
+            seen.append(known)
+        }
+        for place in optind..<max(optind, count) { operands.append(bytes(of: words[Int(place)])) }
+        if let word = operands.first {
+            guard let named = Command.named(word) else { throw UsageError("unknown command \(escaped(word))") }
+            command = named
+            operands.removeFirst()
+        }
+        for option in seen where !option.commands.contains(command) {
+            throw UsageError("--\(option.name) does not go with \(command.name)")
+        }
+    }
+}
+
+/// The call itself was wrong.
+struct UsageError: Error {
+    let message: String
+    init(_ message: String) { self.message = message }
+}
+
+/// The bytes of a C string; empty for NULL.
+func bytes(of text: UnsafePointer<CChar>?) -> [UInt8] {
+    guard let text else { return [] }
+    return Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+}
+
+enum Usage {
+    static let version: StaticString = "0.1.0"
+
+    static var help: String {
+        var text = "Usage:\n"
+        for command in Command.allCases { text += "  pram-verify \(command.name) [OPTION...]\(command.operands)\n" }
+        text += "\nVerifies the chain of pages that a kernel hands to the next one through kexec (pram=PFN).\n\nCommands:\n"
+        for command in Command.allCases { text += "  \(padded(command.name, 9)) \(command.summary)\n" }
+        text += "\nOptions:\n"
+        for option in Option.allCases {
+            let argument = option.argument.map { "=\($0)" } ?? ""
+            text += "  \(padded("--\(option.name)\(argument)", 22)) \(option.summary)\n"
+        }
+        text += "\nExit status: 0 intact or no chain, 4 damaged or indeterminate, 8 could not look, 16 wrong usage.\n"
+        return text
+    }
+}
+
+/// Text filled up with blanks to a width, for columns.
+func padded(_ text: String, _ width: Int) -> String {
+    var text = text
+    for _ in 0..<max(0, width - text.utf8.count) { text += " " }
+    return text
+}
+
+func padded(_ text: StaticString, _ width: Int) -> String { padded("\(text)", width) }

@@ -1,0 +1,118 @@
+import CChecksum
+import Linux
+import PRAM
+
+/// Computes the checksums of a slice's pages: in ascending order of PFN, straight out of mapped memory where there is a
+/// mapping, else in large reads of adjacent pages. One per thread.
+final class PageVerifier {
+    /// How many pages are handed to the checksum loop, or read, in one go (1 MiB).
+    private static let batchCapacity = 256
+
+    private let memory: any PhysicalMemory
+    private let pages = UnsafeMutablePointer<UnsafeRawPointer?>.allocate(capacity: batchCapacity)
+    private let checksums = UnsafeMutablePointer<UInt32>.allocate(capacity: batchCapacity)
+    private let states = UnsafeMutablePointer<PageState>.allocate(capacity: batchCapacity)
+    private let buffer = UnsafeMutableRawPointer.allocate(byteCount: batchCapacity * pageSize, alignment: pageSize)
+    /// The entries whose pages are in the batch.
+    private var batch: [Int] = []
+    /// PFN << 12 | number of the entry in the slice: sorts by PFN and fits, as a PFN with an address has 52 bits.
+    private var order: [UInt64] = []
+
+    init(_ memory: any PhysicalMemory) { self.memory = memory }
+
+    deinit {
+        pages.deallocate()
+        checksums.deallocate()
+        states.deallocate()
+        buffer.deallocate()
+    }
+
+    func verify(_ slice: Slice) {
+        slice.prepareImages()
+        putInOrder(slice)
+        var place = 0
+        while place < order.count {
+            let entry = Int(order[place] & 0xfff)
+            let page = PFN(order[place] >> 12)
+            if let mapped = memory.mapped(page) {
+                place += 1
+                if slice.entries[entry].kind == .meta {
+                    // What the image tells must be what the checksum was taken of, so both are taken from one copy.
+                    verifyMeta(slice, entry, mapped)
+                } else {
+                    pages[batch.count] = mapped
+                    batch.append(entry)
+                    if batch.count == PageVerifier.batchCapacity { verifyBatch(slice) }
+                }
+            } else {
+                place = readRun(slice, from: place)
+            }
+        }
+        verifyBatch(slice)
+    }
+
+    private func putInOrder(_ slice: Slice) {
+        order.removeAll(keepingCapacity: true)
+        var sorted = true
+        for (number, entry) in slice.entries.enumerated() where entry.page.number != 0 && entry.page.address != nil {
+            let key = entry.page.number << 12 | UInt64(number)
+            if let last = order.last, last > key { sorted = false }
+            order.append(key)
+        }
+        if !sorted { order.sort() }
+    }
+
+    private func verifyMeta(_ slice: Slice, _ entry: Int, _ mapped: UnsafeRawPointer) {
+        guard guardedCopy(mapped, to: buffer, count: pageSize) else {
+            slice.results[entry] = EntryResult(state: .unreadable, checksum: 0)
+            return
+        }
+        slice.results[entry] = EntryResult(state: .present, checksum: pv_crc32c(0, buffer, pageSize))
+        slice.keepImage(of: entry, from: buffer)
+    }
+
+    private func verifyBatch(_ slice: Slice) {
+        var done = 0
+        while done < batch.count {
+            var request = pv_page_batch(
+                pages: UnsafePointer(pages + done), checksums: checksums + done, count: batch.count - done, done: 0)
+            let whole = withUnsafeMutablePointer(to: &request) { guarded(pv_crc32c_pages, $0) }
+            for i in done..<done + request.done {
+                slice.results[batch[i]] = EntryResult(state: .present, checksum: checksums[i])
+            }
+            done += request.done
+            if !whole {
+                slice.results[batch[done]] = EntryResult(state: .unreadable, checksum: 0)
+                done += 1
+            }
+        }
+        batch.removeAll(keepingCapacity: true)
+    }
+
+    /// Reads the run of adjacent pages that begins at `place` of the order.
+    /// - Returns: the place behind the run.
+    private func readRun(_ slice: Slice, from place: Int) -> Int {
+        let first = order[place] >> 12
+        var end = place + 1
+        while end < order.count {
+            let page = order[end] >> 12
+            guard page <= (order[end - 1] >> 12) + 1, page - first < PageVerifier.batchCapacity,
+                memory.mapped(PFN(page)) == nil else { break }
+            end += 1
+        }
+        let count = Int((order[end - 1] >> 12) - first) + 1
+        memory.read(PFN(first), count: count, into: buffer, states: states)
+        for i in place..<end {
+            let entry = Int(order[i] & 0xfff)
+            let offset = Int((order[i] >> 12) - first)
+            let content = UnsafeRawPointer(buffer + offset * pageSize)
+            guard states[offset] == .present else {
+                slice.results[entry] = EntryResult(state: states[offset], checksum: 0)
+                continue
+            }
+            slice.results[entry] = EntryResult(state: .present, checksum: pv_crc32c(0, content, pageSize))
+            slice.keepImage(of: entry, from: content)
+        }
+        return end
+    }
+}
