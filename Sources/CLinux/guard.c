@@ -20,6 +20,7 @@ void pv_signals_prepare(void) {
     sigemptyset(&bus.sa_mask);
     sigaction(SIGBUS, &bus, NULL);
     sigaction(SIGPIPE, &pipe, NULL);
+    sigaction(SIGXFSZ, &pipe, NULL); /* `ulimit -f`: EFBIG instead */
 }
 
 bool pv_guarded(void (*body)(void *), void *context) {

@@ -26,6 +26,43 @@ public struct FileDescriptor: ~Copyable {
         return FileDescriptor(adopting: number, path: path)
     }
 
+    /// An empty file without a name, for reading and writing, which is gone with its descriptor.
+    /// - Parameter directory: also what `path` will say, for messages.
+    public static func unlinked(in directory: [UInt8]) throws(SystemError) -> FileDescriptor {
+        guard !directory.contains(0) else { throw SystemError("open", code: EINVAL, path: directory) }
+        let number = withCString(directory) { pv_open_unlinked($0) }
+        guard number >= 0 else { throw SystemError(last: "open", path: directory) }
+        return FileDescriptor(adopting: number, path: directory)
+    }
+
+    /// Sets the length in bytes; what lies behind the bytes written so far reads as zeros and takes no space.
+    public func truncate(to length: UInt64) throws(SystemError) {
+        guard let length = off_t(exactly: length) else { throw SystemError("ftruncate", code: EFBIG, path: path) }
+        guard ftruncate(number, length) == 0 else { throw SystemError(last: "ftruncate", path: path) }
+    }
+
+    /// What the path names, without opening it. Follows symbolic links.
+    public static func status(of path: [UInt8]) throws(SystemError) -> stat {
+        guard !path.contains(0) else { throw SystemError("stat", code: EINVAL, path: path) }
+        var status = stat()
+        let code = withCString(path) { fstatat(AT_FDCWD, $0, &status, 0) }
+        guard code == 0 else { throw SystemError(last: "stat", path: path) }
+        return status
+    }
+
+    /// The size of a block device in bytes. Moves the file's position.
+    public func deviceSize() throws(SystemError) -> UInt64 {
+        let end = lseek(number, 0, SEEK_END)
+        guard end >= 0 else { throw SystemError(last: "lseek", path: path) }
+        return UInt64(end)
+    }
+
+    /// Whether the file lies in a proc file system.
+    public var isInProc: Bool {
+        var status = statfs()
+        return fstatfs(number, &status) == 0 && status.f_type == 0x9fa0
+    }
+
     public func status() throws(SystemError) -> stat {
         var status = stat()
         guard fstat(number, &status) == 0 else { throw SystemError(last: "fstat", path: path) }

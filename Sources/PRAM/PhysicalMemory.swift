@@ -30,4 +30,12 @@ public protocol PhysicalMemory: AnyObject {
 
     /// What the source is, for reports: "raw image", "/dev/mem", "kdump-compressed dump" ...
     var kind: String { get }
+
+    /// What a reader of the report should know about the source, a sentence each, without full stops: "the file is cut
+    /// short", "pages compressed with lzo cannot be read". More may come up while pages are read: ask last.
+    var notes: [String] { get }
+}
+
+extension PhysicalMemory {
+    public var notes: [String] { [] }
 }

@@ -30,9 +30,12 @@ static inline int pv_openat(int directory, const char *path, int flags, mode_t m
     return openat(directory, path, flags | O_CLOEXEC, mode);
 }
 
+/* An empty file in the directory, for reading and writing, that has no name; -1 and errno. */
+int pv_open_unlinked(const char *directory);
+
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
 
-/* Makes SIGBUS survivable inside the two functions below, and SIGPIPE an error of write(2). Call once, at start. */
+/* Makes SIGBUS survivable inside the two functions below, and SIGPIPE and SIGXFSZ errors of write(2). Call once, at start. */
 void pv_signals_prepare(void);
 
 /* Runs body(context); false when it touched mapped memory that is not there (a file that shrank, EIO, poisoned RAM).

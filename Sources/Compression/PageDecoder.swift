@@ -1,0 +1,50 @@
+import CZlib
+import CZstd
+
+/// Unpacks single pages, as kdump-compressed dumps hold them: each page a zlib stream or a zstd frame of its own. Keeps the
+/// decoders' state from page to page. For one thread.
+public struct PageDecoder: ~Copyable {
+    /// On the heap: zlib keeps a pointer back to it.
+    private var zlib: UnsafeMutablePointer<z_stream>?
+    private var zstd: OpaquePointer?
+
+    public init() {}
+
+    deinit {
+        if let zlib {
+            inflateEnd(zlib)
+            zlib.deallocate()
+        }
+        ZSTD_freeDCtx(zstd)
+    }
+
+    /// Inflates a zlib stream (RFC 1950) that fills `page` to the last byte; false when it does not, or is corrupt.
+    public mutating func inflate(_ packed: UnsafeRawBufferPointer, into page: UnsafeMutableRawBufferPointer) -> Bool {
+        guard let stream = zlibStream(), inflateReset(stream) == Z_OK else { return false }
+        stream.pointee.next_in = UnsafeMutablePointer(mutating: packed.baseAddress?.assumingMemoryBound(to: UInt8.self))
+        stream.pointee.avail_in = uInt(clamping: packed.count)
+        stream.pointee.next_out = page.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_out = uInt(clamping: page.count)
+        return CZlib.inflate(stream, Z_FINISH) == Z_STREAM_END && stream.pointee.avail_out == 0
+    }
+
+    /// Unpacks a zstd frame that fills `page` to the last byte; false when it does not, or is corrupt.
+    public mutating func unzstd(_ packed: UnsafeRawBufferPointer, into page: UnsafeMutableRawBufferPointer) -> Bool {
+        if zstd == nil { zstd = ZSTD_createDCtx() }
+        guard let zstd else { return false }
+        // An error code is a very large number, so it is no page's size either.
+        return ZSTD_decompressDCtx(zstd, page.baseAddress, page.count, packed.baseAddress, packed.count) == page.count
+    }
+
+    private mutating func zlibStream() -> UnsafeMutablePointer<z_stream>? {
+        if let zlib { return zlib }
+        let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+        stream.initialize(to: z_stream())
+        guard inflateInit_(stream, zlibVersion(), Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
+            stream.deallocate()
+            return nil
+        }
+        zlib = stream
+        return stream
+    }
+}
