@@ -154,8 +154,8 @@ public struct MemoryMap: Equatable, Sendable {
             kind = .retyped(from: UInt32(truncatingIfNeeded: types.from), to: UInt32(truncatingIfNeeded: types.to))
         default:
             return MemoryMapRegion(
-                kind: size.rest.isEmpty ? .limit : .suspectLostDollar, size: size.value, start: nil, wrapped: size.wrapped,
-                startIsMissing: false, trailing: size.rest, range: element.startIndex..<element.endIndex,
+                kind: size.rest.isEmpty ? .limit : .suspectLostDollar, size: size.value, start: nil,
+                wrapped: size.wrapped, startIsMissing: false, trailing: size.rest, range: element.startIndex..<element.endIndex,
                 parameter: parameter)
         }
         return MemoryMapRegion(
