@@ -155,8 +155,8 @@ public struct MemoryMap: Equatable, Sendable {
         default:
             return MemoryMapRegion(
                 kind: size.rest.isEmpty ? .limit : .suspectLostDollar, size: size.value, start: nil,
-                wrapped: size.wrapped, startIsMissing: false, trailing: size.rest, range: element.startIndex..<element.endIndex,
-                parameter: parameter)
+                wrapped: size.wrapped, startIsMissing: false, trailing: size.rest,
+                range: element.startIndex..<element.endIndex, parameter: parameter)
         }
         return MemoryMapRegion(
             kind: kind, size: size.value, start: start.value, wrapped: size.wrapped || start.wrapped,

@@ -131,7 +131,7 @@ struct ParameterLineTests {
 
     @Test("Lookups")
     func lookups() {
-        let line = line("panic=5 nokaslr ramoops.mem_address=0x8000000 panic=10 ramoops.mem-size=1M lockdown -- panic=1")
+        let line = line("panic=5 nokaslr ramoops.mem_address=0x8 panic=10 ramoops.mem-size=1M lockdown -- panic=1")
         #expect(line.all(named: "panic").map(shown) == ["panic→5", "panic→10"])
         #expect(line.last(named: "panic").map(shown) == "panic→10")
         #expect(line.last(named: "lockdown").map(shown) == "lockdown")
