@@ -47,8 +47,9 @@ public enum KernelNumber {
         default: 0
         }
         if shift > 0 { cursor.advance(1) }
+        let isTooLarge = digits.value > UInt64.max >> shift
         return MemoryNumber(
-            value: digits.value << shift, wrapped: digits.wrapped || digits.value > UInt64.max >> shift, rest: cursor.rest)
+            value: digits.value << shift, wrapped: digits.wrapped || isTooLarge, rest: cursor.rest)
     }
 
     /// lib/vsprintf.c simple_strtoull() with radix 0: like `memparse` without a suffix.

@@ -107,7 +107,8 @@ public struct Parameters: Sequence, IteratorProtocol, Sendable {
         // In `p="` one quote is both the first and the last byte of the value.
         valueEnd = Swift.max(valueStart, valueEnd)
         return Parameter(
-            range: start..<stop, name: bytes[nameStart..<equals], value: bytes[valueStart..<valueEnd], isClosed: !inQuote)
+            range: start..<stop, name: bytes[nameStart..<equals], value: bytes[valueStart..<valueEnd],
+            isClosed: !inQuote)
     }
 }
 

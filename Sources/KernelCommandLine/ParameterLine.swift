@@ -52,7 +52,8 @@ public struct ParameterLine: Equatable, Sendable {
     }
 
     /// What follows a bare `--`, cut by the same rules. To the kernel it is init's and nothing else. 3.14 and earlier,
-    /// and with them a kernel with the PRAM patches on their original base, know no `--` and read these as parameters too.
+    /// and with them a kernel with the PRAM patches on their original base, know no `--` and read these as parameters
+    /// too.
     public var initParameters: Parameters {
         Parameters(in: bytes, from: doubleDash?.upperBound ?? end, to: end)
     }
