@@ -108,6 +108,31 @@ public struct FileDescriptor: ~Copyable {
         }
     }
 
+    /// Writes all that the vectors name, one behind the other, at `offset`. The vectors are used up.
+    public func write(_ vectors: UnsafeMutablePointer<iovec>, count: Int, at offset: UInt64) throws(SystemError) {
+        var first = 0
+        var position = offset
+        while first < count {
+            guard let start = off_t(exactly: position) else { throw SystemError("write", code: EFBIG, path: path) }
+            let written = pwritev(number, vectors + first, Int32(count - first), start)
+            if written < 0 {
+                if pv_errno() == EINTR { continue }
+                throw SystemError(last: "write", path: path)
+            }
+            if written == 0 { throw SystemError("write", code: ENOSPC, path: path) }
+            position += UInt64(written)
+            var left = written
+            while first < count && left >= vectors[first].iov_len {
+                left -= vectors[first].iov_len
+                first += 1
+            }
+            if left > 0 {
+                vectors[first].iov_base += left
+                vectors[first].iov_len -= left
+            }
+        }
+    }
+
     /// Writes all of `source` at the file's own position: pipes, terminals, streams.
     public func write(_ source: UnsafeRawBufferPointer) throws(SystemError) {
         guard let base = source.baseAddress else { return }

@@ -69,6 +69,10 @@ public final class ChainEvaluation {
     private var open: OpenFile?
     /// The first link that is not proved; behind it nothing is.
     private var broken: Int?
+    /// Where links begin that only their pages vouch for, and the first file that depends on them.
+    private var vouchedFrom: (link: Int, file: Int)?
+    /// Whether no link contradicts that a kernel has reserved the chain and cleared its LRU flags.
+    private var wasReserved = true
     private var zeroChecksums: UInt64 = 0
     private var firstZeroChecksum: Finding?
 
@@ -101,8 +105,8 @@ public final class ChainEvaluation {
     ) {
         let number = walked.number
         switch walked.content {
-        case .link(let link, let reading):
-            unsafe accept(link, reading, number, walked.page, results, image)
+        case .link(let link, let reading, let looksCleared):
+            unsafe accept(link, reading, looksCleared, number, walked.page, results, image)
         case .notALink(let zeros):
             report(Finding(number == 0 ? .noChain : .linkMagic, link: number, page: walked.page, detail: zeros ? 1 : 0))
             breakOff(at: number)
@@ -124,6 +128,7 @@ public final class ChainEvaluation {
     /// Call behind the last link.
     public func finish() {
         closeFile(ended: broken == nil)
+        judgeVouched()
         if let broken, !links.isEmpty {
             let behind = max(0, links.count - 1 - broken)
             report(Finding(.chainCut, link: broken, detail: UInt64(behind)))
@@ -170,7 +175,7 @@ public final class ChainEvaluation {
     // MARK: - Links
 
     private func accept(
-        _ link: Link, _ reading: LinkReading, _ number: Int, _ page: PFN,
+        _ link: Link, _ reading: LinkReading, _ looksCleared: Bool, _ number: Int, _ page: PFN,
         _ results: UnsafeBufferPointer<EntryResult>?, _ image: (Int) -> FileImage
     ) {
         var proved = link.magic == Link.magic && link.hasSoundCount
@@ -181,16 +186,23 @@ public final class ChainEvaluation {
         case .intervalRestored:
             // The search alone is not enough: every page must vouch for the entries as well.
             if unsafe proved && pagesVouch(for: link, results) { break }
-            reading = .none
             fallthrough
-        case .none:
-            proved = false
-            // A kernel that clears flags clears all of a link's. Where some are left, or none could have been cleared, the
-            // mismatch is damage; otherwise it cannot be told.
-            let data = link.entries.filter { $0.kind == .data }
-            let touched = !data.isEmpty && !data.contains { $0.hasLRU }
-            report(Finding(touched ? .linkIndeterminate : .linkChecksum, link: number, page: page))
+        default:
+            if unsafe looksCleared && broken == nil && pagesVouch(for: link, results) {
+                reading = .vouchedByPages
+                if vouchedFrom == nil { startVouching(at: number) }
+            } else {
+                proved = false
+                // A kernel that clears flags clears all of a link's. Where some are left, or none could have been cleared,
+                // the mismatch is damage; otherwise it cannot be told.
+                let data = link.entries.filter { $0.kind == .data }
+                let touched = !data.isEmpty && !data.contains { $0.hasLRU }
+                reading = .none
+                report(Finding(touched ? .linkIndeterminate : .linkChecksum, link: number, page: page))
+            }
         }
+        if link.entries.contains(where: { $0.hasLRU })
+            || reading == .asIs && link.entries.contains(where: { $0.kind == .data }) { wasReserved = false }
         if !link.hasSoundCount {
             report(Finding(.linkLength, link: number, page: page, detail: UInt64(link.count)))
         }
@@ -221,6 +233,37 @@ public final class ChainEvaluation {
             }
         }
         return true
+    }
+
+    /// The first link of which no simple reading fits, though it looks like one whose flags a kernel has cleared. What comes from
+    /// here on is taken on trial, and `judgeVouched` decides at the end.
+    private func startVouching(at number: Int) {
+        if open?.isComplete == true { closeFile(ended: true) }
+        vouchedFrom = (link: number, file: open?.number ?? files.count)
+    }
+
+    /// Decides whether links that only their pages vouch for are believed. The kernel clears flags only after it has verified
+    /// every link of the chain, and then clears all of them. So the state of the whole chain must be that of a reserved one: no
+    /// LRU flag is left anywhere, no link that lists data fits as it lies, at least two do not fit (one may be a single
+    /// accident, all of them at once are not), and otherwise nothing at all is wrong: every page fits, indexes ascend, all
+    /// unused bytes are zero. Else those links are indeterminate, and so is every file from the first of them on.
+    private func judgeVouched() {
+        guard let start = vouchedFrom else { return }
+        let vouched = links.indices.filter { links[$0].reading == .vouchedByPages }
+        if wasReserved && vouched.count >= 2 && verdict == .intact {
+            report(Finding(.linkVouched, link: start.link, page: links[start.link].page, detail: UInt64(vouched.count)))
+            return
+        }
+        for number in vouched {
+            links[number].reading = .none
+            links[number].proved = false
+            report(Finding(.linkIndeterminate, link: number, page: links[number].page))
+        }
+        for file in files.indices.dropFirst(start.file)
+        where files[file].status.rawValue < StoredFile.Status.indeterminate.rawValue {
+            files[file].status = .indeterminate
+        }
+        broken = min(broken ?? start.link, start.link)
     }
 
     /// From here on nothing is proved. The open file keeps its status when it was complete.
@@ -353,6 +396,7 @@ public final class ChainEvaluation {
         files.append(stored)
         if stored.metaFits && !opened.damaged, let other = names.insert(file, in: files) {
             violates(.duplicateName, UInt64(other))
+            files[file].isDuplicate = true
         }
         open = opened
     }

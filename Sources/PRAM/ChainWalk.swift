@@ -2,7 +2,7 @@
 public struct WalkedLink: Sendable {
     public enum Content: Sendable {
         /// A page that is a link as far as it can be: its magic or its checksum fits.
-        case link(Link, LinkReading)
+        case link(Link, LinkReading, looksCleared: Bool)
         /// A page that is no link: neither magic nor checksum fits, or it holds zeros only (`zeros`).
         case notALink(zeros: Bool)
         case absent, unreadable
@@ -17,7 +17,7 @@ public struct WalkedLink: Sendable {
 
     /// The link when its magic, its length and (as far as the page alone can tell) its checksum are right.
     public var link: Link? {
-        if case .link(let link, _) = content { link } else { nil }
+        if case .link(let link, _, _) = content { link } else { nil }
     }
 }
 
@@ -62,11 +62,12 @@ public struct ChainWalk {
         let certain = reading == .asIs || reading == .allRestored
         // An interval that fits by chance is no reason to call a page a link that has not even the magic.
         guard magicFits || certain else { return reached(number, page, .notALink(zeros: false)) }
-        let proved = magicFits && reading != .none && link.hasSoundCount
+        let looksCleared = !certain && link.looksCleared(in: bytes, layout)
+        let proved = magicFits && (reading != .none || looksCleared) && link.hasSoundCount
         if !onProvedGround && !(magicFits && certain) { return nil }
         onProvedGround = onProvedGround && proved
         if link.next.number != 0 { nextPage = link.next }
-        return WalkedLink(number: number, page: page, content: .link(link, reading))
+        return WalkedLink(number: number, page: page, content: .link(link, reading, looksCleared: looksCleared))
     }
 
     /// A stop that is no link is reported only where a proved link (or the command line) pointed to it.

@@ -44,7 +44,7 @@ public struct Finding: Equatable, Sendable {
     /// The fixed list of what can be found, documented in Documentation/REPORT.md.
     public enum Kind: Int, CaseIterable, Sendable {
         // The chain
-        case noChain, linkMagic, linkChecksum, linkIndeterminate, linkLength, linkLoop, chainCut
+        case noChain, linkMagic, linkChecksum, linkIndeterminate, linkVouched, linkLength, linkLoop, chainCut
         // Where links and entries point
         case pfnInvalid, pageShared, pageNotInSource, pageUnreadable
         // Entries and their pages
@@ -61,6 +61,7 @@ public struct Finding: Equatable, Sendable {
             case .linkMagic: "link-magic"
             case .linkChecksum: "link-checksum"
             case .linkIndeterminate: "link-indeterminate"
+            case .linkVouched: "link-vouched"
             case .linkLength: "link-length"
             case .linkLoop: "link-loop"
             case .chainCut: "chain-cut"
@@ -92,7 +93,7 @@ public struct Finding: Equatable, Sendable {
 
         public var severity: Severity {
             switch self {
-            case .zeroChecksum, .unknownFlags, .malformedParameter, .findingsOmitted: .note
+            case .linkVouched, .zeroChecksum, .unknownFlags, .malformedParameter, .findingsOmitted: .note
             case .linkIndeterminate, .chainCut, .pageNotInSource, .pageUnreadable, .fileCut, .pagesNotChecked, .timeout:
                 .doubt
             default: .damage

@@ -12,6 +12,9 @@ public enum LinkReading: Equatable, Sendable {
     /// It fits once the flag is restored on one interval of the DATA entries that lack it, and on no other interval. Positions
     /// count those entries in the named order.
     case intervalRestored(Interval)
+    /// No set of flags that is simple enough to mean anything fits, but the link looks in every way like one whose flags a
+    /// kernel has cleared: see `ChainEvaluation`, which alone can tell whether the chain as a whole bears that out.
+    case vouchedByPages
     /// No reading was found, or more than one.
     case none
 
@@ -29,6 +32,7 @@ public enum LinkReading: Equatable, Sendable {
         case .asIs: "as-is"
         case .allRestored: "all-restored"
         case .intervalRestored: "interval-restored"
+        case .vouchedByPages: "vouched-by-pages"
         case .none: "none"
         }
     }
@@ -36,7 +40,7 @@ public enum LinkReading: Equatable, Sendable {
     /// The entries, by number, whose flag this reading restores.
     public func restored(in link: Link) -> [Int] {
         switch self {
-        case .asIs, .none: []
+        case .asIs, .vouchedByPages, .none: []
         case .allRestored: LinkReading.lacking(link)
         case .intervalRestored(let interval): interval.entries
         }
@@ -48,6 +52,8 @@ public enum LinkReading: Equatable, Sendable {
     ///
     /// A CRC is linear: flipping a bit at a given place changes the checksum by a difference that depends on the place alone.
     /// So a set of restored flags fits exactly when the differences of its members sum (xor) to what is missing.
+    ///
+    /// `.vouchedByPages` is never the outcome here.
     public init(of page: PageBytes, _ link: Link, _ layout: ChainLayout) {
         let missing = page.linkChecksum ^ link.checksum
         if missing == 0 {
@@ -87,6 +93,25 @@ public enum LinkReading: Equatable, Sendable {
     /// The DATA entries without the flag, by number.
     private static func lacking(_ link: Link) -> [Int] {
         link.entries.indices.filter { link.entries[$0].kind == .data && !link.entries[$0].hasLRU }
+    }
+}
+
+extension Link {
+    /// Whether the page is, flags apart, exactly as a writer makes it: sound magic and length, known types, index 0 on META,
+    /// zeros wherever nothing is stored; and no LRU flag is left, as when a kernel has cleared them.
+    func looksCleared(in page: PageBytes, _ layout: ChainLayout) -> Bool {
+        guard magic == Link.magic, hasSoundCount else { return false }
+        var data = 0
+        for entry in entries {
+            switch entry.flags {
+            case 1: if entry.index != 0 { return false }
+            case 2: data += 1
+            default: return false
+            }
+        }
+        let unused = layout.entriesOffset + entries.count * Entry.size
+        for byte in page.bytes[unused...] where byte != 0 { return false }
+        return data > 0 && (layout == .i386 || page.u32(at: 12) == 0)
     }
 }
 

@@ -37,4 +37,6 @@ public struct StoredFile: Sendable {
     public var badPages: UInt64
     /// Whether the META page itself was read and fits; otherwise name, size and mode are hearsay.
     public var metaFits: Bool
+    /// Whether an earlier file has the same name.
+    public var isDuplicate = false
 }

@@ -121,9 +121,9 @@ struct Invocation {
         }
         table.append(option(name: nil, has_arg: 0, flag: nil, val: 0))
         var seen: [Option] = []
-        optind = 1
+        pv_restart_options()
         while true {
-            let before = optind
+            let before = pv_optind()
             let code = getopt_long(count, words, ":h", table, nil)
             if code == -1 { break }
             if code == Int32(UInt8(ascii: "h")) {
@@ -131,15 +131,15 @@ struct Invocation {
                 continue
             }
             guard let known = Option(rawValue: Int(code) - 0x100) else {
-                let word = escaped(bytes(of: words[Int(max(before, optind - 1))]))
+                let word = escaped(bytes(of: words[Int(max(before, pv_optind() - 1))]))
                 throw UsageError(
                     code == Int32(UInt8(ascii: ":")) ? "option \(word) needs an argument"
                         : "unknown or ambiguous option \(word)")
             }
-            values[known.rawValue] = known.argument == nil ? [] : bytes(of: optarg)
+            values[known.rawValue] = known.argument == nil ? [] : bytes(of: pv_optarg())
             seen.append(known)
         }
-        for place in optind..<max(optind, count) { operands.append(bytes(of: words[Int(place)])) }
+        for place in pv_optind()..<max(pv_optind(), count) { operands.append(bytes(of: words[Int(place)])) }
         if let word = operands.first {
             guard let named = Command.named(word) else { throw UsageError("unknown command \(escaped(word))") }
             command = named

@@ -95,8 +95,8 @@ public struct JSONWriter {
 
     private mutating func appendQuoted(_ text: StaticString) {
         buffer.append(UInt8(ascii: "\""))
-        unsafe text.withUTF8Buffer { bytes in
-            for byte in unsafe bytes { buffer.append(byte) }
+        text.withUTF8Buffer { bytes in
+            for unsafe byte in unsafe bytes { buffer.append(byte) }
         }
         buffer.append(UInt8(ascii: "\""))
     }

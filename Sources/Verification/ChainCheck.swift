@@ -82,7 +82,7 @@ public final class ChainCheck {
         var workers: [WorkerHandle] = []
         for _ in 1..<max(1, options.threads) {
             // Fewer threads than asked for, even none, only take longer.
-            if let worker = try? WorkerHandle({ [unowned self] in self.work() }) { workers.append(worker) } else { break }
+            if let worker = try? WorkerHandle({ self.work() }) { workers.append(worker) } else { break }
         }
         let verifier = PageVerifier(memory)
         var ended = false

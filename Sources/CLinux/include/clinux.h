@@ -15,8 +15,10 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -32,6 +34,16 @@ static inline int pv_openat(int directory, const char *path, int flags, mode_t m
 
 /* An empty file in the directory, for reading and writing, that has no name; -1 and errno. */
 int pv_open_unlinked(const char *directory);
+
+/* renameat2(2) with RENAME_NOREPLACE, within one directory. */
+static inline int pv_rename_noreplace(int directory, const char *from, const char *to) {
+    return (int)syscall(SYS_renameat2, directory, from, directory, to, 1u);
+}
+
+/* getopt_long's globals, which Swift regards as unsafe to share. */
+static inline int pv_optind(void) { return optind; }
+static inline void pv_restart_options(void) { optind = 1; }
+static inline const char *pv_optarg(void) { return optarg; }
 
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
 

@@ -1,0 +1,140 @@
+import CLinux
+import KernelCommandLine
+import Linux
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// One run of check, list or extract: all of them look first, and differ in what they do with the answer.
+struct ChainRun {
+    private let call: Invocation
+    private var report: Report
+    private let started = monotonicNanoseconds()
+
+    private init(_ call: Invocation) {
+        self.call = call
+        report = Report(command: call.command)
+    }
+
+    /// Runs the command.
+    /// - Throws: only what makes the call itself wrong; whatever else goes wrong is in the report.
+    static func run(_ call: Invocation) throws(UsageError) -> Report {
+        var run = ChainRun(call)
+        do throws(Failure) {
+            try run.look()
+        } catch {
+            if case .usage(let usage) = error { throw usage }
+            run.report.failure = error
+        }
+        run.report.elapsedNanoseconds = monotonicNanoseconds() - run.started
+        return run.report
+    }
+
+    private mutating func look() throws(Failure) {
+        var options = ChainCheck.Options()
+        options.threads = try threadCount()
+        options.linksOnly = call.has(.linksOnly)
+        report.linksOnly = options.linksOnly
+        let base = try size(.base) ?? 0
+        let unpackLimit = try size(.unpackLimit) ?? 1 << 40
+        let directory = try operands()
+        let head = try Head.find(call)
+        report.head = head
+        guard let page = head.page else { return }
+
+        let memory = try openMemory(base, unpackLimit)
+        report.memory = Report.Memory(path: escaped(call[.memory] ?? []), kind: memory.kind)
+        let progress = Progress(started)
+        options.progress = { progress.show($0) }
+        let check = ChainCheck(head: page, memory: memory, options: options, seed: hashSeed())
+        let evaluation = check.run()
+        progress.clear()
+        report.evaluation = evaluation
+        if !evaluation.links.isEmpty { report.layout = check.layout }
+
+        if let directory {
+            let extractor = Extractor(
+                directory: directory, takesDamaged: call.has(.damaged), replaces: call.has(.force),
+                keepsModeBits: call.has(.preserveMode))
+            report.extractions = extractor.extract(
+                Array(call.operands.dropFirst()), of: evaluation, head: page, memory: memory)
+        }
+    }
+
+    private func openMemory(_ base: UInt64, _ unpackLimit: UInt64) throws(Failure) -> any PhysicalMemory {
+        let path = call[.memory] ?? Array("auto".utf8)
+        do throws(MemoryFailure) {
+            return try DumpFile.open(path, base: base, unpackLimit: unpackLimit)
+        } catch {
+            throw .memory(error)
+        }
+    }
+
+    /// The directory to extract to, opened; nil for the other commands, which take no operands.
+    private func operands() throws(Failure) -> Directory? {
+        guard call.command == .extract else {
+            if let word = call.operands.first { throw .usage(UsageError("too many words: \(escaped(word))")) }
+            return nil
+        }
+        guard let path = call.operands.first else { throw .usage(UsageError("extract needs a directory")) }
+        do throws(SystemError) { return try Directory(path) } catch { throw .system(error, remedy: "") }
+    }
+
+    private func threadCount() throws(Failure) -> Int {
+        guard let text = call[.threads] else { return min(processorCount(), 256) }
+        guard let number = Int(String(decoding: text, as: UTF8.self)), number >= 1, number <= 256 else {
+            throw .usage(UsageError("--threads takes a number from 1 to 256"))
+        }
+        return number
+    }
+
+    /// A number of bytes as the kernel writes them: decimal, 0x, octal, with a suffix K, M, G, T, P or E.
+    private func size(_ option: Option) throws(Failure) -> UInt64? {
+        guard let text = call[option] else { return nil }
+        let number = KernelNumber.memparse(text[...])
+        guard !text.isEmpty, let first = text.first, first >= UInt8(ascii: "0") && first <= UInt8(ascii: "9"),
+            number.rest.isEmpty, !number.wrapped else {
+            throw .usage(UsageError("--\(option.name) takes a number of bytes, not \(escaped(text))"))
+        }
+        return number.value
+    }
+}
+
+/// A number that nobody can foresee.
+func hashSeed() -> UInt64 {
+    var seed = monotonicNanoseconds()
+    _ = withUnsafeMutableBytes(of: &seed) { getrandom($0.baseAddress, $0.count, UInt32(GRND_NONBLOCK)) }
+    return seed
+}
+
+/// How far a check is, on a terminal, once it takes longer than a second.
+final class Progress {
+    private let started: UInt64
+    private var next: UInt64
+    private let isShown = isatty(2) == 1
+    private var hasShown = false
+
+    init(_ started: UInt64) {
+        self.started = started
+        next = started + 1_000_000_000
+    }
+
+    func show(_ pages: UInt64) {
+        guard isShown else { return }
+        let now = monotonicNanoseconds()
+        guard now >= next else { return }
+        next = now + 200_000_000
+        hasShown = true
+        let output = Output(2, name: "standard error")
+        output.write("\r\(TextReport.byteCount(pages &* UInt64(pageSize))) checked\u{1b}[K")
+        output.flush()
+    }
+
+    func clear() {
+        guard hasShown else { return }
+        let output = Output(2, name: "standard error")
+        output.write("\r\u{1b}[K")
+        output.flush()
+    }
+}

@@ -1,0 +1,166 @@
+import CLinux
+import Linux
+import PRAM
+import Text
+import Verification
+
+/// What became of one file that was to be extracted.
+struct Extraction {
+    enum Outcome: Int {
+        case written, writtenWithHoles, refused, failed
+
+        var name: StaticString {
+            switch self {
+            case .written: "written"
+            case .writtenWithHoles: "written-with-holes"
+            case .refused: "refused"
+            case .failed: "failed"
+            }
+        }
+    }
+
+    let name: [UInt8]
+    let outcome: Outcome
+    let message: String
+}
+
+/// Writes files of a checked chain into a directory.
+struct Extractor {
+    let directory: Directory
+    /// Damaged files too, as far as they fit.
+    var takesDamaged = false
+    /// Files that exist give way.
+    var replaces = false
+    /// suid, sgid and sticky bits are kept.
+    var keepsModeBits = false
+
+    /// - Parameter names: which files; empty for all.
+    func extract(
+        _ names: [[UInt8]], of evaluation: ChainEvaluation, head: PFN, memory: any PhysicalMemory
+    ) -> [Extraction] {
+        var results: [Extraction] = []
+        var found = [Bool](repeating: false, count: names.count)
+        var target: Target?
+        let files = evaluation.files
+        let wanted = WantedNames(names)
+        ChainExtraction(memory: memory, files: files).run(head: head) { number in
+            let file = files[number]
+            if !names.isEmpty {
+                guard let place = wanted.place(of: file.name) else { return nil }
+                found[place] = true
+            }
+            if let reason = refusal(file) {
+                results.append(Extraction(name: file.name, outcome: .refused, message: reason))
+                return nil
+            }
+            do throws(SystemError) {
+                target = try Target(directory, file)
+                return target
+            } catch {
+                results.append(Extraction(name: file.name, outcome: .failed, message: error.message))
+                return nil
+            }
+        } end: { number, outcome in
+            guard let ended = target else { return }
+            target = nil
+            results.append(complete(files[number], ended, outcome))
+        }
+        for (place, name) in names.enumerated() where !found[place] {
+            results.append(Extraction(name: name, outcome: .failed, message: "the chain has no file of this name"))
+        }
+        return results
+    }
+
+    private func refusal(_ file: StoredFile) -> String? {
+        if !FileImage.isSafe(file.name) { return "its name is not one safe path component" }
+        if file.isDuplicate { return "an earlier file has the same name" }
+        if file.status != .intact && !takesDamaged { return "it is \(file.status.name); --damaged extracts it all the same" }
+        if file.size > UInt64(Int64.max) { return "its size is more than a file can have" }
+        return nil
+    }
+
+    private func complete(_ file: StoredFile, _ target: Target, _ outcome: ChainExtraction.Outcome) -> Extraction {
+        func failed(_ message: String) -> Extraction {
+            directory.remove(target.name)
+            return Extraction(name: file.name, outcome: .failed, message: message)
+        }
+        if let failure = outcome.failure { return failed(failure.message) }
+        if file.status == .intact && outcome.holeCount > 0 {
+            return failed("its pages have changed since they were checked")
+        }
+        do throws(SystemError) {
+            try target.finish(mode: file.mode & (keepsModeBits ? 0o7777 : 0o777))
+            try directory.rename(target.name, to: file.name, replace: replaces)
+        } catch {
+            return failed(error.code == EEXIST ? "a file of this name exists; --force replaces it" : error.message)
+        }
+        guard outcome.holeCount > 0 else { return Extraction(name: file.name, outcome: .written, message: "") }
+        var list = ""
+        for index in outcome.holes.prefix(20) { list += list.isEmpty ? "\(index)" : ", \(index)" }
+        if outcome.holeCount > 20 { list += ", ..." }
+        return Extraction(
+            name: file.name, outcome: .writtenWithHoles,
+            message: "\(outcome.holeCount) bad pages were left as holes, at page index \(list)")
+    }
+}
+
+/// The names on the command line, found fast even when there are many.
+private struct WantedNames {
+    private let sorted: [(name: [UInt8], place: Int)]
+
+    init(_ names: [[UInt8]]) {
+        sorted = names.enumerated().map { (name: $0.element, place: $0.offset) }
+            .sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    }
+
+    func place(of name: [UInt8]) -> Int? {
+        var low = 0
+        var high = sorted.count
+        while low < high {
+            let middle = (low + high) / 2
+            if sorted[middle].name.lexicographicallyPrecedes(name) { low = middle + 1 } else { high = middle }
+        }
+        return low < sorted.count && sorted[low].name == name ? sorted[low].place : nil
+    }
+}
+
+/// A file on its way into a directory, under a temporary name.
+private final class Target: FileSink {
+    private let file: FileDescriptor
+    private let size: UInt64
+    private let vectors = UnsafeMutablePointer<iovec>.allocate(capacity: 256)
+
+    init(_ directory: Directory, _ stored: StoredFile) throws(SystemError) {
+        file = try directory.createTemporary()
+        size = stored.size
+        // The size first: what is not written is a hole, and a size that the file system refuses shows before the copying.
+        guard ftruncate(file.number, off_t(clamping: size)) == 0 else {
+            let error = SystemError(last: "ftruncate", path: stored.name)
+            directory.remove(file.path)
+            throw error
+        }
+    }
+
+    /// The temporary name.
+    var name: [UInt8] { file.path }
+
+    deinit { vectors.deallocate() }
+
+    func write(_ pages: UnsafeBufferPointer<UnsafeRawPointer?>, at index: UInt64) throws(SystemError) {
+        let (offset, overflow) = index.multipliedReportingOverflow(by: UInt64(pageSize))
+        guard !overflow, offset < size else { return }  // behind the end: only in damaged files
+        var left = size - offset
+        var count = 0
+        for page in pages where left > 0 && count < 256 {
+            let length = Int(min(left, UInt64(pageSize)))
+            vectors[count] = iovec(iov_base: UnsafeMutableRawPointer(mutating: page), iov_len: length)
+            left -= UInt64(length)
+            count += 1
+        }
+        try file.write(vectors, count: count, at: offset)
+    }
+
+    func finish(mode: UInt32) throws(SystemError) {
+        guard fchmod(file.number, mode_t(mode)) == 0 else { throw SystemError(last: "fchmod", path: name) }
+    }
+}

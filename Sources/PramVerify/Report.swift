@@ -1,0 +1,48 @@
+import PRAM
+import Verification
+
+/// All that one run has to say, before it is put into words or JSON.
+struct Report {
+    var command: Command
+    /// nil when no memory was opened.
+    var memory: Memory?
+    var head: Head?
+    /// nil when there was no chain to judge.
+    var evaluation: ChainEvaluation?
+    var layout: ChainLayout?
+    var linksOnly = false
+    /// What the run was kept from doing.
+    var failure: Failure?
+    /// What became of each file that was to be extracted.
+    var extractions: [Extraction] = []
+    var elapsedNanoseconds: UInt64 = 0
+
+    struct Memory {
+        let path: String
+        let kind: String
+    }
+
+    var verdict: Verdict {
+        if failure != nil { return .indeterminate }
+        if let evaluation { return evaluation.verdict }
+        return .absent
+    }
+
+    var status: ExitStatus {
+        if let failure { return failure.status }
+        var status: ExitStatus = verdict == .damaged || verdict == .indeterminate ? .damaged : []
+        if extractions.contains(where: { $0.outcome == .failed }) { status.insert(.failed) }
+        return status
+    }
+
+    /// Every finding in the order of the report: those of the command line, those of the chain, and what was left out.
+    var findings: [Finding] {
+        var all = (head?.malformed ?? []).indices.map { Finding(.malformedParameter, detail: UInt64($0)) }
+        guard let evaluation else { return all }
+        all += evaluation.findings
+        if evaluation.findingsOmitted > 0 {
+            all.append(Finding(.findingsOmitted, detail: evaluation.findingsOmitted))
+        }
+        return all
+    }
+}

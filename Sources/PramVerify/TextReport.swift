@@ -1,0 +1,104 @@
+import Linux
+import PRAM
+import Text
+
+/// The report for people.
+struct TextReport {
+    static func write(_ report: Report, to output: Output) {
+        output.write("verdict: \(report.verdict.name)\n")
+        if let memory = report.memory { output.write("memory:  \(memory.path) (\(memory.kind))\n") }
+        writeHead(report, output)
+        if let evaluation = report.evaluation {
+            writeChain(report, evaluation, output)
+            writeFiles(evaluation, output)
+        }
+        for finding in report.findings { writeFinding(finding, report, output) }
+        for extraction in report.extractions where extraction.outcome != .written {
+            output.write("\(extraction.outcome.name): \(escaped(extraction.name)): \(extraction.message)\n")
+        }
+        if report.command == .extract && report.failure == nil {
+            let written = report.extractions.count { $0.outcome == .written || $0.outcome == .writtenWithHoles }
+            output.write("extracted: \(counted(written, "file"))\n")
+        }
+    }
+
+    private static func writeHead(_ report: Report, _ output: Output) {
+        guard let head = report.head else { return }
+        let from: StaticString =
+            switch head.origin {
+            case .option: "--pfn"
+            case .commandLineText: "--cmdline"
+            case .commandLineFile: "--cmdline-file"
+            case .procCmdline: "/proc/cmdline"
+            }
+        if let page = head.page {
+            output.write("head:    page \(hexadecimal(page.number)), from \(from)\n")
+        } else {
+            output.write("head:    none; \(from) names no chain\n")
+        }
+    }
+
+    private static func writeChain(_ report: Report, _ evaluation: ChainEvaluation, _ output: Output) {
+        let links = evaluation.links
+        let layout: StaticString = report.layout?.name ?? ""
+        output.write("chain:   \(counted(links.count, "link")), \(counted(Int(clamping: evaluation.entryCount), "entry"))")
+        output.write(links.isEmpty ? "\n" : ", layout \(layout)\n")
+        let restored = links.count { $0.reading == .allRestored }
+        if restored > 0 {
+            output.write("         \(counted(restored, "link")) read with the LRU flags that a kernel cleared restored\n")
+        }
+        let intervals = links.count { if case .intervalRestored = $0.reading { true } else { false } }
+        if intervals > 0 {
+            output.write(
+                "         \(counted(intervals, "link")) read with the LRU flags of one interval of entries restored\n")
+        }
+        let unproved = links.count { !$0.proved }
+        if unproved > 0 { output.write("         \(counted(unproved, "link")) not proved\n") }
+        let pages = evaluation.pagesChecked
+        let milliseconds = report.elapsedNanoseconds / 1_000_000
+        output.write("pages:   \(pages) checked, \(byteCount(pages &* UInt64(pageSize))), \(milliseconds) ms\n")
+    }
+
+    private static func writeFiles(_ evaluation: ChainEvaluation, _ output: Output) {
+        guard !evaluation.files.isEmpty else { return }
+        output.write("files:   \(evaluation.files.count)")
+        for status: StoredFile.Status in [.intact, .quarantined, .indeterminate, .incomplete, .damaged] {
+            let number = evaluation.files.count { $0.status == status }
+            if number > 0 { output.write(", \(number) \(status.name)") }
+        }
+        output.write("\n")
+        for file in evaluation.files where file.status != .intact {
+            let name = file.name.isEmpty ? "(name not known)" : escaped(file.name)
+            output.write("         \(file.status.name): \(name)\(file.metaFits ? "" : " (hearsay)")\n")
+        }
+    }
+
+    private static func writeFinding(_ finding: Finding, _ report: Report, _ output: Output) {
+        var place = ""
+        if finding.link >= 0 { place += " link \(finding.link)" }
+        if finding.entry >= 0 { place += " entry \(finding.entry)" }
+        if let page = finding.page { place += " page \(hexadecimal(page.number))" }
+        output.write("\(finding.kind.severity.name): \(finding.kind.name)\(place): \(report.sentence(for: finding))\n")
+    }
+
+    /// "1 link", "2 links", "3 entries".
+    static func counted(_ number: Int, _ noun: StaticString) -> String {
+        if number == 1 { return "1 \(noun)" }
+        let isEntry = noun.utf8CodeUnitCount > 1 && noun.utf8Start[noun.utf8CodeUnitCount - 1] == UInt8(ascii: "y")
+        if isEntry { return "\(number) entries" }
+        return "\(number) \(noun)s"
+    }
+
+    /// A number of bytes in the largest binary unit that leaves at least 1, with one decimal place.
+    static func byteCount(_ bytes: UInt64) -> String {
+        let units: [StaticString] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+        var unit = 0
+        var scale: UInt64 = 1
+        while unit < 6 && bytes / scale >= 1024 {
+            scale *= 1024
+            unit += 1
+        }
+        if unit == 0 { return "\(bytes) bytes" }
+        return "\(bytes / scale).\(bytes % scale / (scale / 1024) * 10 / 1024) \(units[unit])"
+    }
+}

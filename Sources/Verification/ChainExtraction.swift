@@ -1,0 +1,173 @@
+import CChecksum
+import Linux
+import PRAM
+
+/// Where the content of one file goes.
+public protocol FileSink: AnyObject {
+    /// Adjacent pages of the file, from the page index `index` on. The bytes are valid during the call only; they may lie in
+    /// mapped memory, so that they are best handed to the kernel as they are.
+    func write(_ pages: UnsafeBufferPointer<UnsafeRawPointer?>, at index: UInt64) throws(SystemError)
+}
+
+/// Goes along a chain that was checked before, and hands the pages of chosen files to their sinks: each page is checksummed
+/// once more in the very pass that hands it over, so that nothing reaches a file that does not fit.
+public struct ChainExtraction {
+    /// What became of the pages of one file.
+    public struct Outcome {
+        /// Indexes of the pages that were left out because they do not fit or could not be read, at most 4096 of them.
+        public var holes: [UInt64] = []
+        public var holeCount: UInt64 = 0
+        public var failure: SystemError?
+    }
+
+    private static let batchCapacity = 256
+
+    private let memory: any PhysicalMemory
+    private let files: [StoredFile]
+
+    /// - Parameter files: all files of the chain, as `ChainEvaluation` left them.
+    public init(memory: any PhysicalMemory, files: [StoredFile]) {
+        self.memory = memory
+        self.files = files
+    }
+
+    /// - Parameters:
+    ///   - begin: called for each file in chain order; returns its sink, or nil to skip the file.
+    ///   - end: called behind the last page of each file that has a sink.
+    public func run(head: PFN, begin: (Int) -> (any FileSink)?, end: (Int, Outcome) -> Void) {
+        var walk = ChainWalk(head: head, memory: memory)
+        var number = -1
+        var sink: (any FileSink)?
+        var left: UInt64 = 0
+        let batch = PageBatch(memory, capacity: ChainExtraction.batchCapacity)
+        var outcome = Outcome()
+
+        func finishFile() {
+            guard let finished = sink else { return }
+            batch.flush(to: finished, &outcome)
+            end(number, outcome)
+            sink = nil
+        }
+        while let walked = walk.next() {
+            guard let link = walked.link else { continue }
+            for (place, entry) in link.entries.enumerated() {
+                if entry.kind == .meta {
+                    finishFile()
+                    number += 1
+                    guard number < files.count else { return }
+                    // The chain may have changed since it was checked: then the rest is not what was judged.
+                    guard files[number].link == walked.number, files[number].entry == place else { return }
+                    left = files[number].pages
+                    outcome = Outcome()
+                    sink = begin(number)
+                } else if entry.kind == .data, let sink, left > 0 {
+                    left -= 1
+                    batch.append(entry, to: sink, &outcome)
+                }
+            }
+        }
+        finishFile()
+    }
+}
+
+/// Adjacent pages of one file on their way out: checked together, then written together while they are in the cache.
+private final class PageBatch {
+    private let memory: any PhysicalMemory
+    private let capacity: Int
+    private var entries: [Entry] = []
+    private let pages: UnsafeMutablePointer<UnsafeRawPointer?>
+    private let checksums: UnsafeMutablePointer<UInt32>
+    /// Where pages that are not mapped are read to.
+    private let buffer: UnsafeMutableRawPointer
+
+    init(_ memory: any PhysicalMemory, capacity: Int) {
+        self.memory = memory
+        self.capacity = capacity
+        pages = .allocate(capacity: capacity)
+        checksums = .allocate(capacity: capacity)
+        buffer = .allocate(byteCount: capacity * pageSize, alignment: pageSize)
+    }
+
+    deinit {
+        pages.deallocate()
+        checksums.deallocate()
+        buffer.deallocate()
+    }
+
+    func append(_ entry: Entry, to sink: any FileSink, _ outcome: inout ChainExtraction.Outcome) {
+        if let last = entries.last, entries.count == capacity || last.index == .max || entry.index != last.index + 1 {
+            flush(to: sink, &outcome)
+        }
+        entries.append(entry)
+    }
+
+    /// Writes what was collected, in as many pieces as the pages that do not fit cut it into.
+    func flush(to sink: any FileSink, _ outcome: inout ChainExtraction.Outcome) {
+        defer { entries.removeAll(keepingCapacity: true) }
+        guard outcome.failure == nil else { return }
+        locate()
+        checksum()
+        var start = 0
+        while start < entries.count {
+            var end = start
+            while end < entries.count && pages[end] != nil { end += 1 }
+            if end > start {
+                do throws(SystemError) {
+                    try sink.write(
+                        UnsafeBufferPointer(start: pages + start, count: end - start), at: entries[start].index)
+                } catch {
+                    outcome.failure = error
+                    return
+                }
+            }
+            while end < entries.count && pages[end] == nil {
+                outcome.holeCount += 1
+                if outcome.holes.count < 4096 { outcome.holes.append(entries[end].index) }
+                end += 1
+            }
+            start = end
+        }
+    }
+
+    /// Finds each page where it is mapped, and reads the others; nil where there is none.
+    private func locate() {
+        var place = 0
+        while place < entries.count {
+            if let mapped = memory.mapped(entries[place].page) {
+                pages[place] = mapped
+                place += 1
+                continue
+            }
+            var end = place + 1
+            while end < entries.count, let next = entries[end - 1].page.advanced(by: 1), entries[end].page == next,
+                memory.mapped(entries[end].page) == nil { end += 1 }
+            let states = UnsafeMutablePointer<PageState>.allocate(capacity: end - place)
+            defer { states.deallocate() }
+            memory.read(entries[place].page, count: end - place, into: buffer + place * pageSize, states: states)
+            for i in place..<end {
+                pages[i] = states[i - place] == .present ? UnsafeRawPointer(buffer + i * pageSize) : nil
+            }
+            place = end
+        }
+    }
+
+    /// Takes away what does not fit its checksum or vanishes while it is read.
+    private func checksum() {
+        var place = 0
+        while place < entries.count {
+            guard pages[place] != nil else {
+                place += 1
+                continue
+            }
+            var end = place
+            while end < entries.count && pages[end] != nil { end += 1 }
+            var request = pv_page_batch(
+                pages: UnsafePointer(pages + place), checksums: checksums + place, count: end - place, done: 0)
+            let whole = withUnsafeMutablePointer(to: &request) { guarded(pv_crc32c_pages, $0) }
+            let done = place + request.done
+            for i in place..<done where checksums[i] != entries[i].checksum { pages[i] = nil }
+            if !whole { pages[done] = nil }
+            place = whole ? end : done + 1
+        }
+    }
+}
