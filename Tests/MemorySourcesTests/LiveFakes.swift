@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Linux
 import PRAM
@@ -115,3 +116,6 @@ func failure<Value>(of work: () throws(MemoryFailure) -> Value) -> MemoryFailure
         return error
     }
 }
+
+/// SIGBUS from a file that ends early is survivable from here on.
+let signalsPrepared: Void = pv_signals_prepare()
