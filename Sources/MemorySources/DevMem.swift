@@ -5,16 +5,16 @@ import Text
 /// The running machine's physical memory through /dev/mem, opened for reading.
 ///
 /// What it reaches (drivers/char/mem.c; devmem_is_allowed in arch/x86/mm/init.c):
-/// - Ranges that the kernel does not manage (`memmap=nn$ss`, `memmap=nn!ss`, above `mem=`): mmap(2), else read(2). Above the
-///   end of the direct map read(2) gives EFAULT while mmap(2) works. With CONFIG_IO_STRICT_DEVMEM a range that a driver has
-///   claimed (a pmem device) gives EPERM for both.
+/// - Ranges that the kernel does not manage (`memmap=nn$ss`, `memmap=nn!ss`, above `mem=`): mmap(2), else read(2).
+///   Above the end of the direct map read(2) gives EFAULT while mmap(2) works. With CONFIG_IO_STRICT_DEVMEM a range
+///   that a driver has claimed (a pmem device) gives EPERM for both.
 /// - System RAM only where the kernel was built without CONFIG_STRICT_DEVMEM, and then by read(2): mmap(2) of RAM gives
-///   EINVAL under PAT. With CONFIG_STRICT_DEVMEM it gives EPERM, but below 1 MiB read(2) answers with zeros as if they were
-///   the memory: such pages are `.absent` here.
+///   EINVAL under PAT. With CONFIG_STRICT_DEVMEM it gives EPERM, but below 1 MiB read(2) answers with zeros as if they
+///   were the memory: such pages are `.absent` here.
 /// - Never addresses that `MemoryMap` does not call memory.
 ///
-/// It is opened without O_SYNC: with it the mapping would be uncached, hundreds of times slower, and in conflict with the
-/// kernel's own cached mapping.
+/// It is opened without O_SYNC: with it the mapping would be uncached, far slower, and in conflict with the kernel's
+/// own cached mapping.
 public final class DevMem: PhysicalMemory {
     /// How System RAM answers.
     enum RAMAccess { case readable, refused(SystemError), notTried }
@@ -130,7 +130,8 @@ public final class DevMem: PhysicalMemory {
         case ErrorCode.notPermitted:
             return MemoryFailure(
                 .strictDevmem, source: kind, "\(what): a driver has claimed the range (CONFIG_IO_STRICT_DEVMEM)",
-                remedy: "unbind the driver (for memmap=nn!ss: the pmem device), or start with iomem=relaxed")
+                remedy: "read the driver's own device instead (/dev/pmem0 for memmap=nn!ss), unbind the driver, or "
+                    + "start with iomem=relaxed")
         case ErrorCode.badAddress:
             return MemoryFailure(
                 .noSuchMemory, source: kind, "\(what): there is no memory that the kernel can reach by read, and none "
@@ -175,14 +176,14 @@ public final class DevMem: PhysicalMemory {
         return count
     }
 
-    /// Tries one page of System RAM, above the first MiB: there CONFIG_STRICT_DEVMEM shows as EPERM. Another error may be of
-    /// that page alone, so a few regions are tried.
+    /// Tries one page of System RAM, above the first MiB: there CONFIG_STRICT_DEVMEM shows as EPERM. Another error may
+    /// be of that page alone, so a few regions are tried.
     private static func tryRAM(_ file: borrowing FileDescriptor, _ map: MemoryMap) -> RAMAccess {
         var outcome = RAMAccess.notTried
         var tries = 0
         for region in map.regions where region.nature == .systemRAM && tries < 4 {
             let start = max(region.range.start, 1 << 20)
-            guard start <= UInt64(Int64.max), let page = PFN(containing: start).advanced(by: start & 0xfff == 0 ? 0 : 1),
+            guard let page = PFN(containing: start).advanced(by: start & 0xfff == 0 ? 0 : 1),
                 let address = page.address, region.range.contains(page)
             else { continue }
             tries += 1
@@ -204,8 +205,8 @@ public final class DevMem: PhysicalMemory {
     private static let pagesPerRead = 256
 }
 
-/// Reads `count` adjacent pages at `offset` of the file: all at once, and where that fails page by page, so that one bad page
-/// costs no other. Pages behind the end of the file are `.unreadable`.
+/// Reads `count` adjacent pages at `offset` of the file: all at once, and where that fails page by page, so that one
+/// bad page costs no other. Pages behind the end of the file are `.unreadable`.
 func readPages(
     _ file: borrowing FileDescriptor, at offset: UInt64, count: Int, into destination: UnsafeMutableRawPointer,
     states: UnsafeMutablePointer<PageState>
@@ -237,8 +238,9 @@ func wholePages(of range: PhysicalRange, from page: PFN, limit: Int) -> Int {
     return behind >= UInt64(limit) ? limit : Int(behind) + 1
 }
 
-/// The parts of /dev/mem that are mapped: made when first asked for, kept until the source goes, so that pointers into them
-/// stay good. A mapping of /dev/mem is populated at once (remap_pfn_range), which costs page tables: 0.2 % of its size.
+/// The parts of /dev/mem that are mapped: made when first asked for, kept until the source goes, so that pointers into
+/// them stay good. A mapping of /dev/mem is populated at once (remap_pfn_range), which costs page tables: 0.2 % of its
+/// size.
 private final class Windows {
     /// Bytes, a power of two.
     private static let size: UInt64 = 64 << 20
@@ -259,7 +261,8 @@ private final class Windows {
     func mapping(
         of address: UInt64, in region: MemoryMap.Region, _ file: borrowing FileDescriptor
     ) -> (pointer: UnsafeRawPointer, pages: Int)? {
-        // Windows are aligned, but cut to the whole pages of their region: a mapping across its border would be refused.
+        // Windows are aligned, but cut to the whole pages of their region: a mapping across its border would be
+        // refused.
         var start = address & ~(Windows.size - 1)
         var last = address | (Windows.size - 1)
         if start < region.range.start {

@@ -31,8 +31,8 @@ public struct FirmwareMap: Sendable {
         return Entry(range: range, type: Array(line(type)))
     }
 
-    /// Reads the folders 0, 1, 2 ... of `directory`. Memory that was unplugged leaves gaps in the numbers, so a few missing
-    /// ones do not end the list. Entries that cannot be read or understood are left out.
+    /// Reads the folders 0, 1, 2 ... of `directory`. Memory that was unplugged leaves gaps in the numbers, so a few
+    /// missing ones do not end the list. Entries that cannot be read or understood are left out.
     /// - Returns: nil when there is no entry: no CONFIG_FIRMWARE_MEMMAP, or /sys is not mounted.
     public static func read(_ directory: [UInt8]) -> FirmwareMap? {
         var entries: [Entry] = []

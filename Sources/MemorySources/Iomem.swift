@@ -1,12 +1,15 @@
+import Linux
 import PRAM
+import Text
 
 /// The kernel's tree of physical address ranges and their owners, as /proc/iomem prints it:
 ///
 ///     00100000-3fffffff : System RAM
 ///       01000000-02209987 : Kernel code
 ///
-/// Two blanks a level, hexadecimal addresses, the end INCLUSIVE (r_show in kernel/resource.c). Levels below the kernel's
-/// limit (5, later 8) are printed at that limit. A reader without CAP_SYS_ADMIN is shown zeros instead of addresses.
+/// Two blanks a level, hexadecimal addresses, the end INCLUSIVE (r_show in kernel/resource.c). Levels below the
+/// kernel's limit (5, later 8) are printed at that limit. A reader without CAP_SYS_ADMIN is shown zeros instead of
+/// addresses.
 public struct Iomem: Sendable {
     public struct Resource: Sendable {
         /// In bytes, both ends belong to it.
@@ -81,5 +84,40 @@ public struct Iomem: Sendable {
             rest[blank...].begin(with: " : ")
         else { return nil }
         return ((text.startIndex - line.startIndex) / 2, range, Array(rest[blank...].dropFirst(3)))
+    }
+}
+
+extension Iomem {
+    /// Reads /proc/iomem.
+    /// - Throws: `.notPermitted` when it shows no addresses, `.malformed` when it names no range at all.
+    public static func read(_ path: [UInt8]) throws(MemoryFailure) -> Iomem {
+        let source = escaped(path)
+        let text: [UInt8]
+        do throws(SystemError) {
+            text = try FileDescriptor.contents(of: path, limit: 16 << 20)
+        } catch {
+            switch error.code {
+            case ErrorCode.noSuchFile:
+                throw MemoryFailure(
+                    .noSuchFile, source: source, "\(source) does not exist: /proc is not mounted",
+                    remedy: "mount /proc")
+            case ErrorCode.notPermitted, ErrorCode.accessDenied:
+                throw MemoryFailure(
+                    .notPermitted, source: source, "\(source) may not be read: \(error.reason)",
+                    remedy: "run this as root")
+            default:
+                throw MemoryFailure(.inputOutput, source: source, "\(source) cannot be read: \(error.reason)")
+            }
+        }
+        let iomem = Iomem(parsing: text)
+        if iomem.resources.isEmpty {
+            throw MemoryFailure(.malformed, source: source, "\(source) names no range of addresses")
+        }
+        if iomem.addressesAreHidden {
+            throw MemoryFailure(
+                .notPermitted, source: source, "\(source) shows no addresses: this process lacks CAP_SYS_ADMIN",
+                remedy: "run this as root, outside of containers")
+        }
+        return iomem
     }
 }

@@ -46,7 +46,8 @@ public final class Kcore: PhysicalMemory {
     /// Never: /proc/kcore has no mmap.
     public func mapped(_ page: PFN) -> UnsafeRawPointer? { nil }
 
-    /// EFAULT and ENOMEM are possible for any page, and fail the whole of a read(2): what they failed is read page by page.
+    /// EFAULT and ENOMEM are possible for any page, and fail the whole of a read(2): what they failed is read page by
+    /// page.
     public func read(
         _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
     ) {

@@ -25,8 +25,8 @@ public struct KcoreProblem: Error, Sendable {
     }
 }
 
-/// The ELF headers of /proc/kcore: pure functions from bytes to segments. Offsets are those of Elf64_Ehdr and Elf64_Phdr
-/// (include/uapi/linux/elf.h), little endian.
+/// The ELF headers of /proc/kcore: pure functions from bytes to segments. Offsets are those of Elf64_Ehdr and
+/// Elf64_Phdr (include/uapi/linux/elf.h), little endian.
 public struct KcoreHeaders: Sendable {
     /// Bytes of the ELF header.
     public static let size = 64
@@ -62,9 +62,9 @@ public struct KcoreHeaders: Sendable {
 
     /// Physical memory in ascending order and without overlap.
     ///
-    /// Since 4.11 p_paddr is the physical address for RAM and the kernel's own image, and all ones for the rest (vmalloc,
-    /// modules, vmemmap). The image is left out on x86-64 (at 0xffffffff80000000 and above): it is part of RAM, and may be
-    /// readable there only in part. Before 4.11 every p_paddr is 0: see `matching`.
+    /// Since 4.11 p_paddr is the physical address for RAM and the kernel's own image, and all ones for the rest
+    /// (vmalloc, modules, vmemmap). The image is left out on x86-64 (at 0xffffffff80000000 and above): it is part of
+    /// RAM, and may be readable there only in part. Before 4.11 every p_paddr is 0: see `matching`.
     ///
     /// - Parameters:
     ///   - table: the program headers; a cut one counts as not there.
@@ -122,15 +122,16 @@ public struct KcoreHeaders: Sendable {
         return ordered
     }
 
-    /// Kernels before 4.11: virtual addresses only. RAM lies in the direct map at one base plus its physical address, but
-    /// KASLR moves the base (since 4.8, in steps of 1 GiB). One segment belongs to each System RAM range (kclist_add_private,
-    /// whole pages), so the base is what puts a segment of the right size at every range. It must be the only one.
+    /// Kernels before 4.11: virtual addresses only. RAM lies in the direct map at one base plus its physical address,
+    /// but KASLR moves the base (since 4.8, in steps of 1 GiB). One segment belongs to each System RAM range
+    /// (kclist_add_private, whole pages), so the base is what puts a segment of the right size at every range. It must
+    /// be the only one.
     private static func matching(
         _ loads: [Load], _ systemRAM: [PhysicalRange]?
     ) throws(KcoreProblem) -> [KcoreSegment] {
         guard let systemRAM else {
             throw KcoreProblem(
-                .unsupported, "it gives no physical addresses (Linux before 4.11), and /proc/iomem is not there to help")
+                .unsupported, "it gives no physical addresses (Linux before 4.11), and /proc/iomem is of no help")
         }
         let ranges = systemRAM.compactMap(wholePages(of:))
         guard let first = ranges.first else {
@@ -152,13 +153,13 @@ public struct KcoreHeaders: Sendable {
             guard segments.count == ranges.count else { continue }
             guard found == nil else {
                 throw KcoreProblem(
-                    .unsupported, "it gives no physical addresses, and /proc/iomem fits its segments in more than one way")
+                    .unsupported, "it gives no physical addresses, and /proc/iomem fits it in more than one way")
             }
             found = segments
         }
         guard let found else {
             throw KcoreProblem(
-                .unsupported, "it gives no physical addresses (Linux before 4.11), and /proc/iomem does not fit its segments")
+                .unsupported, "it gives no physical addresses (Linux before 4.11), and /proc/iomem does not fit it")
         }
         return ordered(found)
     }

@@ -1,5 +1,4 @@
 import Linux
-import PRAM
 import Text
 
 /// Where the running machine shows itself. Other paths are for tests, and for a /proc mounted elsewhere.
@@ -76,9 +75,9 @@ public struct KernelPolicy: Sendable {
 enum MemoryDoor {
     case devMem, kcore
 
-    /// Why opening it failed. open_port (drivers/char/mem.c) and open_kcore (fs/proc/kcore.c) both want CAP_SYS_RAWIO, then
-    /// ask the lockdown module: LOCKDOWN_DEV_MEM is forbidden from `integrity` on, LOCKDOWN_KCORE from `confidentiality`
-    /// on. All of that is EPERM.
+    /// Why opening it failed. open_port (drivers/char/mem.c) and open_kcore (fs/proc/kcore.c) both want CAP_SYS_RAWIO,
+    /// then ask the lockdown module: LOCKDOWN_DEV_MEM is forbidden from `integrity` on, LOCKDOWN_KCORE from
+    /// `confidentiality` on. All of that is EPERM.
     func refusal(_ error: SystemError, _ policy: KernelPolicy) -> MemoryFailure {
         let source = escaped(error.path)
         switch error.code {
@@ -130,8 +129,8 @@ enum MemoryDoor {
         case .devMem:
             return MemoryFailure(
                 .lockdown, source: source, "\(source) may not be opened: \(mode)",
-                remedy: "start without Secure Boot or lockdown=, or put the chain into a memmap=nn!ss range, which stays "
-                    + "readable as /dev/pmem0")
+                remedy: "start without Secure Boot or lockdown=, or put the chain into a memmap=nn!ss range, which "
+                    + "stays readable as /dev/pmem0")
         case .kcore:
             return MemoryFailure(
                 .lockdown, source: source, "\(source) may not be opened: \(mode)",

@@ -149,8 +149,8 @@ public final class LiveMemory: PhysicalMemory {
 
     // MARK: Reasons
 
-    /// Why the page cannot be read, tried again now: one failure for each thing that stands in the way. Empty when it can
-    /// be read.
+    /// Why the page cannot be read, tried again now: one failure for each thing that stands in the way. Empty when it
+    /// can be read.
     public func explain(_ page: PFN) -> [MemoryFailure] {
         let what = "PFN \(hexadecimal(page.number))"
         guard let address = page.address, let range = PhysicalRange(start: address, size: UInt64(pageSize)) else {
@@ -229,8 +229,8 @@ public final class LiveMemory: PhysicalMemory {
             return [
                 devMemRefusal
                     ?? MemoryFailure(
-                        .unsupported, source: iomemPath, "\(what) lies outside of what the kernel manages: only /dev/mem "
-                            + "reaches it, which was not to be used")
+                        .unsupported, source: iomemPath, "\(what) lies outside of what the kernel manages: only "
+                            + "/dev/mem reaches it, which was not to be used")
             ]
         }
     }
@@ -256,40 +256,6 @@ public final class LiveMemory: PhysicalMemory {
             guard let page = first.advanced(by: UInt64(index)), other.contains(page) else { continue }
             other.read(page, count: 1, into: destination + index * pageSize, states: states + index)
         }
-    }
-}
-
-extension Iomem {
-    /// Reads /proc/iomem.
-    /// - Throws: `.notPermitted` when it shows no addresses, `.malformed` when it names no range at all.
-    public static func read(_ path: [UInt8]) throws(MemoryFailure) -> Iomem {
-        let source = escaped(path)
-        let text: [UInt8]
-        do throws(SystemError) {
-            text = try FileDescriptor.contents(of: path, limit: 16 << 20)
-        } catch {
-            switch error.code {
-            case ErrorCode.noSuchFile:
-                throw MemoryFailure(
-                    .noSuchFile, source: source, "\(source) does not exist: /proc is not mounted", remedy: "mount /proc")
-            case ErrorCode.notPermitted, ErrorCode.accessDenied:
-                throw MemoryFailure(
-                    .notPermitted, source: source, "\(source) may not be read: \(error.reason)",
-                    remedy: "run this as root")
-            default:
-                throw MemoryFailure(.inputOutput, source: source, "\(source) cannot be read: \(error.reason)")
-            }
-        }
-        let iomem = Iomem(parsing: text)
-        if iomem.resources.isEmpty {
-            throw MemoryFailure(.malformed, source: source, "\(source) names no range of addresses")
-        }
-        if iomem.addressesAreHidden {
-            throw MemoryFailure(
-                .notPermitted, source: source, "\(source) shows no addresses: this process lacks CAP_SYS_ADMIN",
-                remedy: "run this as root, outside of containers")
-        }
-        return iomem
     }
 }
 

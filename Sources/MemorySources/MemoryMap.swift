@@ -1,6 +1,7 @@
 import PRAM
 
-/// Which physical addresses of the running machine are memory, and what kind: /proc/iomem and the firmware's map together.
+/// Which physical addresses of the running machine are memory, and what kind: /proc/iomem and the firmware's map
+/// together.
 ///
 /// It decides what may be touched at all. Reading a device's registers can change its state or hang the machine, and a
 /// PFN out of a damaged chain may point anywhere; so only what is known to be memory by name is ever read:
@@ -13,9 +14,9 @@ import PRAM
 /// | any other name, Unusable memory among them | `device` |
 /// | nothing, and the firmware's map says System RAM: cut off by `mem=` | `hidden` |
 ///
-/// "Reserved" is what `memmap=nn$ss` becomes, but also what firmware calls its devices' windows. Where the firmware's map
-/// says System RAM for it, it is `reserved`, otherwise `firmware`. Without a firmware's map (no CONFIG_FIRMWARE_MEMMAP) the
-/// name alone must do. The names are e820_type_to_string's (arch/x86/kernel/e820.c).
+/// "Reserved" is what `memmap=nn$ss` becomes, but also what firmware calls its devices' windows. Where the firmware's
+/// map says System RAM for it, it is `reserved`, otherwise `firmware`. Without a firmware's map (no
+/// CONFIG_FIRMWARE_MEMMAP) the name alone must do. The names are e820_type_to_string's (arch/x86/kernel/e820.c).
 public struct MemoryMap: Sendable {
     public enum Nature: UInt8, Sendable {
         /// The kernel manages it.
@@ -146,8 +147,8 @@ private struct Borders {
 
     /// For each piece the index of the last of `input` that covers it. `input` is part of what cut the pieces.
     ///
-    /// Painted from the last range to the first; `next` skips what is painted already (a union-find with path halving), so
-    /// that thousands of resources nested in each other stay cheap.
+    /// Painted from the last range to the first; `next` skips what is painted already (a union-find with path halving),
+    /// so that thousands of resources nested in each other stay cheap.
     func owners(of input: [PhysicalRange]) -> [Int?] {
         var owners = [Int?](repeating: nil, count: starts.count)
         var next = Array(0...starts.count)

@@ -115,8 +115,8 @@ private func iomem(_ text: String) -> Iomem { Iomem(parsing: Array(text.utf8)) }
         #expect(
             natures(map, [0, 1, 0x9e, 0xf0, 0x100, 0x2209, 0xffff, 0x10000, 0x11fff, 0x12000, 0x12fff, 0x13000])
                 == [
-                    .reserved, .systemRAM, .systemRAM, .device, .systemRAM, .systemRAM, .systemRAM, .reserved, .reserved,
-                    .persistent, .persistent, .systemRAM,
+                    .reserved, .systemRAM, .systemRAM, .device, .systemRAM, .systemRAM, .systemRAM, .reserved,
+                    .reserved, .persistent, .persistent, .systemRAM,
                 ])
         // Half a page of RAM, half a page reserved: no region holds it.
         #expect(natures(map, [0x9f]) == [nil])
@@ -126,13 +126,12 @@ private func iomem(_ text: String) -> Iomem { Iomem(parsing: Array(text.utf8)) }
     }
 
     @Test func firmwareTellsRAMFromDevices() throws {
+        func entry(_ start: UInt64, _ last: UInt64, _ type: String) throws -> FirmwareMap.Entry {
+            .init(range: try #require(PhysicalRange(start: start, last: last)), type: Array(type.utf8))
+        }
         let firmware = FirmwareMap(entries: [
-            .init(range: try #require(PhysicalRange(start: 0, last: 0x9fbff)), type: Array("System RAM".utf8)),
-            .init(range: try #require(PhysicalRange(start: 0x10_0000, last: 0x3ffd_ffff)), type: Array("System RAM".utf8)),
-            .init(range: try #require(PhysicalRange(start: 0x3ffe_0000, last: 0x3fff_ffff)), type: Array("Reserved".utf8)),
-            .init(
-                range: try #require(PhysicalRange(start: 0x1_0000_0000, last: 0x1_3fff_ffff)),
-                type: Array("System RAM".utf8)),
+            try entry(0, 0x9fbff, "System RAM"), try entry(0x10_0000, 0x3ffd_ffff, "System RAM"),
+            try entry(0x3ffe_0000, 0x3fff_ffff, "Reserved"), try entry(0x1_0000_0000, 0x1_3fff_ffff, "System RAM"),
         ])
         let map = MemoryMap(iomem(sample), firmware: firmware)
         #expect(

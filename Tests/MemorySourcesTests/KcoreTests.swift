@@ -53,8 +53,8 @@ private let modern = [
     }
 
     @Test func partialPagesAreNotHeld() throws {
-        let kcore = try open(
-            fakeKcore([FakeSegment(virtual: directMap + 0x1800, physical: 0x1800, bytes: [UInt8](repeating: 0, count: 0x1000))]))
+        let page = [UInt8](repeating: 0, count: pageSize)
+        let kcore = try open(fakeKcore([FakeSegment(virtual: directMap + 0x1800, physical: 0x1800, bytes: page)]))
         #expect(!kcore.contains(PFN(1)))
         #expect(!kcore.contains(PFN(2)))
     }

@@ -262,3 +262,37 @@ private func strictDevMem(_ machine: FakeMachine) throws -> DevMem {
         }
     }
 }
+
+@Suite struct LiveMemoryThreadTests {
+    /// Every thread sees the same window, and the right bytes in it, whoever was first to map it.
+    @Test func severalThreadsShareWindows() throws {
+        let memory = try openLive(machine())
+        let wrong = WrongPages()
+        func work() {
+            for _ in 0..<50 {
+                for number in [0x200, 0x20f, 0x210, 0x1ff] as [UInt64] {
+                    if read(memory, number, 1).pages != [samplePage(number)] { wrong.count() }
+                }
+                if memory.mapped(PFN(0x200)) == nil { wrong.count() }
+            }
+        }
+        let first = try Linux.Thread(work)
+        let second = try Linux.Thread(work)
+        let third = try Linux.Thread(work)
+        first.join()
+        second.join()
+        third.join()
+        #expect(wrong.number == 0)
+    }
+}
+
+private final class WrongPages {
+    private let lock = Monitor()
+    private(set) var number = 0
+
+    func count() {
+        lock.lock()
+        number += 1
+        lock.unlock()
+    }
+}

@@ -1,5 +1,5 @@
-/// A whole field of hexadecimal digits as the kernel prints numbers, with or without `0x`; nil for anything else, also for
-/// an empty field and for more than 64 bits.
+/// A whole field of hexadecimal digits as the kernel prints numbers, with or without `0x`; nil for anything else, also
+/// for an empty field and for more than 64 bits.
 func hexadecimalNumber(_ field: ArraySlice<UInt8>) -> UInt64? {
     var digits = field
     if digits.begin(with: "0x") { digits = digits.dropFirst(2) }
