@@ -4,6 +4,8 @@ The machine holds three chains: an intact one and a damaged one, each across a r
 in System RAM alone. Its pages are free pages to the kernel, so makedumpfile's level 31 leaves them out.
 """
 
+import shutil
+import struct
 import subprocess
 
 import chain
@@ -11,6 +13,7 @@ from cases.support import *
 
 MEMORY_MIB = 448
 DUMPS = BUILD / "dumps"
+ELF_HEADER_SIZE = 64
 
 
 class OfMemory(BootCase):
@@ -89,13 +92,40 @@ class OfMemory(BootCase):
         self.judge("--memory", plain)
 
     def test_excluded_pages_are_not_taken_for_damage_nor_for_intact(self):
-        for option in ("-c", "-l"):
-            with self.subTest(option):
-                excluded = DUMPS / f"excluded{option}.kdump"
-                self.makedumpfile(option, "-d", "31", self.elf, excluded)
-                self.assertLess(excluded.stat().st_size, self.elf.stat().st_size // 2)
+        forms = {"zlib pages": "-c", "zstd pages": "-z", "ELF": "-E"}
+        for form, option in forms.items():
+            excluded = DUMPS / f"excluded{option}"
+            self.makedumpfile(option, "-d", "31", for_makedumpfile(self.elf), excluded)
+            self.assertLess(excluded.stat().st_size, self.elf.stat().st_size // 2)
+            with self.subTest(f"{form}: a chain some of whose pages are left out"):
                 report = on_host("--memory", excluded, "--pfn", f"{self.good_head:x}")
                 self.assert_verdict(report, "indeterminate")
-                self.assertTrue(report.says("exclu|not in (the )?(dump|source)"), f"\n{report}")
-                with self.subTest("a chain none of whose pages is left out"):
-                    self.assert_verdict(on_host("--memory", excluded, "--pfn", f"{self.kept_head:x}"), "intact")
+                left_out = {pfn for pfn in self.good if pfn >= RAM_PFN}
+                self.assertTrue(report.finding_pages() <= left_out, f"\n{report}")
+            with self.subTest(f"{form}: a chain none of whose pages is left out"):
+                report = on_host("--memory", excluded, "--pfn", f"{self.kept_head:x}")
+                self.assert_verdict(report, "intact")
+                self.assert_files(report, self.files)
+
+
+def for_makedumpfile(elf):
+    """A copy of QEMU's ELF dump that makedumpfile reads.
+
+    QEMU 7.2 puts the section headers before the program headers; makedumpfile looks for the latter right behind the
+    ELF header, wherever the header says they are. So they are moved there, and the sections (one, empty) go.
+    """
+    copy = elf.with_suffix(".moved")
+    if not copy.exists():
+        shutil.copyfile(elf, copy)
+        with open(copy, "r+b") as file:
+            header = bytearray(file.read(ELF_HEADER_SIZE))
+            offset, = struct.unpack_from("<Q", header, 0x20)
+            size, count = struct.unpack_from("<HH", header, 0x36)
+            file.seek(offset)
+            segments = file.read(size * count)
+            struct.pack_into("<QQ", header, 0x20, ELF_HEADER_SIZE, 0)
+            struct.pack_into("<H", header, 0x34, ELF_HEADER_SIZE)
+            struct.pack_into("<HH", header, 0x3C, 0, 0)
+            file.seek(0)
+            file.write(header + segments)
+    return copy
