@@ -8,22 +8,29 @@ after the kernel has loaded the files, which uses the chain up.
 import chain
 from cases.support import *
 
-# The folder of the chain's own kexec image: it must not lie on the memory that the second kernel's chain occupies.
+# The second kernel and its initrd are loaded below this address, where pages of the chain never are: banned, or unused.
 KEXEC_LIMIT = 0x8000000
 
-# 90 MB of ballast fill the memory below the banned border while the files in the middle are written, so that pages of
-# one link lie on both sides: those below are copied when saved, those above stay in place and get the flag.
+# Memory fills from below. A ballast of 120 MB pushes what is written along with it over the banned border, so that the
+# pages of `low` lie below it (copied when saved: no flag), those of `high` above (kept in place, with the flag), and
+# a link in the middle has both.
 WRITE_ACROSS_THE_BORDER = """
-    head -c 700000 /dev/urandom >low
-    dd if=/dev/zero of=ballast bs=1M count=90 2>/dev/null
-    for n in 1 2 3 4 5 6 7 8; do
+    head -c 1200000 /dev/urandom >low
+    dd if=/dev/zero of=ballast bs=1M count=80 2>/dev/null
+    for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
         head -c 3000000 /dev/zero >>ballast
-        head -c 250000 /dev/urandom >middle-$n
+        head -c 100000 /dev/urandom >middle-$n
     done
+    head -c 2000000 /dev/urandom >high
     rm ballast
 """
 WRITE_PLAINLY = "head -c 3000000 /dev/urandom >large; chmod 600 large"
-WRITE_SMALL = ": >empty; echo snow >'café 雪'; head -c 4096 /dev/urandom >page; head -c 4097 /dev/urandom >'page and one'"
+WRITE_SMALL = """
+    : >empty
+    echo snow >'café 雪'
+    head -c 4096 /dev/urandom >page
+    head -c 4097 /dev/urandom >'page and one'
+"""
 
 
 class AfterKexec(BootCase):
