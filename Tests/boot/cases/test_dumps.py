@@ -1,7 +1,8 @@
 """Memory taken out of a running machine in every form that QEMU and makedumpfile write, checked on the host.
 
-The machine holds three chains: an intact one and a damaged one, each across a reserved range and System RAM, and one
-in System RAM alone. Its pages are free pages to the kernel, so makedumpfile's level 31 leaves them out.
+The machine holds three chains: an intact one and a damaged one, each across a reserved range and System RAM, and an
+intact one in the reserved range alone. The pages in System RAM are free pages to the kernel, so makedumpfile's level
+31 leaves them out; those in the reserved range it keeps.
 """
 
 import shutil
@@ -91,6 +92,14 @@ class OfMemory(BootCase):
             self.assertEqual(file.read(8), b"KDUMP   ")
         self.judge("--memory", plain)
 
+    def test_control_level_31_leaves_out_free_pages_and_keeps_the_reserved_range(self):
+        excluded = DUMPS / "control.elf"
+        self.makedumpfile("-E", "-d", "31", for_makedumpfile(self.elf), excluded)
+        stored = stored_pages(excluded)
+        self.assertTrue(all(pfn not in stored for pfn in self.good if pfn >= RAM_PFN))
+        self.assertTrue(all(pfn in stored for pfn in self.good if pfn < RAM_PFN))
+        self.assertTrue(all(pfn in stored for pfn in self.kept))
+
     def test_excluded_pages_are_not_taken_for_damage_nor_for_intact(self):
         forms = {"zlib pages": "-c", "plain pages": None, "ELF": "-E"}
         for form, option in forms.items():
@@ -106,6 +115,22 @@ class OfMemory(BootCase):
                 report = on_host("--memory", excluded, "--pfn", f"{self.kept_head:x}")
                 self.assert_verdict(report, "intact")
                 self.assert_files(report, self.files)
+
+
+def stored_pages(elf):
+    """The page frames that the segments of an ELF dump store."""
+    with open(elf, "rb") as file:
+        header = file.read(ELF_HEADER_SIZE)
+        offset, = struct.unpack_from("<Q", header, 0x20)
+        size, count = struct.unpack_from("<HH", header, 0x36)
+        file.seek(offset)
+        table = file.read(size * count)
+    pages = set()
+    for start in range(0, len(table), size):
+        kind, _, _, _, address, stored, _, _ = struct.unpack_from("<IIQQQQQQ", table, start)
+        if kind == 1:
+            pages.update(range(address // chain.PAGE, (address + stored) // chain.PAGE))
+    return pages
 
 
 def for_makedumpfile(elf):
