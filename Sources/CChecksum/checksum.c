@@ -25,7 +25,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-typedef uint32_t crc_function(uint32_t seed, const void *data, size_t length);
+/* A kernel. `ahead` is where the next data of the same length lie: a kernel that is faster than memory fetches them on
+ * its way, or `data` itself where the caller does not know. Any address will do, even one that is not there. */
+typedef uint32_t crc_function(uint32_t seed, const void *data, size_t length, const void *ahead);
 
 /* Little-endian words from any address. */
 static inline uint64_t load64(const uint8_t *p) {
@@ -37,13 +39,19 @@ static inline uint64_t load64(const uint8_t *p) {
     return word;
 }
 
+/* Fetches 64 bytes that will be read soon and once. Never faults. */
+static inline void fetch(const uint8_t *p) {
+    enum { for_reading = 0, once = 0 };
+    __builtin_prefetch(p, for_reading, once);
+}
+
 /* ---- The two polynomials ----------------------------------------------------------------------------------------- */
 
 /* A CRC is a remainder: data * x^32 mod P, where data is the message as one long polynomial. So a block may be replaced
  * by anything with the same remainder. Folding replaces 16 bytes by 16 other bytes that lie D bits further on: a
- * polynomial A in front of D bits is worth A * x^D, and A * (x^D mod P) is worth the same but is short. It is XORed into
- * the 16 bytes that lie there, and the work on the first ones is done (Gopal et al., "Fast CRC Computation for Generic
- * Polynomials Using PCLMULQDQ Instruction", Intel 2009).
+ * polynomial A in front of D bits is worth A * x^D, and A * (x^D mod P) is worth the same but is short. It is XORed
+ * into the 16 bytes that lie there, and the work on the first ones is done (Gopal et al., "Fast CRC Computation for
+ * Generic Polynomials Using PCLMULQDQ Instruction", Intel 2009).
  *
  * A carry-less product of two 64-bit halves has 127 bits, and with reflected bits that leaves it one place short: it is
  * the product times x. A 32-bit constant in the low half of its 64 bits is itself multiplied by x^32. So to multiply by
@@ -101,10 +109,8 @@ static const struct polynomial ethernet = {
 
 /* The definition. Everything else must give the same. */
 static uint32_t bitwise(const struct polynomial *P, uint32_t crc, const uint8_t *p, size_t length) {
-#pragma clang loop unroll(disable)
     for (; length; length--) {
         crc ^= *p++;
-#pragma clang loop unroll(disable)
         for (int bit = 0; bit < 8; bit++)
             crc = crc >> 1 ^ (crc & 1 ? P->reflected : 0);
     }
@@ -140,7 +146,8 @@ static bool ready(struct tables *t, const struct polynomial *P) {
 }
 
 /* One byte after the other, each waiting for the one before. */
-static inline uint32_t by_bytes(struct tables *t, const struct polynomial *P, uint32_t crc, const uint8_t *p, size_t n) {
+static inline uint32_t by_bytes(
+    struct tables *t, const struct polynomial *P, uint32_t crc, const uint8_t *p, size_t n) {
     if (!ready(t, P))
         return bitwise(P, crc, p, n);
     for (; n; n--)
@@ -149,7 +156,8 @@ static inline uint32_t by_bytes(struct tables *t, const struct polynomial *P, ui
 }
 
 /* Eight bytes at a time: their remainders do not depend on each other and are XORed together. */
-static inline uint32_t by_words(struct tables *t, const struct polynomial *P, uint32_t crc, const uint8_t *p, size_t n) {
+static inline uint32_t by_words(
+    struct tables *t, const struct polynomial *P, uint32_t crc, const uint8_t *p, size_t n) {
     if (!ready(t, P))
         return bitwise(P, crc, p, n);
     for (; n >= 8; p += 8, n -= 8) {
@@ -161,16 +169,20 @@ static inline uint32_t by_words(struct tables *t, const struct polynomial *P, ui
     return by_bytes(t, P, crc, p, n);
 }
 
-static uint32_t crc32c_bytes(uint32_t seed, const void *data, size_t length) {
+static uint32_t crc32c_bytes(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    (void)ahead;
     return by_bytes(&castagnoli_tables, &castagnoli, seed, data, length);
 }
-static uint32_t crc32_bytes(uint32_t seed, const void *data, size_t length) {
+static uint32_t crc32_bytes(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    (void)ahead;
     return by_bytes(&ethernet_tables, &ethernet, seed, data, length);
 }
-static uint32_t crc32c_table(uint32_t seed, const void *data, size_t length) {
+static uint32_t crc32c_table(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    (void)ahead;
     return by_words(&castagnoli_tables, &castagnoli, seed, data, length);
 }
-static uint32_t crc32_table(uint32_t seed, const void *data, size_t length) {
+static uint32_t crc32_table(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    (void)ahead;
     return by_words(&ethernet_tables, &ethernet, seed, data, length);
 }
 
@@ -184,10 +196,10 @@ static uint32_t crc32_table(uint32_t seed, const void *data, size_t length) {
 #define WITH_AVX512 __attribute__((target("sse4.2,pclmul,avx2,vpclmulqdq,avx512f")))
 
 /* The crc32 instruction, which knows CRC-32C only. Each one waits for the one before: 8 bytes every 3 cycles. */
-WITH_SSE42 static uint32_t crc32c_sse42(uint32_t seed, const void *data, size_t length) {
+WITH_SSE42 static uint32_t crc32c_sse42(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    (void)ahead;
     const uint8_t *p = data;
     uint64_t crc = seed;
-#pragma clang loop unroll_count(4)
     for (; length >= 8; p += 8, length -= 8)
         crc = _mm_crc32_u64(crc, load64(p));
     for (; length; length--)
@@ -196,23 +208,25 @@ WITH_SSE42 static uint32_t crc32c_sse42(uint32_t seed, const void *data, size_t 
 }
 
 /* Three streams side by side fill the time that one spends waiting. */
-WITH_PCLMUL static uint32_t crc32c_sse42_three(uint32_t seed, const void *data, size_t length) {
-    const uint8_t *p = data;
+WITH_PCLMUL static uint32_t crc32c_sse42_three(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    const uint8_t *p = data, *next = ahead;
     const __m128i factors = _mm_set_epi64x((int64_t)castagnoli.stream, (int64_t)castagnoli.two_streams);
-    for (; length >= 3 * STREAM; p += 3 * STREAM, length -= 3 * STREAM) {
+    for (; length >= 3 * STREAM; p += 3 * STREAM, next += 3 * STREAM, length -= 3 * STREAM) {
         uint64_t first = seed, second = 0, third = 0;
-#pragma clang loop unroll_count(2)
-        for (size_t i = 0; i < STREAM; i += 8) {
-            first = _mm_crc32_u64(first, load64(p + i));
-            second = _mm_crc32_u64(second, load64(p + STREAM + i));
-            third = _mm_crc32_u64(third, load64(p + 2 * STREAM + i));
+        for (size_t i = 0; i < STREAM; i += 16) {
+            fetch(next + 3 * i);
+            for (size_t j = i; j < i + 16; j += 8) {
+                first = _mm_crc32_u64(first, load64(p + j));
+                second = _mm_crc32_u64(second, load64(p + STREAM + j));
+                third = _mm_crc32_u64(third, load64(p + 2 * STREAM + j));
+            }
         }
         /* Two 32-bit remainders times 32-bit constants, 64 bits together; the instruction reduces them. */
         const __m128i moved = _mm_xor_si128(_mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)first), factors, 0x00),
                                             _mm_clmulepi64_si128(_mm_cvtsi64_si128((int64_t)second), factors, 0x10));
         seed = (uint32_t)(third ^ _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(moved)));
     }
-    return crc32c_sse42(seed, p, length);
+    return crc32c_sse42(seed, p, length, next);
 }
 
 /* 16 bytes, folded into the 16 that lie as far away as the factors say. */
@@ -244,7 +258,8 @@ WITH_AVX512 static inline __m512i factors512(const struct polynomial *P, enum ov
  * the end of the data, then the first four into the last four, two into two, one into one, and at last the parts of one
  * vector into its last 16 bytes. What is left has the same remainder as all of the data. `length` is a multiple of
  * eight vectors and not 0. The same three times, for vectors of 16, 32 and 64 bytes. */
-WITH_PCLMUL static inline __m128i fold_all128(const struct polynomial *P, uint32_t seed, const uint8_t *p, size_t length) {
+WITH_PCLMUL static inline __m128i fold_all128(
+    const struct polynomial *P, uint32_t seed, const uint8_t *p, size_t length) {
     const __m128i *v = (const __m128i *)p, *end = (const __m128i *)(p + length);
     __m128i sum[8];
     for (int i = 0; i < 8; i++)
@@ -261,16 +276,21 @@ WITH_PCLMUL static inline __m128i fold_all128(const struct polynomial *P, uint32
     return fold128(sum[0], factors128(P, over16), sum[1]);
 }
 
-WITH_AVX2 static inline __m128i fold_all256(const struct polynomial *P, uint32_t seed, const uint8_t *p, size_t length) {
+WITH_AVX2 static inline __m128i fold_all256(
+    const struct polynomial *P, uint32_t seed, const uint8_t *p, size_t length, const uint8_t *ahead) {
     const __m256i *v = (const __m256i *)p, *end = (const __m256i *)(p + length);
     __m256i sum[8];
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
+        fetch(ahead + sizeof *v * i);
         sum[i] = _mm256_loadu_si256(v + i);
+    }
     sum[0] = _mm256_xor_si256(sum[0], _mm256_zextsi128_si256(_mm_cvtsi32_si128((int)seed)));
     const __m256i far = factors256(P, over256);
-    for (v += 8; v != end; v += 8)
-        for (int i = 0; i < 8; i++)
+    for (v += 8, ahead += sizeof sum; v != end; v += 8, ahead += sizeof sum)
+        for (int i = 0; i < 8; i++) {
+            fetch(ahead + sizeof *v * i);
             sum[i] = fold256(sum[i], far, _mm256_loadu_si256(v + i));
+        }
     for (int i = 0; i < 4; i++)
         sum[i] = fold256(sum[i], factors256(P, over128), sum[i + 4]);
     for (int i = 0; i < 2; i++)
@@ -279,22 +299,28 @@ WITH_AVX2 static inline __m128i fold_all256(const struct polynomial *P, uint32_t
     return fold128(_mm256_castsi256_si128(last), factors128(P, over16), _mm256_extracti128_si256(last, 1));
 }
 
-WITH_AVX512 static inline __m128i fold_all512(const struct polynomial *P, uint32_t seed, const uint8_t *p, size_t length) {
+WITH_AVX512 static inline __m128i fold_all512(
+    const struct polynomial *P, uint32_t seed, const uint8_t *p, size_t length, const uint8_t *ahead) {
     const __m512i *v = (const __m512i *)p, *end = (const __m512i *)(p + length);
     __m512i sum[8];
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
+        fetch(ahead + sizeof *v * i);
         sum[i] = _mm512_loadu_si512(v + i);
+    }
     sum[0] = _mm512_xor_si512(sum[0], _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)seed)));
     const __m512i far = factors512(P, over512);
-    for (v += 8; v != end; v += 8)
-        for (int i = 0; i < 8; i++)
+    for (v += 8, ahead += sizeof sum; v != end; v += 8, ahead += sizeof sum)
+        for (int i = 0; i < 8; i++) {
+            fetch(ahead + sizeof *v * i);
             sum[i] = fold512(sum[i], far, _mm512_loadu_si512(v + i));
+        }
     for (int i = 0; i < 4; i++)
         sum[i] = fold512(sum[i], factors512(P, over256), sum[i + 4]);
     for (int i = 0; i < 2; i++)
         sum[i] = fold512(sum[i], factors512(P, over128), sum[i + 2]);
     const __m512i whole = fold512(sum[0], factors512(P, over64), sum[1]);
-    const __m256i half = fold256(_mm512_castsi512_si256(whole), factors256(P, over32), _mm512_extracti64x4_epi64(whole, 1));
+    const __m256i half =
+        fold256(_mm512_castsi512_si256(whole), factors256(P, over32), _mm512_extracti64x4_epi64(whole, 1));
     return fold128(_mm256_castsi256_si128(half), factors128(P, over16), _mm256_extracti128_si256(half, 1));
 }
 
@@ -320,7 +346,8 @@ WITH_PCLMUL static inline uint32_t crc32_of16(__m128i bytes) {
     return (uint32_t)_mm_extract_epi32(_mm_xor_si128(eight, multiple), 1);
 }
 
-WITH_PCLMUL static uint32_t crc32_pclmul(uint32_t seed, const void *data, size_t length) {
+WITH_PCLMUL static uint32_t crc32_pclmul(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    (void)ahead;
     const uint8_t *p = data;
     const size_t blocks = length & -(size_t)128;
     if (blocks)
@@ -341,30 +368,30 @@ WITH_PCLMUL static uint32_t crc32_pclmul(uint32_t seed, const void *data, size_t
     return bitwise(&ethernet, seed, p, length);
 }
 
-WITH_AVX2 static uint32_t crc32c_avx2(uint32_t seed, const void *data, size_t length) {
+WITH_AVX2 static uint32_t crc32c_avx2(uint32_t seed, const void *data, size_t length, const void *ahead) {
     const size_t blocks = length & -(size_t)256;
     if (blocks)
-        seed = crc32c_of16(fold_all256(&castagnoli, seed, data, blocks));
-    return length == blocks ? seed : crc32c_sse42(seed, (const uint8_t *)data + blocks, length - blocks);
+        seed = crc32c_of16(fold_all256(&castagnoli, seed, data, blocks, ahead));
+    return length == blocks ? seed : crc32c_sse42(seed, (const uint8_t *)data + blocks, length - blocks, ahead);
 }
-WITH_AVX2 static uint32_t crc32_avx2(uint32_t seed, const void *data, size_t length) {
+WITH_AVX2 static uint32_t crc32_avx2(uint32_t seed, const void *data, size_t length, const void *ahead) {
     const size_t blocks = length & -(size_t)256;
     if (blocks)
-        seed = crc32_of16(fold_all256(&ethernet, seed, data, blocks));
-    return crc32_pclmul(seed, (const uint8_t *)data + blocks, length - blocks);
+        seed = crc32_of16(fold_all256(&ethernet, seed, data, blocks, ahead));
+    return crc32_pclmul(seed, (const uint8_t *)data + blocks, length - blocks, ahead);
 }
 
-WITH_AVX512 static uint32_t crc32c_avx512(uint32_t seed, const void *data, size_t length) {
+WITH_AVX512 static uint32_t crc32c_avx512(uint32_t seed, const void *data, size_t length, const void *ahead) {
     const size_t blocks = length & -(size_t)512;
     if (blocks)
-        seed = crc32c_of16(fold_all512(&castagnoli, seed, data, blocks));
-    return length == blocks ? seed : crc32c_sse42(seed, (const uint8_t *)data + blocks, length - blocks);
+        seed = crc32c_of16(fold_all512(&castagnoli, seed, data, blocks, ahead));
+    return length == blocks ? seed : crc32c_sse42(seed, (const uint8_t *)data + blocks, length - blocks, ahead);
 }
-WITH_AVX512 static uint32_t crc32_avx512(uint32_t seed, const void *data, size_t length) {
+WITH_AVX512 static uint32_t crc32_avx512(uint32_t seed, const void *data, size_t length, const void *ahead) {
     const size_t blocks = length & -(size_t)512;
     if (blocks)
-        seed = crc32_of16(fold_all512(&ethernet, seed, data, blocks));
-    return crc32_pclmul(seed, (const uint8_t *)data + blocks, length - blocks);
+        seed = crc32_of16(fold_all512(&ethernet, seed, data, blocks, ahead));
+    return crc32_pclmul(seed, (const uint8_t *)data + blocks, length - blocks, ahead);
 }
 
 enum feature { sse42 = 1, pclmul = 2, avx2 = 4, avx512 = 8, vpclmul = 16 };
@@ -408,7 +435,8 @@ static unsigned features_here(void) {
 #define WITH_PMULL __attribute__((target("crc,aes")))
 
 /* The CRC instructions know both polynomials. Each one waits for the one before. */
-WITH_CRC static uint32_t crc32c_arm(uint32_t seed, const void *data, size_t length) {
+WITH_CRC static uint32_t crc32c_arm(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    (void)ahead;
     const uint8_t *p = data;
     for (; length >= 8; p += 8, length -= 8)
         seed = __crc32cd(seed, load64(p));
@@ -416,7 +444,8 @@ WITH_CRC static uint32_t crc32c_arm(uint32_t seed, const void *data, size_t leng
         seed = __crc32cb(seed, *p++);
     return seed;
 }
-WITH_CRC static uint32_t crc32_arm(uint32_t seed, const void *data, size_t length) {
+WITH_CRC static uint32_t crc32_arm(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    (void)ahead;
     const uint8_t *p = data;
     for (; length >= 8; p += 8, length -= 8)
         seed = __crc32d(seed, load64(p));
@@ -427,22 +456,25 @@ WITH_CRC static uint32_t crc32_arm(uint32_t seed, const void *data, size_t lengt
 
 /* A 32-bit remainder times a 32-bit constant; the CRC instruction reduces the 64 bits. */
 WITH_PMULL static inline uint64_t multiply(uint32_t crc, uint64_t factor) {
-    return (uint64_t)vreinterpretq_u64_p128(vmull_p64((poly64_t)crc, (poly64_t)factor));
+    return vgetq_lane_u64(vreinterpretq_u64_p128(vmull_p64(crc, factor)), 0);
 }
 
 /* Three streams side by side fill the time that one spends waiting. */
-WITH_PMULL static uint32_t crc32c_arm_three(uint32_t seed, const void *data, size_t length) {
-    const uint8_t *p = data;
-    for (; length >= 3 * STREAM; p += 3 * STREAM, length -= 3 * STREAM) {
+WITH_PMULL static uint32_t crc32c_arm_three(uint32_t seed, const void *data, size_t length, const void *ahead) {
+    const uint8_t *p = data, *next = ahead;
+    for (; length >= 3 * STREAM; p += 3 * STREAM, next += 3 * STREAM, length -= 3 * STREAM) {
         uint32_t first = seed, second = 0, third = 0;
-        for (size_t i = 0; i < STREAM; i += 8) {
-            first = __crc32cd(first, load64(p + i));
-            second = __crc32cd(second, load64(p + STREAM + i));
-            third = __crc32cd(third, load64(p + 2 * STREAM + i));
+        for (size_t i = 0; i < STREAM; i += 16) {
+            fetch(next + 3 * i);
+            for (size_t j = i; j < i + 16; j += 8) {
+                first = __crc32cd(first, load64(p + j));
+                second = __crc32cd(second, load64(p + STREAM + j));
+                third = __crc32cd(third, load64(p + 2 * STREAM + j));
+            }
         }
         seed = third ^ __crc32cd(0, multiply(first, castagnoli.two_streams) ^ multiply(second, castagnoli.stream));
     }
-    return crc32c_arm(seed, p, length);
+    return crc32c_arm(seed, p, length, next);
 }
 
 enum feature { crc = 1, pmull = 2 };
@@ -500,23 +532,23 @@ static void choose(void) {
     atomic_store_explicit(&crc32c_in_use, crc32c, memory_order_relaxed);
     atomic_store_explicit(&crc32_in_use, crc32, memory_order_relaxed);
 }
-static uint32_t crc32c_choose(uint32_t seed, const void *data, size_t length) {
+static uint32_t crc32c_choose(uint32_t seed, const void *data, size_t length, const void *ahead) {
     choose();
-    return pv_crc32c(seed, data, length);
+    return crc32c_in_use(seed, data, length, ahead);
 }
-static uint32_t crc32_choose(uint32_t seed, const void *data, size_t length) {
+static uint32_t crc32_choose(uint32_t seed, const void *data, size_t length, const void *ahead) {
     choose();
-    return pv_crc32(seed, data, length);
+    return crc32_in_use(seed, data, length, ahead);
 }
 
 /* ---- Checksums --------------------------------------------------------------------------------------------------- */
 
 uint32_t pv_crc32c(uint32_t seed, const void *data, size_t length) {
-    return atomic_load_explicit(&crc32c_in_use, memory_order_relaxed)(seed, data, length);
+    return atomic_load_explicit(&crc32c_in_use, memory_order_relaxed)(seed, data, length, data);
 }
 
 uint32_t pv_crc32(uint32_t seed, const void *data, size_t length) {
-    return atomic_load_explicit(&crc32_in_use, memory_order_relaxed)(seed, data, length);
+    return atomic_load_explicit(&crc32_in_use, memory_order_relaxed)(seed, data, length, data);
 }
 
 uint32_t pv_crc32c_copy(uint32_t seed, void *destination, const void *source, size_t length) {
@@ -535,14 +567,33 @@ uint32_t pv_crc32c_copy(uint32_t seed, void *destination, const void *source, si
 
 /* ---- Pages ------------------------------------------------------------------------------------------------------- */
 
+/* How many pages ahead of the one that is computed. Bytes are fetched two pages early: one is too late at times, more
+ * gains nothing. Four pages early a single line is: that starts the walk through the page tables, which takes long when
+ * the pages lie scattered. (Scattered pages: 10 GB/s without, 20 with the first, 29 with both, on a Zen 5.) */
+enum { fetched_ahead = 2, translated_ahead = 4 };
+
+/* The page to be fetched while page i is read, or page i itself at the end. Starts the walk for a later one. */
+static inline const void *page_ahead(const struct pv_page_batch *b, size_t i) {
+    const size_t left = b->count - i;
+    if (left > translated_ahead)
+        fetch(b->pages[i + translated_ahead]);
+    return b->pages[left > fetched_ahead ? i + fetched_ahead : i];
+}
+
+/* Counts page i as finished. A jump out of the batch finds the result stored before the count, and the count stored
+ * before any byte of the next page is touched: the compiler moves no reads or writes across the fences. */
+static inline void finish_page(struct pv_page_batch *b, size_t i) {
+    atomic_signal_fence(memory_order_seq_cst);
+    b->done = i + 1;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
 void pv_crc32c_pages(void *batch) {
     struct pv_page_batch *b = batch;
-    crc_function *const crc32c = atomic_load_explicit(&crc32c_in_use, memory_order_relaxed);
     for (size_t i = b->done; i < b->count; i++) {
-        b->checksums[i] = crc32c(0, b->pages[i], pv_checksum_page_size);
-        atomic_signal_fence(memory_order_seq_cst); /* nothing is read early, nor stored late, across this line */
-        b->done = i + 1;
-        atomic_signal_fence(memory_order_seq_cst);
+        crc_function *const crc32c = atomic_load_explicit(&crc32c_in_use, memory_order_relaxed);
+        b->checksums[i] = crc32c(0, b->pages[i], pv_checksum_page_size, page_ahead(b, i));
+        finish_page(b, i);
     }
 }
 
@@ -568,11 +619,11 @@ bool pv_crc_path_has_crc32c(size_t path) { return path_at(path)->crc32c; }
 bool pv_crc_path_has_crc32(size_t path) { return path_at(path)->crc32; }
 
 uint32_t pv_crc32c_by(size_t path, uint32_t seed, const void *data, size_t length) {
-    return path_at(path)->crc32c(seed, data, length);
+    return path_at(path)->crc32c(seed, data, length, data);
 }
 
 uint32_t pv_crc32_by(size_t path, uint32_t seed, const void *data, size_t length) {
-    return path_at(path)->crc32(seed, data, length);
+    return path_at(path)->crc32(seed, data, length, data);
 }
 
 size_t pv_crc_path_in_use_crc32c(void) {
@@ -604,36 +655,47 @@ bool pv_crc_force_path(size_t path) {
     return true;
 }
 
-/* Whatever can be loaded at once; the bytes are merely XORed together. */
-#define READ_PAGE(vector_size_in_bytes)                                                                                \
-    typedef uint32_t vector __attribute__((vector_size(vector_size_in_bytes), aligned(1), may_alias));                 \
-    enum { unit = sizeof(vector) / sizeof(uint32_t), vectors = pv_checksum_page_size / sizeof(vector) };               \
-    const vector *v = page;                                                                                            \
-    vector sum[4] = {v[0], v[1], v[2], v[3]};                                                                          \
-    for (size_t i = 4; i < vectors; i += 4)                                                                            \
-        for (size_t j = 0; j < 4; j++)                                                                                 \
-            sum[j] ^= v[i + j];                                                                                        \
-    sum[0] ^= sum[1] ^ sum[2] ^ sum[3];                                                                                \
-    uint32_t all = 0;                                                                                                  \
-    for (size_t i = 0; i < unit; i++)                                                                                  \
-        all ^= sum[0][i];                                                                                              \
-    return all
+/* 64 bytes: one load with AVX-512, else as many as it takes. */
+typedef uint32_t line __attribute__((vector_size(64), aligned(1), may_alias));
 
-static uint32_t read_page(const void *page) { READ_PAGE(16); }
+__attribute__((always_inline)) static inline uint32_t xor_of_words(const void *page, const void *ahead) {
+    const line *from = page, *next = ahead;
+    line sum[2] = {{0}, {0}};
+    for (size_t i = 0; i < pv_checksum_page_size / sizeof(line); i += 2)
+        for (size_t j = 0; j < 2; j++) {
+            fetch((const uint8_t *)(next + i + j));
+            sum[j] ^= from[i + j];
+        }
+    sum[0] ^= sum[1];
+    uint32_t all = 0;
+    for (size_t i = 0; i < sizeof(line) / sizeof all; i++)
+        all ^= sum[0][i];
+    return all;
+}
+
+typedef uint32_t read_function(const void *page, const void *ahead);
+static uint32_t read_plain(const void *page, const void *ahead) { return xor_of_words(page, ahead); }
 #if defined(__x86_64__)
-WITH_AVX512 static uint32_t read_page_avx512(const void *page) { READ_PAGE(64); }
+WITH_AVX512 static uint32_t read_avx512(const void *page, const void *ahead) { return xor_of_words(page, ahead); }
 #endif
+
+static read_function read_choose;
+static _Atomic(read_function *) read_in_use = read_choose;
+static uint32_t read_choose(const void *page, const void *ahead) {
+    read_function *chosen = read_plain;
+#if defined(__x86_64__)
+    if (features_here() & avx512)
+        chosen = read_avx512;
+#endif
+    read_in_use = chosen;
+    return chosen(page, ahead);
+}
 
 void pv_read_pages(void *batch) {
     struct pv_page_batch *b = batch;
-    uint32_t (*read)(const void *) = read_page;
-#if defined(__x86_64__)
-    if (features_here() & avx512)
-        read = read_page_avx512;
-#endif
     for (size_t i = b->done; i < b->count; i++) {
-        b->checksums[i] = read(b->pages[i]);
-        b->done = i + 1;
+        b->checksums[i] = atomic_load_explicit(&read_in_use, memory_order_relaxed)(b->pages[i], page_ahead(b, i));
+        finish_page(b, i);
     }
 }
 

@@ -42,7 +42,51 @@ public enum DumpFile {
                     remedy: "unpack it first")
             }
         }
-        return try RawImage.open(source, base: base, notes: [])
+        var notes: [String] = []
+        let isFlattened = FlattenedDump.recognises(start)
+        if isFlattened {
+            let flattened = try FlattenedDump(source)
+            source = flattened
+            start = try source.bytes(at: 0, count: beginning)
+            if flattened.isCutShort { notes.append("the flattened dump is cut short: its end marker is missing") }
+        }
+        if let memory = try known(source, start, base: base, notes: notes) { return memory }
+        if isFlattened {
+            throw MemoryFailure(
+                .unsupported, source: name, "it is the flattened form of something other than an ELF core or a kdump-compressed dump")
+        }
+        if let form = foreign(start) {
+            throw MemoryFailure(
+                .unsupported, source: name, "it is \(form), which is not read",
+                remedy: "if it is a raw image that only begins so, open it as a raw image")
+        }
+        return try RawImage.open(source, base: base, notes: notes)
+    }
+
+    /// Asks one form after the other; nil when it is none of theirs.
+    private static func known(
+        _ source: any ByteSource, _ start: Bytes, base: UInt64, notes: [String]
+    ) throws(MemoryFailure) -> (any PhysicalMemory)? {
+        var notes = notes
+        if base != 0 { notes.append("the base address \(hexadecimal(base)) is ignored: the dump knows its own addresses") }
+        for probe in [KdumpCompressed.probe, ElfCore.probe, LimeImage.probe] {
+            switch probe(source, start, notes) {
+            case .mine(let memory): return memory
+            case .notMine: continue
+            case .failed(let failure): throw failure
+            }
+        }
+        return nil
+    }
+
+    /// Forms that a memory image may come in but that are not read, by name, so that nobody takes them for raw images.
+    private static func foreign(_ start: Bytes) -> StaticString? {
+        let numbers = (start.littleEndian(0, as: UInt32.self) ?? 0, start.bigEndian(0, as: UInt32.self) ?? 0)
+        if numbers.0 == 0x184d_2204 { return "lz4 data" }
+        if numbers.1 == 0x894c_5a4f { return "lzop data" }
+        if start.begins(with: "BZh") { return "bzip2 data" }
+        if numbers.1 == 0x5146_49fb { return "a QCOW image" }
+        return nil
     }
 
     /// How many bytes from the start are looked at to tell the form.

@@ -33,12 +33,17 @@ public struct MemoryFailure: Error, Sendable {
     public let message: String
     /// What would help; empty where nothing would.
     public let remedy: String
+    /// Where several ways were tried: why each of them failed, in the order in which they were tried.
+    public let reasons: [MemoryFailure]
 
-    public init(_ cause: Cause, source: String, _ message: String, remedy: String = "") {
+    public init(
+        _ cause: Cause, source: String, _ message: String, remedy: String = "", reasons: [MemoryFailure] = []
+    ) {
         self.cause = cause
         self.source = source
         self.message = message
         self.remedy = remedy
+        self.reasons = reasons
     }
 }
 

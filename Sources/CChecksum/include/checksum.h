@@ -1,5 +1,5 @@
-/* CRC-32C and CRC-32 the way the kernel's crc32c() and crc32() compute them: the seed goes in as it is and the remainder
- * comes out as it is, no inversion before or after. With seed 0 a page of zeros has checksum 0.
+/* CRC-32C and CRC-32 the way the kernel's crc32c() and crc32() compute them: the seed goes in as it is and the
+ * remainder comes out as it is, no inversion before or after. With seed 0 a page of zeros has checksum 0.
  *
  * All of it may be called from several threads at once. Nothing here allocates, locks or calls the system. */
 #pragma once
@@ -31,7 +31,8 @@ struct pv_page_batch {
  * everything before it is finished; step over it (done += 1) and call again for the rest. */
 void pv_crc32c_pages(void *batch);
 
-/* Reads the same bytes and merely XORs them together: how fast memory can be read at best. For benchmarks. */
+/* Reads the same bytes in the same order and merely XORs their 32-bit words together. For benchmarks: as fast as memory
+ * can be read. */
 void pv_read_pages(void *batch);
 
 /* The ways to compute, for tests and benchmarks. Path 0 is the one that is chosen first where the processor has it. */

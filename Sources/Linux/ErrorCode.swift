@@ -1,0 +1,32 @@
+import CLinux
+
+/// The errno values that layers above tell apart, under names that say what they mean.
+public enum ErrorCode {
+    /// EPERM: the kernel's policy forbids it.
+    public static let notPermitted = EPERM
+    /// ENOENT
+    public static let noSuchFile = ENOENT
+    /// EIO
+    public static let inputOutput = EIO
+    /// ENXIO: a device node without a driver behind it.
+    public static let noSuchDevice = ENXIO
+    /// EAGAIN
+    public static let tryAgain = EAGAIN
+    /// ENOMEM
+    public static let outOfMemory = ENOMEM
+    /// EACCES: the file's own permissions forbid it.
+    public static let accessDenied = EACCES
+    /// EFAULT
+    public static let badAddress = EFAULT
+    /// ENODEV
+    public static let noSuchDriver = ENODEV
+    /// EINVAL
+    public static let invalid = EINVAL
+    /// EMFILE
+    public static let tooManyOpenFiles = EMFILE
+    /// EFBIG
+    public static let tooBig = EFBIG
+}
+
+/// The effective user of this process; 0 is root.
+public func effectiveUser() -> UInt32 { geteuid() }

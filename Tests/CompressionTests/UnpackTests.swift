@@ -1,0 +1,224 @@
+import CLinux
+import CLzma
+import CZlib
+import CZstd
+import Linux
+import Testing
+
+@testable import Compression
+
+// MARK: Recipes
+
+private func gzip(_ plain: [UInt8]) -> [UInt8] {
+    var stream = z_stream()
+    deflateInit2_(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, zlibVersion(), Int32(MemoryLayout<z_stream>.size))
+    var input = plain
+    var output = [UInt8](repeating: 0, count: Int(deflateBound(&stream, uLong(plain.count))) + 64)
+    let length = input.withUnsafeMutableBufferPointer { from in
+        output.withUnsafeMutableBufferPointer { to in
+            stream.next_in = from.baseAddress
+            stream.avail_in = UInt32(from.count)
+            stream.next_out = to.baseAddress
+            stream.avail_out = UInt32(to.count)
+            #expect(deflate(&stream, Z_FINISH) == Z_STREAM_END)
+            return to.count - Int(stream.avail_out)
+        }
+    }
+    deflateEnd(&stream)
+    return Array(output[..<length])
+}
+
+private func xz(_ plain: [UInt8], dictionary: UInt32? = nil) -> [UInt8] {
+    var output = [UInt8](repeating: 0, count: lzma_stream_buffer_bound(plain.count))
+    var length = 0
+    if let dictionary {
+        var options = lzma_options_lzma()
+        lzma_lzma_preset(&options, 0)
+        options.dict_size = dictionary
+        withUnsafeMutablePointer(to: &options) { options in
+            var filters = [
+                lzma_filter(id: 0x21, options: options), lzma_filter(id: lzma_vli.max, options: nil),
+            ]
+            #expect(lzma_stream_buffer_encode(&filters, LZMA_CHECK_CRC32, nil, plain, plain.count, &output, &length, output.count)
+                == LZMA_OK)
+        }
+    } else {
+        #expect(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC64, nil, plain, plain.count, &output, &length, output.count) == LZMA_OK)
+    }
+    return Array(output[..<length])
+}
+
+private func zstd(_ plain: [UInt8]) -> [UInt8] {
+    let context = ZSTD_createCCtx()
+    defer { ZSTD_freeCCtx(context) }
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)
+    var output = [UInt8](repeating: 0, count: ZSTD_compressBound(plain.count))
+    let length = ZSTD_compress2(context, &output, output.count, plain, plain.count)
+    return Array(output[..<length])
+}
+
+private func pack(_ plain: [UInt8], _ wrapping: Wrapping) -> [UInt8] {
+    switch wrapping {
+    case .gzip: gzip(plain)
+    case .xz: xz(plain)
+    case .zstd: zstd(plain)
+    }
+}
+
+private let all: [Wrapping] = [.gzip, .xz, .zstd]
+
+/// Pages of noise with holes of zeros between them, a partial page last.
+private func sample(pages: Int = 300) -> [UInt8] {
+    var generator = SplitMix(state: 7)
+    var bytes: [UInt8] = []
+    for page in 0..<pages {
+        let noise = (0..<4096).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+        bytes += page % 5 < 2 ? noise : [UInt8](repeating: 0, count: 4096)
+    }
+    return bytes + [1, 2, 3]
+}
+
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
+        return z ^ z >> 31
+    }
+}
+
+/// Puts the bytes into a file without a name and unpacks that.
+private func unpacked(
+    _ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 << 30
+) throws -> (bytes: [UInt8], blocks: Int64) {
+    let input = try FileDescriptor.unlinked(in: Array("/tmp".utf8))
+    try packed.withUnsafeBytes { try input.write($0, at: 0) }
+    let output = try unpack(input, wrapping, limit: limit)
+    let status = try output.status()
+    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+    let count = try bytes.withUnsafeMutableBytes { try output.read(at: 0, into: $0) }
+    #expect(count == bytes.count)
+    return (bytes, Int64(status.st_blocks))
+}
+
+private func failure(_ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 << 30) -> CompressionError? {
+    do {
+        _ = try unpacked(packed, wrapping, limit: limit)
+        return nil
+    } catch {
+        return error as? CompressionError
+    }
+}
+
+// MARK: Tests
+
+@Suite struct UnpackTests {
+    @Test(arguments: all) func `gives back what was packed, zeros as holes`(_ wrapping: Wrapping) throws {
+        let plain = sample()
+        let packed = pack(plain, wrapping)
+        #expect(packed.withUnsafeBytes { Wrapping(recognising: $0) } == wrapping)
+        let result = try unpacked(packed, wrapping)
+        #expect(result.bytes == plain)
+        // 120 pages of 300 hold something; a block is 512 bytes.
+        #expect(result.blocks * 512 < 140 * 4096)
+    }
+
+    @Test(arguments: all) func `nothing packed is nothing unpacked`(_ wrapping: Wrapping) throws {
+        #expect(try unpacked(pack([], wrapping), wrapping).bytes == [])
+    }
+
+    @Test(arguments: all) func `streams one after the other are one file`(_ wrapping: Wrapping) throws {
+        let packed = pack([1, 2], wrapping) + pack([], wrapping) + pack([3], wrapping)
+        #expect(try unpacked(packed, wrapping).bytes == [1, 2, 3])
+    }
+
+    @Test func `skippable zstd frames and padding between xz streams`() throws {
+        let skippable: [UInt8] = [0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 9, 9, 9]
+        #expect(skippable.withUnsafeBytes { Wrapping(recognising: $0) } == .zstd)
+        #expect(try unpacked(skippable + zstd([1]) + skippable + zstd([2]), .zstd).bytes == [1, 2])
+        let padding = [UInt8](repeating: 0, count: 300_004)
+        #expect(try unpacked(xz([1]) + padding + xz([2]) + padding, .xz).bytes == [1, 2])
+        #expect(failure(xz([1]) + [0, 0, 0], .xz)?.cause == .trailingGarbage)
+    }
+
+    @Test(arguments: all) func `every cut is truncation`(_ wrapping: Wrapping) {
+        let packed = pack(Array("what has been cut short".utf8), wrapping)
+        for length in 1..<packed.count {
+            let error = failure(Array(packed[..<length]), wrapping)
+            #expect(error?.cause == .truncated, "\(length): \(error?.message ?? "no error")")
+            #expect(error?.offset == UInt64(length))
+        }
+    }
+
+    @Test(arguments: all) func `what follows is named, with its offset`(_ wrapping: Wrapping) {
+        let packed = pack([1, 2, 3], wrapping)
+        for garbage: [UInt8] in [[1], Array("garbage".utf8), [0x1f], [0x28, 0xb5], [UInt8](repeating: 7, count: 1 << 18)] {
+            let error = failure(packed + garbage, wrapping)
+            #expect(error?.cause == .trailingGarbage)
+            #expect(error?.offset == UInt64(packed.count))
+            #expect(error?.message.contains("offset \(packed.count)") == true)
+        }
+    }
+
+    @Test(arguments: all) func `a flipped bit never passes and never traps`(_ wrapping: Wrapping) {
+        let plain = Array(sample(pages: 3)[..<9000])
+        let packed = pack(plain, wrapping)
+        var generator = SplitMix(state: 1)
+        for _ in 0..<300 {
+            var damaged = packed
+            damaged[Int.random(in: 0..<packed.count, using: &generator)] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+            // gzip's and zstd's headers have fields without consequence; the contents are never wrong.
+            if let result = try? unpacked(damaged, wrapping) { #expect(result.bytes == plain || result.bytes.isEmpty) }
+        }
+    }
+
+    @Test(arguments: all) func `the limit holds, holes included`(_ wrapping: Wrapping) throws {
+        let zeros = [UInt8](repeating: 0, count: 5_000_000)
+        let packed = pack(zeros, wrapping)
+        #expect(try unpacked(packed, wrapping, limit: 5_000_000).blocks == 0)
+        let error = failure(packed, wrapping, limit: 4_999_999)
+        #expect(error?.cause == .tooLong)
+        #expect(error?.message == "the \(wrapping.name) data unpacks to more than 4999999 bytes")
+        #expect(failure(packed, wrapping, limit: 0)?.cause == .tooLong)
+    }
+
+    @Test func `windows that ask for too much memory are refused`() {
+        #expect(failure(xz([1, 2, 3], dictionary: 1 << 30), .xz)?.cause == .windowTooLarge)
+        // A zstd frame header with a window of 2^31 bytes (window descriptor 21 << 3), one empty last block.
+        let frame: [UInt8] = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 1, 0, 0]
+        #expect(failure(frame, .zstd)?.cause == .windowTooLarge)
+        #expect(failure([0x28, 0xb5, 0x2f, 0xfd, 0x00, 17 << 3, 1, 0, 0], .zstd) == nil)
+    }
+
+    @Test func `only whole magics are recognised`() {
+        for start: [UInt8] in [
+            [], [0x1f], [0x1f, 0x8b], [0x1f, 0x8b, 7], [0xfd, 0x37, 0x7a, 0x58, 0x5a], [0xfd, 0x37, 0x7a, 0x58, 0x5a, 1],
+            [0x28, 0xb5, 0x2f], [0x60, 0x2a, 0x4d, 0x18],
+        ] {
+            #expect(start.withUnsafeBytes { Wrapping(recognising: $0) } == nil)
+        }
+    }
+}
+
+@Suite struct PageDecoderTests {
+    @Test func `pages fill their room to the last byte`() {
+        let page = [UInt8](repeating: 3, count: 4096)
+        var decoder = PageDecoder()
+        var packed = [UInt8](repeating: 0, count: 5000)
+        for plain in [page, Array(page[..<4095]), page + [0]] {
+            var length = uLongf(packed.count)
+            compress(&packed, &length, plain, uLong(plain.count))
+            var out = [UInt8](repeating: 0, count: 4096)
+            let inflated = packed.withUnsafeBytes { from in
+                out.withUnsafeMutableBytes { decoder.inflate(UnsafeRawBufferPointer(rebasing: from[..<Int(length)]), into: $0) }
+            }
+            #expect(inflated == (plain == page))
+            let frame = zstd(plain)
+            let unpacked = frame.withUnsafeBytes { from in out.withUnsafeMutableBytes { decoder.unzstd(from, into: $0) } }
+            #expect(unpacked == (plain == page))
+            #expect(!inflated || out == page)
+        }
+    }
+}

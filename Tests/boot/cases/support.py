@@ -1,0 +1,171 @@
+"""What the cases share: the program under test, the images and chains they use, and how its answers are judged."""
+
+import functools
+import json
+import os
+import pathlib
+import random
+import re
+import shlex
+import subprocess
+import unittest
+
+import chain
+from harness import BUILD, REPOSITORY, initramfs, provision
+from harness.machine import Machine, MachineError, Result
+
+PROGRAM = pathlib.Path(os.environ.get("PRAM_VERIFY", REPOSITORY / "build" / "pram-verify")).resolve()
+PRAM_KERNELS = pathlib.Path(os.environ.get("PRAM_KERNELS", REPOSITORY.parent / "shared" / "kernel")).resolve()
+
+# The ranges of the machines with a stock kernel, in page frames. KASLR is off there (it may put the kernel anywhere);
+# the kernel lies at 16 MiB, the initrd and early allocations at the end of memory, and the middle is left alone.
+RESERVED_ADDRESS, RESERVED_SIZE = 0x10000000, 16 << 20
+RESERVED_PFN = RESERVED_ADDRESS // chain.PAGE
+RAM_PFN = 0x18000000 // chain.PAGE
+STOCK_APPEND = "nokaslr memmap=16M$0x10000000"
+STOCK_MEMORY = "768M"
+
+EXIT_STATUS = {"intact": 0, "absent": 0, "damaged": 4, "indeterminate": 4}
+COULD_NOT_LOOK = 8
+
+
+def sample_files():
+    """Files for a chain of several links: sizes around a page, a hole, no data at all, a name beyond ASCII."""
+    noise = random.Random(20130726)
+    return [
+        chain.File("large.img", noise.randbytes(1_000_000)),
+        chain.File("café 雪.txt", b"snow\n", mode=0o100600),
+        chain.File("empty"),
+        chain.File("page", noise.randbytes(4096)),
+        chain.File("page and one", noise.randbytes(4097)),
+        chain.File("holes", size=1 << 20, pages={0: noise.randbytes(4096), 200: noise.randbytes(4096)}),
+    ]
+
+
+def alternating(first, second):
+    """Page frames taken in turns from two places, ten from each: links and pages end up in both."""
+    while True:
+        for start in (first, second):
+            yield from range(start, start + 10)
+        first, second = first + 10, second + 10
+
+
+def program_files():
+    """The program under test, for an image. When it is not built its cases fail by "not found"."""
+    return {"/sbin/pram-verify": PROGRAM} if PROGRAM.is_file() else {}
+
+
+@functools.lru_cache(maxsize=None)
+def stock_image():
+    """The initrd of the machines with a stock kernel. The newest kernel lies in it, to be kexec'ed."""
+    newest = provision.newest_kernel()
+    inner = initramfs.initramfs(BUILD / "images" / "stock-next.cpio.gz", program_files())
+    return initramfs.initramfs(BUILD / "images" / "stock.cpio.gz", {
+        **program_files(), **provision.kexec_files(), "/boot/vmlinuz": newest.image, "/boot/initrd": inner,
+        "/modules/qemu_fw_cfg.ko": provision.stock_kernel().module("qemu_fw_cfg"),
+    })
+
+
+@functools.lru_cache(maxsize=None)
+def pram_image():
+    """The initrd of the machines with a pram kernel: both variants and their own initrd lie in it."""
+    inner = initramfs.initramfs(BUILD / "images" / "pram-next.cpio.gz", program_files())
+    return initramfs.initramfs(BUILD / "images" / "pram.cpio.gz", {
+        **program_files(), **provision.kexec_files(), "/boot/initrd": inner,
+        "/boot/bzImage-pram": PRAM_KERNELS / "bzImage-pram",
+        "/boot/bzImage-pram-strict": PRAM_KERNELS / "bzImage-pram-strict",
+    })
+
+
+class Report:
+    """One run of the program with --json: its result, and the JSON when there is any."""
+
+    def __init__(self, result):
+        self.result, self.status = result, result.status
+        try:
+            self.json = json.loads(result.output_bytes)
+        except ValueError:
+            self.json = {}
+        self.verdict = self.json.get("verdict")
+        self.findings = self.json.get("findings", [])
+
+    def finding_pages(self):
+        """The page frames that findings name."""
+        return {number(finding["pfn"]) for finding in self.findings if finding.get("pfn") is not None}
+
+    def files(self, status="intact"):
+        """{name: (size, mode)} of the files with this status."""
+        return {bytes.fromhex(file["name_hex"]): (file["size"], int(file["mode"], 8))
+                for file in self.json.get("files", []) if file.get("status") == status}
+
+    def says(self, pattern):
+        """Whether anything it said, on either output, matches."""
+        return re.search(pattern, self.result.output + self.result.errors, re.IGNORECASE)
+
+    def __str__(self):
+        return str(self.result)
+
+
+def number(value):
+    """A PFN in the JSON: a number, or hexadecimal text."""
+    return int(value, 16) if isinstance(value, str) else value
+
+
+def in_guest(machine, *arguments, command="check"):
+    """Runs the program in a guest."""
+    words = ["pram-verify", command, *arguments, "--json"]
+    return Report(machine.run(" ".join(shlex.quote(str(word)) for word in words), deadline=120))
+
+
+def on_host(*arguments, command="check"):
+    """Runs the program here, on memory taken out of a machine."""
+    words = [str(word) for word in (PROGRAM, command, *arguments, "--json")]
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    except FileNotFoundError:
+        return Report(Result(shlex.join(words), 127, b"", b"not built\n"))
+    return Report(Result(shlex.join(words), done.returncode, done.stdout, done.stderr))
+
+
+def page_reader(machine):
+    """read_page for the chain module: physical memory seen from outside the guest."""
+    return lambda pfn: machine.memory(pfn * chain.PAGE, chain.PAGE)
+
+
+class BootCase(unittest.TestCase):
+    """A case about one machine, which `boot` starts once for all tests of the class."""
+
+    # Cases about the pram kernels are the only ones that may be not run, where those kernels are not to be had.
+    needs_pram_kernels = False
+    maxDiff = None
+
+    @classmethod
+    def start(cls, kernel, initrd, append, memory, **options):
+        """Starts the class's machine, waits for its agent, and ends it after the last test."""
+        name = f"{cls.__name__}"
+        machine = Machine(name, kernel, initrd, append, memory, **options)
+        cls.addClassCleanup(machine.close)
+        machine.start()
+        machine.wait_ready()
+        return machine
+
+    def assert_verdict(self, report, verdict):
+        """The verdict, and that the exit status is the one that belongs to it."""
+        self.assertEqual((report.verdict, report.status), (verdict, EXIT_STATUS[verdict]), f"\n{report}")
+
+    def assert_files(self, report, files):
+        """That exactly these files are called intact, with their sizes and modes."""
+        self.assertEqual(report.files(), {file.name: (file.size, file.mode) for file in files}, f"\n{report}")
+
+    def assert_explained(self, report, pattern):
+        """That it did not claim to have looked, and said why it could not."""
+        self.assertIn(report.status, (EXIT_STATUS["indeterminate"], COULD_NOT_LOOK), f"\n{report}")
+        self.assertIn(report.verdict, (None, "indeterminate"), f"\n{report}")
+        self.assertTrue(report.says(pattern), f"nothing about {pattern} in\n{report}")
+
+    def assert_names_page(self, report, pfn):
+        """That a finding names this page."""
+        self.assertIn(pfn, report.finding_pages(), f"pfn {pfn:x} is not named in\n{report}")
+
+
+__all__ = [name for name in dir() if not name.startswith("_")]
