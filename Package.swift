@@ -11,6 +11,7 @@ let shipped: BuildSettingCondition = .when(traits: ["Static"])
 /// Settings of every Swift target. The Static trait turns the target into Embedded Swift, compiled for size.
 let everywhere: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Embedded", shipped),
     .unsafeFlags(["-wmo", "-Osize"], shipped),
 ]
