@@ -15,6 +15,10 @@ protocol ByteSource: AnyObject {
 
     /// The bytes where they are mapped; nil where they are not, or not that many.
     func mapped(at offset: UInt64, count: Int) -> UnsafeRawPointer?
+
+    /// Up to where, from `offset` on, all bytes are known to be zeros without reading them: the end of a hole, `size` when
+    /// nothing else follows, `offset` itself when nothing is known.
+    func endOfHole(at offset: UInt64) -> UInt64
 }
 
 extension ByteSource {
@@ -65,6 +69,8 @@ final class FileSource: ByteSource {
         guard let mappedBase, offset <= size, size - offset >= UInt64(count) else { return nil }
         return mappedBase + Int(offset)
     }
+
+    func endOfHole(at offset: UInt64) -> UInt64 { max(offset, min(file.nextData(from: offset) ?? size, size)) }
 }
 
 /// A few bytes and the numbers in them. Fields that the bytes do not hold in full read as nil, never as something else.

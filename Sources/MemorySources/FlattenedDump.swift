@@ -109,6 +109,11 @@ final class FlattenedDump: ByteSource {
 
     func mapped(at offset: UInt64, count: Int) -> UnsafeRawPointer? { nil }
 
+    func endOfHole(at offset: UInt64) -> UInt64 {
+        let index = map.index(at: offset)
+        return index < map.extents.count ? max(offset, map.extents[index].start) : max(offset, size)
+    }
+
     func read(at offset: UInt64, into destination: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
         guard offset < size, let base = destination.baseAddress else { return 0 }
         let count = min(destination.count, Int(clamping: size - offset))

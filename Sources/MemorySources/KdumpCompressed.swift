@@ -265,6 +265,12 @@ final class KdumpCompressed: PhysicalMemory {
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
         defer { chunk.deallocate() }
         while position < end {
+            // The bitmap of a machine with much address space and little memory is mostly a hole, in a sparse file.
+            let hole = source.endOfHole(at: geometry.bitmap + position) - geometry.bitmap
+            while position + UInt64(groupBytes) <= min(hole, end) {
+                ranks.append(rank)
+                position += UInt64(groupBytes)
+            }
             let wanted = UnsafeMutableRawBufferPointer(rebasing: chunk[..<Int(min(UInt64(chunk.count), end - position))])
             let got: Int
             do throws(SystemError) {

@@ -17,6 +17,7 @@ private final class ArraySource: ByteSource {
         return part.count
     }
     func mapped(at offset: UInt64, count: Int) -> UnsafeRawPointer? { nil }
+    func endOfHole(at offset: UInt64) -> UInt64 { offset }
 }
 
 @Suite struct FlattenedDumpTests {
@@ -50,6 +51,10 @@ private final class ArraySource: ByteSource {
             #expect(dump.size == UInt64(plain.count))
             #expect(!dump.isCutShort)
             #expect(try dump.bytes(at: 0, count: plain.count + 10).bytes == plain)
+            for offset in 0..<plain.count {
+                let end = Int(dump.endOfHole(at: UInt64(offset)))
+                #expect(end >= offset && end <= plain.count && plain[offset..<end].allSatisfy { $0 == 0 })
+            }
             for _ in 0..<20 {
                 let from = Int.random(in: 0...plain.count, using: &generator), count = Int.random(in: 0..<99, using: &generator)
                 let part = try dump.bytes(at: UInt64(from), count: count).bytes

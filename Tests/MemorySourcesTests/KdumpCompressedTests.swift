@@ -1,3 +1,5 @@
+import CLinux
+import Linux
 import PRAM
 import Testing
 
@@ -53,6 +55,24 @@ import Testing
             let wanted = zip(0..., expected).map { split?.contains($0) ?? true ? $1 : "-" }
             #expect(states == String(wanted))
         }
+    }
+
+    /// 64 TiB of address space, 4 GiB of bitmaps with one bit set: a sparse file of a few pages.
+    @Test func `the largest bitmap costs a second at most`() throws {
+        var recipe = KdumpRecipe()
+        (recipe.maxMapNumber, recipe.bitmapBlocks) = (1 << 34, 0)
+        var headers = recipe.bytes
+        headers.put(UInt32(1 << 20), at: 436)
+        let second = 8192 + 1 << 31, table = 8192 + 1 << 32
+        let number: UInt64 = 0x3_1234_5678
+        let file = Scratch(headers)
+        let output = try FileDescriptor.open(file.path, O_WRONLY)
+        func write(_ bytes: [UInt8], at offset: Int) throws {
+            try bytes.withUnsafeBytes { try output.write($0, at: UInt64(offset)) }
+        }
+        try write([1 << UInt8(number % 8)], at: second + Int(number / 8))
+        try write(little(UInt64(table + 24)) + little(UInt32(4096)) + zeros(12) + page(number), at: table)
+        #expect(try file.open().survey(number - 2, 5) == "--P--")
     }
 
     @Test func `codecs that cannot be read are named`() throws {

@@ -30,8 +30,12 @@ static inline int pv_openat(int directory, const char *path, int flags, mode_t m
     return openat(directory, path, flags | O_CLOEXEC, mode);
 }
 
-/* An empty file in the directory, for reading and writing, that has no name; -1 and errno. */
+/* An empty file in the directory, for reading and writing, without a name: it is gone with its last descriptor, whatever
+ * becomes of the process. -1 and errno. */
 int pv_open_unlinked(const char *directory);
+
+/* lseek(2) with SEEK_DATA. */
+off_t pv_next_data(int number, off_t offset);
 
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
 
