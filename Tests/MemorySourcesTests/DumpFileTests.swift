@@ -7,13 +7,14 @@ import Testing
 
 @Suite struct DumpFileTests {
     private static func forms() -> [(kind: String, bytes: [UInt8])] {
-        [
+        let kdump = KdumpRecipe([0: .zlib, 1: .none, 2: .zstd, 3: .zlib]).bytes
+        return [
             ("raw image", pages(0..<8)),
             ("ELF core", ElfRecipe(segments: [.init(address: 0, bytes: pages(0..<8))]).bytes),
             ("32-bit ELF core", ElfRecipe(is64: false, segments: [.init(address: 0, bytes: pages(0..<8))]).bytes),
             ("LiME image", lime(0, 8 * 4096 - 1, pages(0..<8))),
-            ("kdump-compressed dump", KdumpRecipe([0: .zlib, 1: .none, 2: .zstd, 3: .zlib]).bytes),
-            ("kdump-compressed dump", flattened(KdumpRecipe([0: .zlib, 1: .none, 2: .zstd, 3: .zlib]).bytes, recordSize: 900)),
+            ("kdump-compressed dump", kdump),
+            ("kdump-compressed dump", flattened(kdump, recordSize: 900)),
         ]
     }
 
@@ -40,6 +41,7 @@ import Testing
         #expect(failure(opening: "/tmp")?.message == "it is a directory")
         #expect(failure(opening: "/dev/null")?.message == "it is a character device")
         #expect(failure(opening: "/dev/null")?.cause == .notAFile)
+        #expect(failure(opening: "/proc/version")?.cause == .notAFile)
         #expect(failure(opening: "/no/such/file")?.cause == .noSuchFile)
         #expect(failure(opening: "/dev/null/file")?.cause == .noSuchFile)
         #expect(failure(opening: "")?.cause == .noSuchFile)
@@ -65,7 +67,10 @@ import Testing
     }
 
     @Test func `forms that are not read are not taken for raw images`() {
-        for magic: [UInt8] in [[4, 0x22, 0x4d, 0x18], Array("BZh9".utf8), [0x51, 0x46, 0x49, 0xfb], [0x89, 0x4c, 0x5a, 0x4f]] {
+        let magics: [[UInt8]] = [
+            [4, 0x22, 0x4d, 0x18], Array("BZh9".utf8), [0x51, 0x46, 0x49, 0xfb], [0x89, 0x4c, 0x5a, 0x4f],
+        ]
+        for magic in magics {
             #expect(MemorySourcesTests.failure(magic.padded(to: 4096))?.cause == .unsupported)
         }
     }
@@ -87,17 +92,20 @@ import Testing
     /// The same with random damage, most of it to the headers, by the numbers that break things.
     @Test func `random damage never traps`() {
         var generator = SplitMix(state: 2)
-        let extremes: [UInt64] = [0, 1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 52, 1 << 63, .max, .max - 4095, 4096]
+        let extremes: [UInt64] = [
+            0, 1, 0x7f, 0xff, 4096, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 52, 1 << 63, .max - 4095, .max,
+        ]
         for (_, bytes) in Self.forms() {
             for _ in 0..<400 {
                 var damaged = bytes
                 for _ in 0..<Int.random(in: 1..<4, using: &generator) {
                     let reach = [200, 600, 4300, 8400, bytes.count].randomElement(using: &generator)!
                     let at = Int.random(in: 0..<min(reach, bytes.count) - 8, using: &generator)
+                    let extreme = extremes.randomElement(using: &generator)!
                     switch Int.random(in: 0..<4, using: &generator) {
                     case 0: damaged[at] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
-                    case 1: damaged.put(extremes.randomElement(using: &generator)!, at: at & ~3)
-                    case 2: damaged.put(UInt32(truncatingIfNeeded: extremes.randomElement(using: &generator)!), at: at & ~3)
+                    case 1: damaged.put(extreme, at: at & ~3)
+                    case 2: damaged.put(UInt32(truncatingIfNeeded: extreme), at: at & ~3)
                     default: damaged.put(UInt16.random(in: 0 ... .max, using: &generator), at: at)
                     }
                 }

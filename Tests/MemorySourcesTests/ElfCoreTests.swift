@@ -72,8 +72,10 @@ import Testing
         #expect(try opened(Array(cut)).survey(0, 4) == "PP--")
     }
 
-    @Test(arguments: [true, false]) func `more than 65534 segments are counted in section header 0`(_ is64: Bool) throws {
-        var recipe = ElfRecipe(is64: is64, segments: [Segment(address: 4096, bytes: page(1))], count: 0xffff, sectionInfo: 1)
+    @Test(arguments: [true, false])
+    func `more than 65534 segments are counted in section header 0`(_ is64: Bool) throws {
+        var recipe = ElfRecipe(is64: is64, segments: [Segment(address: 4096, bytes: page(1))])
+        (recipe.count, recipe.sectionInfo) = (0xffff, 1)
         #expect(try opened(recipe.bytes).survey(0, 3) == "-P-")
         recipe.sectionInfo = .max
         #expect(failure(recipe.bytes)?.cause == .tooLarge)

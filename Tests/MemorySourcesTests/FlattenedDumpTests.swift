@@ -21,7 +21,8 @@ private final class ArraySource: ByteSource {
 }
 
 @Suite struct FlattenedDumpTests {
-    @Test(arguments: [1000, 4096, 16384, 1 << 20]) func `kdump and ELF dumps in records of any size`(_ size: Int) throws {
+    @Test(arguments: [1000, 4096, 16384, 1 << 20])
+    func `kdump and ELF dumps in records of any size`(_ size: Int) throws {
         let kdump = KdumpRecipe([0: .zlib, 1: .none, 7: .zstd]).bytes
         let elf = ElfRecipe(segments: [.init(address: 4096, bytes: pages(1..<9))]).bytes
         for seed: UInt64? in [nil, 1] {
@@ -33,13 +34,14 @@ private final class ArraySource: ByteSource {
     @Test func `the later record wins, gaps are zeros, as after rearranging`() throws {
         var generator = SplitMix(state: 11)
         for _ in 0..<300 {
+            func random(_ range: Range<Int>) -> Int { .random(in: range, using: &generator) }
             var plain: [UInt8] = []
             var records: [(offset: Int64, bytes: [UInt8])] = []
             var next = 0
-            for _ in 0..<Int.random(in: 0..<200, using: &generator) {
+            for _ in 0..<random(0..<200) {
                 // Mostly behind one another, so that runs form.
-                let offset = Int.random(in: 0..<8, using: &generator) > 0 ? next : Int.random(in: 0..<900, using: &generator)
-                let bytes = (0..<Int.random(in: 0..<30, using: &generator)).map { _ in UInt8.random(in: 1...255, using: &generator) }
+                let offset = random(0..<8) > 0 ? next : random(0..<900)
+                let bytes = (0..<random(0..<30)).map { _ in UInt8(random(1..<256)) }
                 records.append((Int64(offset), bytes))
                 next = offset + bytes.count
                 if !bytes.isEmpty {
@@ -56,7 +58,7 @@ private final class ArraySource: ByteSource {
                 #expect(end >= offset && end <= plain.count && plain[offset..<end].allSatisfy { $0 == 0 })
             }
             for _ in 0..<20 {
-                let from = Int.random(in: 0...plain.count, using: &generator), count = Int.random(in: 0..<99, using: &generator)
+                let from = random(0..<plain.count + 1), count = random(0..<99)
                 let part = try dump.bytes(at: UInt64(from), count: count).bytes
                 #expect(part == Array(plain[from...].prefix(count)))
             }

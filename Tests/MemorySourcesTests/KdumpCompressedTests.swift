@@ -41,7 +41,8 @@ import Testing
         var expected = ""
         for number: UInt64 in 0..<20_000 {
             // Dense in places, empty for whole groups in others.
-            let chosen = number < 3000 || number > 12_200 ? Int.random(in: 0..<100, using: &generator) == 0 : number % 4096 == 0
+            let isDense = number < 3000 || number > 12_200
+            let chosen = isDense ? Int.random(in: 0..<100, using: &generator) == 0 : number % 4096 == 0
             if chosen { recipe.pages[number] = .init(codec: .zlib, bytes: page(number)) }
             expected += chosen ? "P" : "-"
         }

@@ -104,8 +104,8 @@ extension PhysicalMemory {
         }
     }
 
-    /// P for pages that are present with the bytes of `page(number)`, x for other bytes, - for absent, ? for unreadable. In
-    /// one call and page by page; a difference shows as !.
+    /// P for pages that are present with the bytes of `page(number)`, x for other bytes, - for absent, ? for
+    /// unreadable. In one call and page by page; a difference shows as !.
     func survey(_ first: UInt64, _ count: Int) -> String {
         let together = fetch(first, count)
         var text = ""
@@ -162,7 +162,7 @@ struct ElfRecipe {
         head += little(type) + little(UInt16(62)) + little(UInt32(1))
         head += word(0) + word(UInt64(table)) + word(sectionInfo == nil ? 0 : UInt64(header))
         head += little(UInt32(0)) + little(UInt16(header)) + little(UInt16(entry))
-        head += little(count ?? UInt16(segments.count)) + little(UInt16(section)) + little(UInt16(0)) + little(UInt16(0))
+        head += little(count ?? UInt16(segments.count)) + little(UInt16(section)) + zeros(4)
         if let sectionInfo {
             head += is64 ? zeros(44) + little(sectionInfo) + zeros(16) : zeros(28) + little(sectionInfo) + zeros(8)
         }
@@ -246,7 +246,8 @@ struct KdumpRecipe {
             data += packed
         }
         let exists = [UInt8](repeating: 0xff, count: bitmap.count)
-        return header.padded(to: 4096) + sub.padded(to: 4096 * Int(subHeaderBlocks)) + exists + bitmap + descriptors + data
+        let headers = header.padded(to: 4096) + sub.padded(to: 4096 * Int(subHeaderBlocks))
+        return headers + exists + bitmap + descriptors + data
     }
 }
 
@@ -302,7 +303,8 @@ func lime(_ first: UInt64, _ last: UInt64, _ bytes: [UInt8], version: UInt32 = 1
 
 func gzip(_ plain: [UInt8]) -> [UInt8] {
     var stream = z_stream()
-    deflateInit2_(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, zlibVersion(), Int32(MemoryLayout<z_stream>.size))
+    let size = Int32(MemoryLayout<z_stream>.size)
+    deflateInit2_(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, zlibVersion(), size)
     var input = plain
     var output = zeros(Int(deflateBound(&stream, uLong(plain.count))) + 64)
     let length = input.withUnsafeMutableBufferPointer { from in
