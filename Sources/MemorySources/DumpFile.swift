@@ -122,8 +122,8 @@ public enum DumpFile {
 
         let isRegular = status.st_mode & UInt32(S_IFMT) == UInt32(S_IFREG)
         let size = isRegular ? UInt64(clamping: status.st_size) : try file.deviceSize()
-        // Of /proc, only vmcore and its like have a size. They are read: what they give to mmap(2) differs from kernel to
-        // kernel.
+        // Of /proc, only vmcore and its like have a size. They are read, not mapped: what they give to mmap(2) differs
+        // from kernel to kernel.
         if file.isInProc {
             if size == 0 { return .refused("it is a file of /proc without a size") }
             return .opened(FileSource(file, size: size, name: name, mappable: false))
@@ -172,8 +172,8 @@ extension SystemError {
             case ENXIO, ENODEV: .notAFile
             default: .inputOutput
             }
-        return MemoryFailure(
-            cause, source: name, "\(call): \(reason)", remedy: cause == .notPermitted && geteuid() != 0 ? "run it as root" : "")
+        let remedy = cause == .notPermitted && geteuid() != 0 ? "run it as root" : ""
+        return MemoryFailure(cause, source: name, "\(call): \(reason)", remedy: remedy)
     }
 }
 
@@ -188,7 +188,9 @@ extension CompressionError {
             MemoryFailure(.unsupported, source: name, message, remedy: "unpack it with \(wrapping.name) first")
         case .tooLong: MemoryFailure(.tooLarge, source: name, message, remedy: "raise the limit")
         case .outOfResources:
-            MemoryFailure(.outOfResources, source: name, message, remedy: "set TMPDIR to a directory with more space")
+            MemoryFailure(
+                .outOfResources, source: name, message,
+                remedy: "free some, or set TMPDIR to a directory with more space")
         case .inputOutput: MemoryFailure(.inputOutput, source: name, message)
         }
     }

@@ -13,7 +13,7 @@ import PRAM
 /// `p_memsz` was left out of the dump (ELF would have it zeros, but makedumpfile leaves out pages of every kind so):
 /// absent.
 enum ElfCore {
-    /// More segments than any kernel or tool writes; 24 MiB of table.
+    /// More segments than any kernel or tool writes; they take some 60 MiB here.
     static let segmentLimit: UInt64 = 1 << 20
 
     private static let core = 4
@@ -38,9 +38,9 @@ enum ElfCore {
         }
         let asRaw = "if it is a raw image that only begins with an ELF file, open it as a raw image"
 
-        guard let wordSize = start.u8(4), let order = start.u8(5),
-            let type = start.u16(16)
-        else { throw failure(.malformed, "the ELF header is cut short", remedy: asRaw) }
+        guard let wordSize = start.u8(4), let order = start.u8(5), let type = start.u16(16) else {
+            throw failure(.malformed, "the ELF header is cut short", remedy: asRaw)
+        }
         guard order == 1, wordSize == 1 || wordSize == 2 else {
             throw failure(.unsupported, "an ELF file that is not little-endian, or of an unknown class", remedy: asRaw)
         }
@@ -54,8 +54,7 @@ enum ElfCore {
         }
 
         guard let tableOffset = word(start, 32, 28), let sectionOffset = word(start, 40, 32),
-            let statedSize = start.u16(is64 ? 54 : 42),
-            let statedCount = start.u16(is64 ? 56 : 44)
+            let statedSize = start.u16(is64 ? 54 : 42), let statedCount = start.u16(is64 ? 56 : 44)
         else { throw failure(.malformed, "the ELF header is cut short", remedy: asRaw) }
         guard Int(statedSize) == entrySize || statedCount == 0 else {
             throw failure(.malformed, "program headers of \(statedSize) bytes, where ELF has \(entrySize)")

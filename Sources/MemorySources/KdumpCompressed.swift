@@ -233,9 +233,7 @@ final class KdumpCompressed: PhysicalMemory {
         var descriptors: [Descriptor] = []
         for (index, page) in inDump.enumerated() {
             let at = index * Self.descriptorSize
-            guard let offset = table.u64(at), let size = table.u32(at + 8),
-                let flags = table.u32(at + 12)
-            else { break }
+            guard let offset = table.u64(at), let size = table.u32(at + 8), let flags = table.u32(at + 12) else { break }
             if offset == 0, geometry.status & PageFlags.incomplete != 0 {
                 states[page] = .absent
             } else if offset < source.size, 1...UInt32(pageSize) ~= size {
@@ -376,9 +374,9 @@ private struct Geometry {
         if main.version >= 6 {
             // i386 aligns 64-bit numbers to 4, others to 8: the number that the main header holds too tells which.
             let at = is64 ? 80 : sub.u64(72) == UInt64(main.maxMapNumber) ? 56 : 72
-            guard let start = sub.u64(at), let end = sub.u64(at + 8),
-                let count = sub.u64(at + 16)
-            else { throw malformed("the sub header is cut short") }
+            guard let start = sub.u64(at), let end = sub.u64(at + 8), let count = sub.u64(at + 16) else {
+                throw malformed("the sub header is cut short")
+            }
             pages = count
             if range != nil { range = (start, end) }
         }
@@ -431,10 +429,8 @@ private struct Geometry {
 
         init?(_ start: Bytes, is64: Bool) {
             let at = is64 ? 424 : 412
-            guard let version = start.u32(8), let status = start.u32(at),
-                let blockSize = start.u32(at + 4),
-                let subHeaderBlocks = start.u32(at + 8),
-                let bitmapBlocks = start.u32(at + 12),
+            guard let version = start.u32(8), let status = start.u32(at), let blockSize = start.u32(at + 4),
+                let subHeaderBlocks = start.u32(at + 8), let bitmapBlocks = start.u32(at + 12),
                 let maxMapNumber = start.u32(at + 16)
             else { return nil }
             self.is64 = is64

@@ -38,8 +38,8 @@ enum LimeImage {
         var offset: UInt64 = 0
         while offset < source.size {
             let header = try source.bytes(at: offset, count: Int(headerSize))
-            guard let version = header.u32(4), let first = header.u64(8),
-                let last = header.u64(16), header.count == headerSize
+            guard header.count == headerSize, let version = header.u32(4), let first = header.u64(8),
+                let last = header.u64(16)
             else { throw malformed("the LiME header at offset \(offset) is cut short") }
             guard header.begins(with: "EMiL") else {
                 throw malformed("no LiME header at offset \(offset), where one is due")
