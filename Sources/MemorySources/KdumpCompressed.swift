@@ -233,7 +233,9 @@ final class KdumpCompressed: PhysicalMemory {
         var descriptors: [Descriptor] = []
         for (index, page) in inDump.enumerated() {
             let at = index * Self.descriptorSize
-            guard let offset = table.u64(at), let size = table.u32(at + 8), let flags = table.u32(at + 12) else { break }
+            guard let offset = table.u64(at), let size = table.u32(at + 8), let flags = table.u32(at + 12) else {
+                break
+            }
             if offset == 0, geometry.status & PageFlags.incomplete != 0 {
                 states[page] = .absent
             } else if offset < source.size, 1...UInt32(pageSize) ~= size {
