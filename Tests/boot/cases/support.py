@@ -62,7 +62,7 @@ def stock_image():
     inner = initramfs.initramfs(BUILD / "images" / "stock-next.cpio.gz", program_files())
     return initramfs.initramfs(BUILD / "images" / "stock.cpio.gz", {
         **program_files(), **provision.kexec_files(), "/boot/vmlinuz": newest.image, "/boot/initrd": inner,
-        "/modules/qemu_fw_cfg.ko": provision.stock_kernel().module("qemu_fw_cfg"),
+        **initramfs.module_files(provision.stock_kernel().modules("qemu_fw_cfg")),
     })
 
 

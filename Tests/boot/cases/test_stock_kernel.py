@@ -128,6 +128,14 @@ class OnStockKernel(BootCase):
         self.assert_verdict(report, "intact")
         self.assert_files(report, self.chains.files)
 
+    def test_why_another_user_than_root_sees_nothing_is_explained(self):
+        self.machine.must("mkdir -p /etc && echo 'nobody:x:65534:65534::/:/bin/sh' >/etc/passwd")
+        report = Report(self.machine.run("setuidgid nobody pram-verify check --json"))
+        self.assert_explained(report, r"\broot\b|privilege|CAP_SYS|permission denied")
+
+    def test_without_pram_on_the_command_line_there_is_no_chain(self):
+        self.assert_verdict(in_guest(self.machine, "--cmdline", "quiet xpram=10000 -- pram=10000"), "absent")
+
     def test_a_head_where_nothing_lies_is_not_called_intact(self):
         report = in_guest(self.machine, "--pfn", f"{RESERVED_PFN + 0xff0:x}")
         self.assertIn(report.verdict, ("damaged", "indeterminate"), f"\n{report}")
@@ -140,6 +148,26 @@ class OnNewestKernel(OnStockKernel):
     @classmethod
     def kernel(cls):
         return provision.newest_kernel()
+
+
+class InLegacyPmem(BootCase):
+    """memmap=nn!ss: the range people use for DAX file systems, while no driver has taken it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.files = sample_files()
+        pages, head = chain.write_chain(cls.files, iter(range(RESERVED_PFN, 1 << 52)))
+        cls.machine = cls.start(provision.stock_kernel().image, stock_image(),
+                                f"{STOCK_APPEND.replace('$', '!')} pram={head:x}", STOCK_MEMORY,
+                                loads=chain.runs(pages))
+
+    def test_control_the_range_is_persistent_memory(self):
+        self.assertIn("10000000-10ffffff : Persistent Memory (legacy)", self.machine.must("cat /proc/iomem"))
+
+    def test_the_chain_is_intact_by_itself(self):
+        report = in_guest(self.machine)
+        self.assert_verdict(report, "intact")
+        self.assert_files(report, self.files)
 
 
 class UnderLockdown(BootCase):
