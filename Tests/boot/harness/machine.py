@@ -285,7 +285,8 @@ class Machine:
     def _send(self, command):
         self._command_number += 1
         self.note(f"$ {command if len(command) < 2000 else command[:2000] + '...'}")
-        line = f"{self._command_number} ".encode() + base64.b64encode(command.encode("utf-8", "surrogateescape")) + b"\n"
+        encoded = base64.b64encode(command.encode("utf-8", "surrogateescape"))
+        line = b"%d %b\n" % (self._command_number, encoded)
         try:
             self._serial.connection.settimeout(30)
             self._serial.connection.sendall(line)
