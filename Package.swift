@@ -11,6 +11,7 @@ let shipped: BuildSettingCondition = .when(traits: ["Static"])
 /// Settings of every Swift target. The Static trait turns the target into Embedded Swift, compiled for size.
 let everywhere: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Embedded", shipped),
     .unsafeFlags(["-wmo", "-Osize"], shipped),
 ]
@@ -37,7 +38,11 @@ let package = Package(
     traits: [.trait(name: "Static", description: "Build the static Embedded Swift program that ships.")],
     targets: [
         // C
-        .target(name: "CChecksum", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections"])]),
+        .target(
+            name: "CChecksum",
+            cSettings: [
+                .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections"])
+            ]),
         .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
         library("CZlib"), library("CLzma"), library("CZstd"), library("CBlkid"),
 

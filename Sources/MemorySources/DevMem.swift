@@ -12,6 +12,8 @@ import Text
 ///   EINVAL under PAT. With CONFIG_STRICT_DEVMEM it gives EPERM, but below 1 MiB read(2) answers with zeros as if they
 ///   were the memory: such pages are `.absent` here.
 /// - Never addresses that `MemoryMap` does not call memory.
+/// Where mmap(2) fails for whatever reason (EAGAIN: somebody has mapped the range with another kind of caching),
+/// read(2) is tried.
 ///
 /// It is opened without O_SYNC: with it the mapping would be uncached, far slower, and in conflict with the kernel's
 /// own cached mapping.
@@ -171,7 +173,10 @@ public final class DevMem: PhysicalMemory {
             }
             return run
         }
-        guard let address = page.address else { return 1 }
+        guard let address = page.address else {
+            states[0] = .absent
+            return 1
+        }
         readPages(file, at: address, count: count, into: destination, states: states)
         return count
     }

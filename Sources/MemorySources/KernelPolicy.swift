@@ -9,6 +9,10 @@ public struct LivePaths: Sendable {
     /// nil: do not look, and take every range called Reserved for memory (see `MemoryMap`).
     public var firmwareMap: [UInt8]? = bytes("/sys/firmware/memmap")
     public var lockdown = bytes("/sys/kernel/security/lockdown")
+    /// Block devices, among them pmem0, pmem1 ...
+    public var block = bytes("/sys/block")
+    /// The folder of their device nodes.
+    public var devices = bytes("/dev")
     /// For this process's capabilities.
     public var status = bytes("/proc/self/status")
 

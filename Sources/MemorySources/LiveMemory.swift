@@ -5,7 +5,7 @@ import Text
 /// The ways into the running machine's memory.
 public enum LiveWays: UInt8, Sendable {
     case devMem, kcore
-    /// For each page the way that reaches it.
+    /// For each page the way that reaches it, pmem devices among them.
     case both
 }
 
@@ -14,6 +14,7 @@ public enum LiveWays: UInt8, Sendable {
 /// | memory | way |
 /// |---|---|
 /// | reserved, persistent, above `mem=` | /dev/mem: mmap(2), else read(2) |
+/// | persistent, claimed by a pmem driver | /dev/pmem0, pmem1 ... |
 /// | System RAM | /proc/kcore, else /dev/mem where the kernel lets it |
 ///
 /// A chain may lie in several kinds. What was refused is kept, with the reason: `refusals` for the ways as a whole,
@@ -21,6 +22,7 @@ public enum LiveWays: UInt8, Sendable {
 public final class LiveMemory: PhysicalMemory {
     private let devMem: DevMem?
     private let kcore: Kcore?
+    private let pmem: [PmemDevice]
     private let map: MemoryMap?
     private let iomem: Iomem?
     private let iomemPath: String
@@ -71,24 +73,26 @@ public final class LiveMemory: PhysicalMemory {
             }
         }
 
+        let pmem = only == .both ? PmemDevice.openAll(block: paths.block, devices: paths.devices) : []
         let reasons = [devMemRefusal, kcoreRefusal].compactMap { $0 }
-        if devMem == nil && kcore == nil, let first = reasons.first {
+        if devMem == nil && kcore == nil && pmem.isEmpty, let first = reasons.first {
             throw MemoryFailure(
                 first.cause, source: reasons.map { $0.source }.joined(separator: ", "),
                 "this machine's memory cannot be read: " + reasons.map { $0.message }.joined(separator: "; "),
                 remedy: first.remedy, reasons: reasons)
         }
         return LiveMemory(
-            devMem: devMem, kcore: kcore, map: map, iomem: iomem, iomemPath: escaped(paths.iomem),
+            devMem: devMem, kcore: kcore, pmem: pmem, map: map, iomem: iomem, iomemPath: escaped(paths.iomem),
             devMemRefusal: devMemRefusal, kcoreRefusal: kcoreRefusal)
     }
 
     private init(
-        devMem: DevMem?, kcore: Kcore?, map: MemoryMap?, iomem: Iomem?, iomemPath: String,
+        devMem: DevMem?, kcore: Kcore?, pmem: [PmemDevice], map: MemoryMap?, iomem: Iomem?, iomemPath: String,
         devMemRefusal: MemoryFailure?, kcoreRefusal: MemoryFailure?
     ) {
         self.devMem = devMem
         self.kcore = kcore
+        self.pmem = pmem
         self.map = map
         self.iomem = iomem
         self.iomemPath = iomemPath
@@ -135,16 +139,25 @@ public final class LiveMemory: PhysicalMemory {
             case .kcore:
                 kcore?.read(page, count: run, into: bytes, states: states + done)
                 retry(page, count: run, with: devMem, into: bytes, states: states + done)
+            case .pmem:
+                // The pages behind the device's end may be another device's.
+                guard let device = device(holding: page) else { break }
+                run = wholePages(of: device.range, from: page, limit: run)
+                device.read(page, count: run, into: bytes, states: states + done)
+                retry(page, count: run, with: devMem, into: bytes, states: states + done)
             }
             done += run
         }
     }
 
-    /// True where System RAM comes through /proc/kcore, even if this page does not.
+    /// True where System RAM comes through /proc/kcore, even if this page does not: see `zerosMayBeHole`.
     public var zerosMayBeHoles: Bool { kcore != nil }
 
+    /// Whether this page comes through /proc/kcore, which shows zeros for what it could not reach.
+    public func zerosMayBeHole(_ page: PFN) -> Bool { way(to: page) == .kcore }
+
     public var kind: String {
-        [devMem?.kind, kcore?.kind].compactMap { $0 }.joined(separator: " and ")
+        ([devMem?.kind, kcore?.kind].compactMap { $0 } + pmem.map { $0.kind }).joined(separator: ", ")
     }
 
     // MARK: Reasons
@@ -159,7 +172,7 @@ public final class LiveMemory: PhysicalMemory {
             ]
         }
         var failures: [MemoryFailure] = []
-        for failure in [attempt(devMem, page), attempt(kcore, page)] {
+        for failure in [attempt(devMem, page), attempt(kcore, page), attempt(device(holding: page), page)] {
             switch failure {
             case .readable: return []
             case .failed(let failure): failures.append(failure)
@@ -178,6 +191,11 @@ public final class LiveMemory: PhysicalMemory {
     }
 
     private func attempt(_ source: Kcore?, _ page: PFN) -> Attempt {
+        guard let source, source.contains(page) else { return .notHeld }
+        return source.failure(of: page).map { .failed($0) } ?? .readable
+    }
+
+    private func attempt(_ source: PmemDevice?, _ page: PFN) -> Attempt {
         guard let source, source.contains(page) else { return .notHeld }
         return source.failure(of: page).map { .failed($0) } ?? .readable
     }
@@ -237,11 +255,15 @@ public final class LiveMemory: PhysicalMemory {
 
     // MARK: Choice
 
-    private enum Way { case none, devMem, kcore }
+    private enum Way { case none, devMem, kcore, pmem }
 
-    /// For System RAM /proc/kcore comes first: it is twice as fast as read(2) on /dev/mem.
+    private func device(holding page: PFN) -> PmemDevice? { pmem.first { $0.contains(page) } }
+
+    /// For System RAM /proc/kcore comes first: it is twice as fast as read(2) on /dev/mem. A pmem device comes before
+    /// /dev/mem, which as a rule refuses what a driver has claimed.
     private func way(to page: PFN) -> Way {
         if let kcore, kcore.contains(page) { return .kcore }
+        if device(holding: page) != nil { return .pmem }
         if let devMem, devMem.contains(page) { return .devMem }
         return .none
     }

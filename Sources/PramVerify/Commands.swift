@@ -39,17 +39,20 @@ struct ChainRun {
         let base = try size(.base) ?? 0
         let unpackLimit = try size(.unpackLimit) ?? 1 << 40
         let directory = try operands()
-        let head = try Head.find(call)
+        let choice = MemoryChoice(call[.memory])
+        let head = try Head.find(call, live: choice.isLive)
         report.head = head
         guard let page = head.page else { return }
 
-        let memory = try openMemory(base, unpackLimit)
-        report.memory = Report.Memory(path: escaped(call[.memory] ?? []), kind: memory.kind)
+        let memory = try choice.open(base: base, unpackLimit: unpackLimit)
+        report.memory = Report.Memory(choice, memory)
+        if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }
         let progress = Progress(started)
         options.progress = { progress.show($0) }
         let check = ChainCheck(head: page, memory: memory, options: options, seed: hashSeed())
         let evaluation = check.run()
         progress.clear()
+        if head.isRefused { evaluation.report(Finding(.kernelRefused, page: page)) }
         report.evaluation = evaluation
         if !evaluation.links.isEmpty { report.layout = check.layout }
 
@@ -59,15 +62,6 @@ struct ChainRun {
                 keepsModeBits: call.has(.preserveMode))
             report.extractions = extractor.extract(
                 Array(call.operands.dropFirst()), of: evaluation, head: page, memory: memory)
-        }
-    }
-
-    private func openMemory(_ base: UInt64, _ unpackLimit: UInt64) throws(Failure) -> any PhysicalMemory {
-        let path = call[.memory] ?? Array("auto".utf8)
-        do throws(MemoryFailure) {
-            return try DumpFile.open(path, base: base, unpackLimit: unpackLimit)
-        } catch {
-            throw .memory(error)
         }
     }
 

@@ -28,6 +28,11 @@ enum Failure: Error {
         }
     }
 
+    /// Each source with its own reason, where there were several.
+    var reasons: [MemoryFailure] {
+        if case .memory(let failure) = self { failure.reasons } else { [] }
+    }
+
     /// What would help; empty where nothing would.
     var remedy: String {
         switch self {

@@ -6,7 +6,7 @@ import Text
 /// Where the chain starts, and who said so.
 struct Head {
     enum Origin: Int {
-        case option, commandLineText, commandLineFile, procCmdline
+        case option, commandLineText, commandLineFile, procCmdline, sysKernelPram
 
         var name: StaticString {
             switch self {
@@ -14,6 +14,7 @@ struct Head {
             case .commandLineText: "command-line-text"
             case .commandLineFile: "command-line-file"
             case .procCmdline: "proc-cmdline"
+            case .sysKernelPram: "sys-kernel-pram"
             }
         }
     }
@@ -23,12 +24,17 @@ struct Head {
     let page: PFN?
     /// A sentence for each `pram=` that the kernel cannot parse.
     var malformed: [String] = []
+    /// The kernel has pram and holds no chain, though its command line named this head: it has refused the chain, or a mount
+    /// has consumed it. To be looked at, and never handed on.
+    var isRefused = false
 
     /// Longest command line that is read from a file. The kernel's own limit is 2047 bytes on x86 and at most 64 KiB anywhere.
     static let lineLimit = 1 << 20
 
+    /// Without an option, on a live machine, /sys/kernel/pram rules where it exists: after a mount the command line is stale.
+    /// - Parameter live: whether the memory looked at is this machine's own.
     /// - Throws: `Failure.usage` for a malformed --pfn, `.system` when no command line can be read.
-    static func find(_ call: Invocation) throws(Failure) -> Head {
+    static func find(_ call: Invocation, live: Bool) throws(Failure) -> Head {
         if let text = call[.pfn] {
             guard let number = try? KernelNumber.kstrtoul(text[...], .hexadecimal) else {
                 throw .usage(UsageError("--pfn takes a hexadecimal page frame number, not \(escaped(text))"))
@@ -39,16 +45,30 @@ struct Head {
         let path = call[.cmdlineFile] ?? Array("/proc/cmdline".utf8)
         do throws(SystemError) {
             let text = try FileDescriptor.contents(of: path, limit: lineLimit)
-            return Head(origin: call.has(.cmdlineFile) ? .commandLineFile : .procCmdline, line: text)
+            if call.has(.cmdlineFile) { return Head(origin: .commandLineFile, line: text) }
+            var head = Head(origin: .procCmdline, line: text)
+            guard live, let kernels = kernelsHead() else { return head }
+            if kernels != 0 {
+                return Head(origin: .sysKernelPram, page: PFN(kernels), malformed: head.malformed)
+            }
+            head.isRefused = head.page != nil
+            return head
         } catch {
             throw .system(error, remedy: call.has(.cmdlineFile)
                 ? "" : "mount /proc, or name the head of the chain with --pfn or --cmdline")
         }
     }
 
-    private init(origin: Origin, page: PFN?) {
+    /// What a PRAM kernel holds (/sys/kernel/pram, `%lx`; 0 for nothing); nil when the kernel has no pram.
+    static func kernelsHead() -> UInt64? {
+        guard let text = try? FileDescriptor.contents(of: Array("/sys/kernel/pram".utf8), limit: 4096) else { return nil }
+        return try? KernelNumber.kstrtoul(text[...], .hexadecimal)
+    }
+
+    private init(origin: Origin, page: PFN?, malformed: [String] = []) {
         self.origin = origin
         self.page = page
+        self.malformed = malformed
     }
 
     private init(origin: Origin, line: [UInt8]) {

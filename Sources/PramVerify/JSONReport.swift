@@ -1,4 +1,5 @@
 import Linux
+import MemorySources
 import PRAM
 import Text
 
@@ -20,12 +21,17 @@ struct JSONReport {
             json.string("cause", failure.cause)
             json.string("message", failure.message)
             json.string("remedy", failure.remedy)
+            writeReasons("reasons", failure.reasons, &json)
             json.endObject()
         }
         if let memory = report.memory {
             json.beginObject("memory")
             json.string("path", memory.path)
             json.string("kind", memory.kind)
+            json.beginArray("notes")
+            for note in memory.notes { json.string(nil, note) }
+            json.endArray()
+            writeReasons("refusals", memory.refusals, &json)
             json.endObject()
         } else {
             json.null("memory")
@@ -41,6 +47,19 @@ struct JSONReport {
         json.number("elapsed_ms", report.elapsedNanoseconds / 1_000_000)
         json.endObject()
         json.finish()
+    }
+
+    private static func writeReasons(_ key: StaticString, _ reasons: [MemoryFailure], _ json: inout JSONWriter) {
+        json.beginArray(key)
+        for reason in reasons {
+            json.beginObject()
+            json.string("cause", reason.cause.name)
+            json.string("source", reason.source)
+            json.string("message", reason.message)
+            json.string("remedy", reason.remedy)
+            json.endObject()
+        }
+        json.endArray()
     }
 
     private static func writeHead(_ head: Head?, _ json: inout JSONWriter) {

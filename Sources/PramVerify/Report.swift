@@ -1,4 +1,6 @@
+import MemorySources
 import PRAM
+import Text
 import Verification
 
 /// All that one run has to say, before it is put into words or JSON.
@@ -20,6 +22,31 @@ struct Report {
     struct Memory {
         let path: String
         let kind: String
+        /// Whatever else there is to say about the source.
+        var notes: [String] = []
+        /// What was refused, why, and what would help.
+        var refusals: [MemoryFailure] = []
+
+        init(_ choice: MemoryChoice, _ memory: any PhysicalMemory) {
+            path = escaped(choice.path)
+            kind = memory.kind
+            notes = memory.notes
+        }
+
+        /// Adds why parts of this machine's memory cannot be read.
+        /// - Throws: when the head of the chain itself lies in such a part: then there is nothing to look at. A head that is
+        ///   no memory at all is another matter: a finding.
+        mutating func explain(_ live: LiveMemory, head: PFN) throws(Failure) {
+            refusals = live.refusals
+            let reasons = live.explain(head)
+            if let first = reasons.first, !reasons.contains(where: { $0.cause == .noSuchMemory }) {
+                throw .memory(
+                    MemoryFailure(
+                        first.cause, source: "head of the chain, page \(hexadecimal(head.number))",
+                        reasons.map { "\($0.source): \($0.message)" }.joined(separator: "; "), remedy: first.remedy,
+                        reasons: reasons))
+            }
+        }
     }
 
     var verdict: Verdict {

@@ -1,4 +1,5 @@
 import Linux
+import MemorySources
 import PRAM
 import Text
 
@@ -7,6 +8,11 @@ struct TextReport {
     static func write(_ report: Report, to output: Output) {
         output.write("verdict: \(report.verdict.name)\n")
         if let memory = report.memory { output.write("memory:  \(memory.path) (\(memory.kind))\n") }
+        for note in report.memory?.notes ?? [] { output.write("         \(note)\n") }
+        for refusal in report.memory?.refusals ?? [] {
+            output.write("refused: \(refusal.source): \(refusal.message)\n")
+            if !refusal.remedy.isEmpty { output.write("         \(refusal.remedy)\n") }
+        }
         writeHead(report, output)
         if let evaluation = report.evaluation {
             writeChain(report, evaluation, output)
@@ -30,6 +36,7 @@ struct TextReport {
             case .commandLineText: "--cmdline"
             case .commandLineFile: "--cmdline-file"
             case .procCmdline: "/proc/cmdline"
+            case .sysKernelPram: "/sys/kernel/pram"
             }
         if let page = head.page {
             output.write("head:    page \(hexadecimal(page.number)), from \(from)\n")

@@ -135,8 +135,10 @@ final class Batch {
         _ = pages.initialize(from: addresses)
         results = .allocate(capacity: addresses.count)
         results.initialize(repeating: 0)
-        raw.initialize(
-            to: pv_page_batch(pages: pages.baseAddress, checksums: results.baseAddress, count: addresses.count, done: 0))
+        raw.initialize(to: pv_page_batch())
+        raw.pointee.pages = UnsafePointer(pages.baseAddress)
+        raw.pointee.checksums = results.baseAddress
+        raw.pointee.count = addresses.count
     }
 
     /// Pages that start at these offsets in the sample.

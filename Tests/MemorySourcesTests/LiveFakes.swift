@@ -26,6 +26,8 @@ final class FakeMachine {
         paths.firmwareMap = path("memmap")
         paths.lockdown = path("lockdown")
         paths.status = path("status")
+        paths.block = path("block")
+        paths.devices = path("dev")
         return paths
     }
 
@@ -46,6 +48,17 @@ final class FakeMachine {
         write("memmap/\(number)/start", "0x" + String(start, radix: 16) + "\n")
         write("memmap/\(number)/end", "0x" + String(last, radix: 16) + "\n")
         write("memmap/\(number)/type", type + "\n")
+    }
+
+    /// A pmem device for the range, with its sysfs files; `contents` is the device.
+    func pmem(_ number: Int, start: UInt64, contents: [UInt8], namespaceSize: Int? = nil) {
+        try? FileManager.default.createDirectory(
+            atPath: root + "/block/pmem\(number)/device", withIntermediateDirectories: true)
+        mkdir(root + "/dev", 0o755)
+        write("dev/pmem\(number)", contents)
+        write("block/pmem\(number)/size", "\(contents.count / 512)\n")
+        write("block/pmem\(number)/device/resource", "0x" + String(start, radix: 16) + "\n")
+        write("block/pmem\(number)/device/size", "\(namespaceSize ?? contents.count)\n")
     }
 
     /// A file of `size` bytes, zeros but for the pages named, which hold `samplePage`.

@@ -163,6 +163,23 @@ private func strictDevMem(_ machine: FakeMachine) throws -> DevMem {
         #expect(pages == [samplePage(0x1fe), samplePage(0x1ff)])
     }
 
+    @Test func pmemDevicesMakeUpForAClosedDevMem() throws {
+        let fake = machine(devMem: false)
+        fake.write("iomem", "00300000-00303fff : Persistent Memory (legacy)\n  00300000-00303fff : namespace0.0\n")
+        fake.pmem(0, start: 0x30_0000, contents: (0x300..<0x304).flatMap(samplePage))
+        fake.pmem(1, start: 0x40_0000, contents: samplePage(0x400), namespaceSize: 8192)
+        fake.pmem(2, start: .max - 100, contents: samplePage(0))
+        let memory = try openLive(fake)
+        let (states, pages) = read(memory, 0x2ff, 6)
+        #expect(states == [.absent, .present, .present, .present, .present, .absent])
+        #expect(pages[4] == samplePage(0x303))
+        #expect(memory.explain(PFN(0x303)).isEmpty)
+        // Not raw: the first page of the device is not the first page of the range.
+        #expect(!memory.contains(PFN(0x400)))
+        #expect(!memory.zerosMayBeHole(PFN(0x300)) && memory.zerosMayBeHole(PFN(0x100)))
+        #expect(try !openLive(fake, only: .kcore).contains(PFN(0x300)))
+    }
+
     @Test func missingFilesAreNotConfigured() throws {
         let fake = FakeMachine()
         fake.write("iomem", machineMap)
