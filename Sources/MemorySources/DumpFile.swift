@@ -60,7 +60,7 @@ public enum DumpFile {
         if let form = foreign(start) {
             throw MemoryFailure(
                 .unsupported, source: name, "it is \(form), which is not read",
-                remedy: "if it is a raw image that only begins so, open it as a raw image")
+                remedy: "if it is a raw image that only begins so: --raw")
         }
         return try RawImage.open(source, base: base, notes: notes)
     }
