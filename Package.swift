@@ -59,11 +59,16 @@ let package = Package(
         .target(name: "MemorySources", dependencies: ["PRAM", "Linux", "Compression", "Text"], swiftSettings: everywhere),
         .target(name: "Verification", dependencies: ["PRAM", "Linux", "CChecksum"], swiftSettings: everywhere),
 
+        .target(
+            name: "ChainWriting", dependencies: ["PRAM", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
+            swiftSettings: everywhere),
+
         // L3: commands, reports, exit status: the only place with policy
         .target(
             name: "PramVerify",
             dependencies: [
                 "PRAM", "KernelCommandLine", "Text", "Linux", "Compression", "MemorySources", "Verification",
+                "ChainWriting",
             ],
             swiftSettings: everywhere),
 
@@ -85,6 +90,7 @@ let package = Package(
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
         tests("MemorySources", "PRAM", "Linux", "Compression", "CZlib", "CZstd"),
         tests("Verification", "PRAM", "Linux", "MemorySources"),
+        tests("ChainWriting", "PRAM", "Linux", "MemorySources", "Verification"),
         tests("PramVerify", "PRAM", "KernelCommandLine", "Linux", "MemorySources", "Verification"),
     ]
 )
