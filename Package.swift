@@ -85,6 +85,12 @@ let package = Package(
                      "-enable-experimental-feature", "Embedded"], shipped),
             ]),
 
+        // What `make bench` needs besides the program itself; no part of what ships
+        .executableTarget(
+            name: "pram-bench", dependencies: ["PRAM", "Linux", "CLinux", "CChecksum", "CZlib"], path: "Benchmarks/pram-bench",
+            swiftSettings: [.treatAllWarnings(as: .error)],
+            linkerSettings: [.linkedLibrary("z"), .linkedLibrary("blkid")]),
+
         // Tests, in full Swift
         tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Linux"), tests("Text"),
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
