@@ -13,7 +13,7 @@ let everywhere: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Embedded", shipped),
-    .unsafeFlags(["-wmo", "-Osize"], shipped),
+    .unsafeFlags(["-wmo", "-Osize", "-Xfrontend", "-function-sections"], shipped),
 ]
 
 /// The layers that decode untrusted bytes are also compiled with strict memory safety.
@@ -43,7 +43,7 @@ let package = Package(
             cSettings: [
                 .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections"])
             ]),
-        .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
+        .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-ffunction-sections", "-Wall", "-Wextra", "-Werror"])]),
         library("CZlib"), library("CLzma"), library("CZstd"), library("CBlkid"),
 
         // L0: pure, no system calls, none imports another

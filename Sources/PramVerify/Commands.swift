@@ -44,7 +44,7 @@ struct ChainRun {
         report.head = head
         guard let page = head.page else { return }
 
-        let memory = try choice.open(base: base, unpackLimit: unpackLimit)
+        let memory = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
         report.memory = Report.Memory(choice, memory)
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }
         let progress = Progress(started)

@@ -1,4 +1,4 @@
-/* A temporary file that no directory shows: it is gone with its last descriptor, whatever becomes of the process. */
+/* Calls whose constants Swift does not see, for want of _GNU_SOURCE. */
 #include "clinux.h"
 #include <limits.h>
 
@@ -19,3 +19,5 @@ int pv_open_unlinked(const char *directory) {
         unlink(path);
     return number;
 }
+
+off_t pv_next_data(int number, off_t offset) { return lseek(number, offset, SEEK_DATA); }
