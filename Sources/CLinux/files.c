@@ -21,3 +21,10 @@ int pv_open_unlinked(const char *directory) {
 }
 
 off_t pv_next_data(int number, off_t offset) { return lseek(number, offset, SEEK_DATA); }
+
+off_t pv_next_hole(int number, off_t offset) { return lseek(number, offset, SEEK_HOLE); }
+
+const char *pv_next_name(DIR *stream) {
+    const struct dirent *entry = readdir(stream);
+    return entry ? entry->d_name : NULL;
+}

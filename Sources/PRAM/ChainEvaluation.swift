@@ -193,12 +193,9 @@ public final class ChainEvaluation {
                 if vouchedFrom == nil { startVouching(at: number) }
             } else {
                 proved = false
-                // A kernel that clears flags clears all of a link's. Where some are left, or none could have been cleared,
-                // the mismatch is damage; otherwise it cannot be told.
-                let data = link.entries.filter { $0.kind == .data }
-                let touched = !data.isEmpty && !data.contains { $0.hasLRU }
+                // A kernel that clears flags clears all of a link's and touches nothing else. What that cannot explain is damage.
                 reading = .none
-                report(Finding(touched ? .linkIndeterminate : .linkChecksum, link: number, page: page))
+                report(Finding(looksCleared ? .linkIndeterminate : .linkChecksum, link: number, page: page))
             }
         }
         if link.entries.contains(where: { $0.hasLRU })

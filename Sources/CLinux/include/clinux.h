@@ -46,8 +46,15 @@ static inline int pv_optind(void) { return optind; }
 static inline void pv_restart_options(void) { optind = 1; }
 static inline const char *pv_optarg(void) { return optarg; }
 
-/* lseek(2) with SEEK_DATA. */
+/* lseek(2) with SEEK_DATA and SEEK_HOLE. */
 off_t pv_next_data(int number, off_t offset);
+off_t pv_next_hole(int number, off_t offset);
+
+/* The name of the next entry of a directory stream; NULL at the end, and with errno set on an error. */
+const char *pv_next_name(DIR *stream);
+
+/* Everything written before is visible to whoever sees what is written after. */
+static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
 
