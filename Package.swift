@@ -67,7 +67,7 @@ let package = Package(
         .target(
             name: "PramVerify",
             dependencies: [
-                "PRAM", "KernelCommandLine", "Text", "Linux", "Compression", "MemorySources", "Verification",
+                "PRAM", "KernelCommandLine", "Text", "Linux", "MemorySources", "Verification",
                 "ChainWriting",
             ],
             swiftSettings: everywhere),

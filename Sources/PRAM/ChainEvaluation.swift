@@ -256,8 +256,8 @@ public final class ChainEvaluation {
         vouchedFrom = (link: number, file: open?.number ?? files.count)
     }
 
-    /// Decides whether links that only their pages vouch for are believed. The kernel clears flags only after it has verified
-    /// every link of the chain, and then clears all of them. So the state of the whole chain must be that of a reserved one: no
+    /// Decides whether links that only their pages vouch for are believed. The kernel clears the flags of a link only after it
+    /// has verified it, and then clears all of them. So the state of the whole chain must be that of a reserved one: no
     /// LRU flag is left anywhere, no link that lists data fits as it lies, at least two do not fit (one may be a single
     /// accident, all of them at once are not), and otherwise nothing at all is wrong: every page fits, indexes ascend, all
     /// unused bytes are zero. Else those links are indeterminate, and so is every file from the first of them on.
@@ -296,7 +296,7 @@ public final class ChainEvaluation {
         if entry.kind == .meta {
             closeFile(ended: true)
             openFile(entry, at: link, number, result, image)
-        } else if open == nil && broken == nil && entry.kind == .data {
+        } else if open == nil && broken == nil && entry.kind == .data && result != nil {
             report(Finding(.dataBeforeMeta, link: link, entry: number, page: entry.page))
         }
         let file = open?.number ?? -1
