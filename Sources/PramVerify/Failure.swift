@@ -6,6 +6,7 @@ enum Failure: Error {
     case usage(UsageError)
     case system(SystemError, remedy: String)
     case memory(MemoryFailure)
+    case refused(WriteRefusal)
 
     var status: ExitStatus {
         if case .usage = self { .usage } else { .failed }
@@ -17,6 +18,7 @@ enum Failure: Error {
         case .usage: "usage"
         case .system: "system-call"
         case .memory(let failure): failure.cause.name
+        case .refused(let refusal): refusal.cause.name
         }
     }
 
@@ -25,6 +27,7 @@ enum Failure: Error {
         case .usage(let error): error.message
         case .system(let error, _): error.message
         case .memory(let failure): "\(failure.source): \(failure.message)"
+        case .refused(let refusal): refusal.message
         }
     }
 
@@ -39,6 +42,7 @@ enum Failure: Error {
         case .usage: "see pram-verify --help"
         case .system(_, let remedy): remedy
         case .memory(let failure): failure.remedy
+        case .refused(let refusal): refusal.remedy
         }
     }
 }
