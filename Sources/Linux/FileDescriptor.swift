@@ -168,6 +168,21 @@ public struct FileDescriptor: ~Copyable {
         }
     }
 
+    /// A second descriptor of the same open file (fcntl(2), F_DUPFD_CLOEXEC).
+    public func duplicated() throws(SystemError) -> FileDescriptor {
+        let copy = pv_duplicate(number)
+        guard copy >= 0 else { throw SystemError(last: "dup", path: path) }
+        return FileDescriptor(adopting: copy, path: path)
+    }
+
+    /// Makes the file at least `length` bytes long, with room on the disk for all of it (posix_fallocate(3)).
+    public func allocate(_ length: UInt64) throws(SystemError) {
+        guard let length = off_t(exactly: length) else { throw SystemError("fallocate", code: EFBIG, path: path) }
+        var code = posix_fallocate(number, 0, length)
+        while code == EINTR { code = posix_fallocate(number, 0, length) }
+        guard code == 0 else { throw SystemError("fallocate", code: code, path: path) }
+    }
+
     /// The whole of a small file whose size stat(2) does not tell (/proc, /sys).
     /// - Throws: EFBIG past `limit` bytes.
     public static func contents(of path: [UInt8], limit: Int) throws(SystemError) -> [UInt8] {

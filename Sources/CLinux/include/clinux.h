@@ -56,6 +56,8 @@ const char *pv_next_name(DIR *stream);
 /* Everything written before is visible to whoever sees what is written after. */
 static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+static inline int pv_duplicate(int number) { return fcntl(number, F_DUPFD_CLOEXEC, 0); }
+
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
 
 /* Makes SIGBUS survivable inside the two functions below, and SIGPIPE and SIGXFSZ errors of write(2). Call once, at start. */
