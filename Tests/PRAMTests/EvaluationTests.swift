@@ -195,6 +195,7 @@ import Testing
 
     @Test func linksAloneProveNoFile() {
         let outcome = fourFiles().judge(pages: false)
+        #expect(Set(outcome.kinds) == [], "nothing is wrong with the links")
         #expect(outcome.files.isEmpty)
         #expect(outcome.links.count == 3)
         #expect(outcome.entryCount == 15)
