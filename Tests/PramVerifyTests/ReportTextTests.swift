@@ -50,17 +50,15 @@ import Testing
 }
 
 @Suite struct InvocationTests {
-    /// Takes a call apart as the program does, from words of C.
+    /// Takes a call apart as the program does, from words of C. They are never freed: getopt_long remembers where it was.
     private func invocation(_ words: String...) throws -> Invocation {
         var pointers: [UnsafeMutablePointer<CChar>?] = (["pram-verify"] + words).map { strdup($0) }
-        defer { for pointer in pointers { free(pointer) } }
         pointers.append(nil)
         return try pointers.withUnsafeMutableBufferPointer { try Invocation(Int32(words.count + 1), $0.baseAddress!) }
     }
 
     private func refusal(_ words: String...) -> String? {
         var pointers: [UnsafeMutablePointer<CChar>?] = (["pram-verify"] + words).map { strdup($0) }
-        defer { for pointer in pointers { free(pointer) } }
         pointers.append(nil)
         return pointers.withUnsafeMutableBufferPointer {
             do throws(UsageError) {
