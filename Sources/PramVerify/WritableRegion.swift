@@ -162,7 +162,7 @@ struct WritableRegion: Equatable {
             throw WriteRefusal(
                 .notAligned, "\(text(range)) does not consist of whole pages",
                 remedy: whole.map { "use --region \(text($0)), the pages that lie in it" }
-                    ?? "reserve at least two pages, both numbers being multiples of 4096")
+                    ?? "name at least two whole pages, both numbers being multiples of 4096")
         }
         guard range.size >= WritableRegion.smallest else {
             throw WriteRefusal(
