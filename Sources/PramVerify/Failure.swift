@@ -7,6 +7,7 @@ enum Failure: Error {
     case system(SystemError, remedy: String)
     case memory(MemoryFailure)
     case refused(WriteRefusal)
+    case locked(LockFailure)
 
     var status: ExitStatus {
         if case .usage = self { .usage } else { .failed }
@@ -19,6 +20,8 @@ enum Failure: Error {
         case .system: "system-call"
         case .memory(let failure): failure.cause.name
         case .refused(let refusal): refusal.cause.name
+        case .locked(.held): "locked"
+        case .locked: "no-lock"
         }
     }
 
@@ -28,6 +31,7 @@ enum Failure: Error {
         case .system(let error, _): error.message
         case .memory(let failure): "\(failure.source): \(failure.message)"
         case .refused(let refusal): refusal.message
+        case .locked(let failure): failure.message
         }
     }
 
@@ -43,6 +47,8 @@ enum Failure: Error {
         case .system(_, let remedy): remedy
         case .memory(let failure): failure.remedy
         case .refused(let refusal): refusal.remedy
+        case .locked(.held): "wait until it is done"
+        case .locked: "let /run be a writable file system of the root user"
         }
     }
 }
