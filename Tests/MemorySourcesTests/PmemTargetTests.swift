@@ -55,7 +55,8 @@ private func cause(_ site: PmemSite?) -> MemoryFailure.Cause? {
     }
 
     @Test func devicesWithMetadataAreRefused() {
-        for (mode, holder) in [("safe", "btt0.0"), ("memory", "pfn0.0"), ("dax", "dax0.0"), ("", ""), ("raw", "btt0.0")] {
+        let claimed = [("safe", "btt0.0"), ("memory", "pfn0.0"), ("dax", "dax0.0"), ("", ""), ("raw", "btt0.0")]
+        for (mode, holder) in claimed {
             let machine = FakeMachine()
             machine.namespace(0, mode: mode, holder: holder)
             #expect(cause(machine.site("pmem0")) == .unsupported, "\(mode)")

@@ -150,7 +150,9 @@ private func replacing(_ old: String, _ new: String) -> String {
         rule(.firmwareMapMissing, machine(firmware: nil))
         rule(.notFirmwareRAM, machine(firmware: firmware([(0, 0x11ff_f000, "System RAM")])))
         rule(.notFirmwareRAM, machine(firmware: firmware([(0x1000_1000, 1 << 30, "System RAM")])))
-        rule(.notFirmwareRAM, machine(firmware: firmware([(0, 0x1100_0000, "System RAM"), (0x1100_1000, 1 << 30, "System RAM")])))
+        rule(.notFirmwareRAM, machine(firmware: firmware([
+            (0, 0x1100_0000, "System RAM"), (0x1100_1000, 1 << 30, "System RAM"),
+        ])))
         rule(.notFirmwareRAM, machine(firmware: firmware(wholeRAM + [(0x1100_0000, 4096, "ACPI Tables")])))
         rule(.notFirmwareRAM, machine(firmware: firmware([(0, 1 << 32, "Reserved")])))
 
@@ -268,7 +270,8 @@ private func replacing(_ old: String, _ new: String) -> String {
             }
             func any() -> PhysicalRange? {
                 let near: [UInt64] = [0, 1, 4095, 4096, 0x1000_0000, 1 << 63, .max - 4095, .max]
-                return PhysicalRange(start: near.randomElement(using: &random)!, size: near.randomElement(using: &random)!)
+                return PhysicalRange(
+                    start: near.randomElement(using: &random)!, size: near.randomElement(using: &random)!)
             }
             var evidence = MachineEvidence(
                 line: ParameterLine(text()), firmware: firmware([]), iomem: Iomem(parsing: text()))
