@@ -14,12 +14,23 @@ static: install-tools $(PROGRAM)
 
 # SwiftPM knows best what has changed, so it is always asked.
 $(PROGRAM): FORCE
-	$(SWIFT) build -c release --traits Static --scratch-path .build-static --product pram-verify
 	@mkdir -p build
+	$(SWIFT) build -c release --traits Static --scratch-path .build-static --product pram-verify \
+		-Xlinker -Map=$(CURDIR)/build/link-map
 	@cmp -s $(STATIC) $(PROGRAM) || cp $(STATIC) $(PROGRAM)
 
 install-tools:
 	@scripts/install-tools build
+
+run: static
+	@scripts/run
+
+# The static program is built first, so that what breaks only in Embedded mode is seen at once.
+test: static
+	@scripts/test
+
+size: static
+	@scripts/size
 
 clean:
 	rm -rf .build .build-static build

@@ -59,11 +59,16 @@ let package = Package(
         .target(name: "MemorySources", dependencies: ["PRAM", "Linux", "Compression", "Text"], swiftSettings: everywhere),
         .target(name: "Verification", dependencies: ["PRAM", "Linux", "CChecksum"], swiftSettings: everywhere),
 
+        .target(
+            name: "ChainWriting", dependencies: ["PRAM", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
+            swiftSettings: everywhere),
+
         // L3: commands, reports, exit status: the only place with policy
         .target(
             name: "PramVerify",
             dependencies: [
-                "PRAM", "KernelCommandLine", "Text", "Linux", "Compression", "MemorySources", "Verification",
+                "PRAM", "KernelCommandLine", "Text", "Linux", "MemorySources", "Verification",
+                "ChainWriting",
             ],
             swiftSettings: everywhere),
 
@@ -80,11 +85,18 @@ let package = Package(
                      "-enable-experimental-feature", "Embedded"], shipped),
             ]),
 
+        // What `make bench` needs besides the program itself; no part of what ships
+        .executableTarget(
+            name: "pram-bench", dependencies: ["PRAM", "Linux", "CLinux", "CChecksum", "CZlib"], path: "Benchmarks/pram-bench",
+            swiftSettings: [.treatAllWarnings(as: .error)],
+            linkerSettings: [.linkedLibrary("z"), .linkedLibrary("blkid")]),
+
         // Tests, in full Swift
         tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Linux"), tests("Text"),
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
         tests("MemorySources", "PRAM", "Linux", "Compression", "CZlib", "CZstd"),
         tests("Verification", "PRAM", "Linux", "MemorySources"),
+        tests("ChainWriting", "PRAM", "Linux", "MemorySources", "Verification"),
         tests("PramVerify", "PRAM", "KernelCommandLine", "Linux", "MemorySources", "Verification"),
     ]
 )

@@ -1,8 +1,8 @@
 import CZlib
 import CZstd
 
-/// Unpacks single pages, as kdump-compressed dumps hold them: each page a zlib stream or a zstd frame of its own. Keeps the
-/// decoders' state from page to page. For one thread.
+/// Unpacks single pages, as kdump-compressed dumps hold them: each page a zlib stream or a zstd frame of its own. Keeps
+/// the decoders' state from page to page. For one thread.
 public struct PageDecoder: ~Copyable {
     /// On the heap: zlib keeps a pointer back to it.
     private var zlib: UnsafeMutablePointer<z_stream>?

@@ -1,8 +1,8 @@
 import CLinux
 import Linux
 
-/// Writes a file from front to back and leaves pages of zeros out: they become holes, which read as zeros and take no space.
-/// A dump is mostly that.
+/// Writes a file from front to back and leaves pages of zeros out: they become holes, which read as zeros and take no
+/// space. A dump is mostly that.
 final class SparseWriter {
     private static let page = 4096
     private static let capacity = 1 << 20
@@ -43,7 +43,8 @@ final class SparseWriter {
             var end = start
             while end < filled, !isZero(end) { end = min(end + Self.page, filled) }
             if end > start {
-                try file.write(UnsafeRawBufferPointer(start: buffer + start, count: end - start), at: position + UInt64(start))
+                let run = UnsafeRawBufferPointer(start: buffer + start, count: end - start)
+                try file.write(run, at: position + UInt64(start))
             }
             while end < filled, isZero(end) { end = min(end + Self.page, filled) }
             start = end

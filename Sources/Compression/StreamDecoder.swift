@@ -53,7 +53,8 @@ final class GzipDecoder: StreamDecoder {
     init?() {
         stream.initialize(to: z_stream())
         // 15: the largest window; + 16: a gzip header, no zlib one.
-        guard inflateInit2_(stream, 15 + 16, zlibVersion(), Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return nil }
+        let code = inflateInit2_(stream, 15 + 16, zlibVersion(), Int32(MemoryLayout<z_stream>.size))
+        guard code == Z_OK else { return nil }
     }
 
     deinit {
@@ -96,8 +97,8 @@ final class XzDecoder: StreamDecoder {
         stream.deallocate()
     }
 
-    /// liblzma takes a used stream for another decoder as it is. One stream at a time, without LZMA_CONCATENATED, so that
-    /// the caller knows where each one ends.
+    /// liblzma takes a used stream for another decoder as it is. One stream at a time, without LZMA_CONCATENATED, so
+    /// that the caller knows where each one ends.
     func restart() -> Bool { lzma_stream_decoder(stream, Decoding.memoryLimit, 0) == LZMA_OK }
 
     func decode(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> DecodingStep {
@@ -129,7 +130,8 @@ final class ZstdDecoder: StreamDecoder {
     init?() {
         guard let stream = ZSTD_createDStream() else { return nil }
         self.stream = stream
-        guard ZSTD_isError(ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, Decoding.windowLog)) == 0 else { return nil }
+        let code = ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, Decoding.windowLog)
+        guard ZSTD_isError(code) == 0 else { return nil }
     }
 
     deinit { ZSTD_freeDStream(stream) }

@@ -4,8 +4,8 @@ import Linux
 /// Unpacks a compressed file into an unlinked, sparse temporary file. Memory stays bounded, whatever the file says: the
 /// decoder's `Decoding.memoryLimit` and some buffers.
 ///
-/// Concatenated gzip members, xz streams (with stream padding) and zstd frames (skippable ones too) are one file, as for the
-/// programs of these names.
+/// Concatenated gzip members, xz streams (with stream padding) and zstd frames (skippable ones too) are one file, as
+/// for the programs of these names.
 /// - Parameters:
 ///   - file: the compressed file; its own position is neither used nor changed.
 ///   - limit: how long the result may become, in bytes, holes included.
@@ -41,13 +41,15 @@ public func unpack(
                 return unpacked
             }
             guard decoder.restart() else {
-                throw CompressionError(.outOfResources, wrapping, input.offset, "no memory for the \(wrapping.name) decoder")
+                throw CompressionError(
+                    .outOfResources, wrapping, input.offset, "no memory for the \(wrapping.name) decoder")
             }
         case .more:
             // Nothing taken, nothing given, nothing more to give it.
             if step.consumed == 0 && step.produced == 0 && input.isAtEnd {
                 throw CompressionError(
-                    .truncated, wrapping, input.offset, "the \(wrapping.name) data is cut short at offset \(input.offset)")
+                    .truncated, wrapping, input.offset,
+                    "the \(wrapping.name) data is cut short at offset \(input.offset)")
             }
         }
     }
@@ -117,11 +119,12 @@ private final class Input {
     }
 }
 
-/// Where an unpacked dump goes: $TMPDIR when it is set, else the first of /var/tmp and /tmp that is not kept in memory, else
-/// the first of them that takes a file at all.
+/// Where an unpacked dump goes: $TMPDIR when it is set, else the first of /var/tmp and /tmp that is not kept in memory,
+/// else the first of them that takes a file at all.
 private func temporaryFile() throws(SystemError) -> FileDescriptor {
     if let chosen = getenv("TMPDIR"), chosen.pointee != 0 {
-        return try .unlinked(in: Array(UnsafeBufferPointer(start: chosen, count: strlen(chosen)).lazy.map { UInt8(bitPattern: $0) }))
+        let bytes = UnsafeBufferPointer(start: chosen, count: strlen(chosen))
+        return try .unlinked(in: bytes.map { UInt8(bitPattern: $0) })
     }
     let places: [[UInt8]] = [Array("/var/tmp".utf8), Array("/tmp".utf8)]
     for place in places where !isMemory(place) {

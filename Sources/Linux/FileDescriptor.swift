@@ -68,6 +68,15 @@ public struct FileDescriptor: ~Copyable {
         return UInt64(end)
     }
 
+    /// Where, from `offset` on, the next byte lies that is not in a hole; nil when only holes follow. Where the file
+    /// system does not tell, `offset` itself. Moves the file's position.
+    public func nextData(from offset: UInt64) -> UInt64? {
+        guard let offset = off_t(exactly: offset) else { return nil }
+        let next = pv_next_data(number, offset)
+        if next < 0 { return pv_errno() == ENXIO ? nil : UInt64(offset) }
+        return UInt64(next)
+    }
+
     /// Whether the file lies in a proc file system.
     public var isInProc: Bool {
         var status = statfs()

@@ -17,11 +17,33 @@ public struct Mapping: ~Copyable {
         guard let position = off_t(exactly: offset), count > 0 else {
             throw SystemError("mmap", code: EINVAL, path: file.path)
         }
-        let address = mmap(
-            nil, count, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file.number, position)
-        guard let address, !pv_mmap_failed(address) else { throw SystemError(last: "mmap", path: file.path) }
+        let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
+        let place = Mapping.alignedPlace(for: count)
+        let address = mmap(place, count, protection, MAP_SHARED | (place == nil ? 0 : MAP_FIXED), file.number, position)
+        guard let address, !pv_mmap_failed(address) else {
+            let error = SystemError(last: "mmap", path: file.path)
+            if let place { munmap(place, count) }
+            throw error
+        }
         base = address
         self.count = count
+    }
+
+    /// Reserves addresses that begin at a multiple of a huge page's size: what a file system keeps in huge pages can be mapped as
+    /// such only there, with one page fault for 2 MiB. nil where there is no room, or nothing to gain.
+    private static func alignedPlace(for count: Int) -> UnsafeMutableRawPointer? {
+        let hugePage = 2 << 20
+        let (room, overflow) = count.addingReportingOverflow(hugePage)
+        guard count >= hugePage, !overflow else { return nil }
+        let reserved = mmap(nil, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let reserved, !pv_mmap_failed(reserved) else { return nil }
+        let before = -Int(bitPattern: reserved) & (hugePage - 1)
+        let place = reserved + before
+        if before > 0 { munmap(reserved, before) }
+        // The mapping will end with the page that holds its last byte.
+        let end = (before + count + 4095) & ~4095
+        if room > end { munmap(reserved + end, room - end) }
+        return place
     }
 
     deinit { munmap(base, count) }

@@ -1,8 +1,8 @@
 import CLinux
 import Linux
 
-/// The bytes of a dump at random access: those of a plain file, or those that a flattened one stands for. Any thread may
-/// read: there is no position, and no buffer outlives its call.
+/// The bytes of a dump at random access: those of a plain file, or those that a flattened one stands for. Any thread
+/// may read: there is no position, and no buffer outlives its call.
 protocol ByteSource: AnyObject {
     /// In bytes.
     var size: UInt64 { get }
@@ -15,6 +15,10 @@ protocol ByteSource: AnyObject {
 
     /// The bytes where they are mapped; nil where they are not, or not that many.
     func mapped(at offset: UInt64, count: Int) -> UnsafeRawPointer?
+
+    /// Up to where, from `offset` on, all bytes are known to be zeros without reading them: the end of a hole, `size`
+    /// when nothing else follows, `offset` itself when nothing is known.
+    func endOfHole(at offset: UInt64) -> UInt64
 }
 
 extension ByteSource {
@@ -43,7 +47,9 @@ final class FileSource: ByteSource {
     ///   - size: in bytes, as its file system tells.
     ///   - mappable: whether to map the whole of it. Where that fails (`ulimit -v`), it is read.
     init(_ file: consuming FileDescriptor, size: UInt64, name: String, mappable: Bool) {
-        if mappable, size > 0, let count = Int(exactly: size), let mapping = try? Mapping(file, offset: 0, count: count) {
+        if mappable, size > 0, let count = Int(exactly: size),
+            let mapping = try? Mapping(file, offset: 0, count: count)
+        {
             mappedBase = UnsafeRawPointer(mapping.base)
             self.mapping = consume mapping
         } else {
@@ -65,6 +71,8 @@ final class FileSource: ByteSource {
         guard let mappedBase, offset <= size, size - offset >= UInt64(count) else { return nil }
         return mappedBase + Int(offset)
     }
+
+    func endOfHole(at offset: UInt64) -> UInt64 { max(offset, min(file.nextData(from: offset) ?? size, size)) }
 }
 
 /// A few bytes and the numbers in them. Fields that the bytes do not hold in full read as nil, never as something else.
@@ -75,13 +83,14 @@ struct Bytes {
 
     var count: Int { bytes.count }
 
-    func littleEndian<Number: FixedWidthInteger>(_ offset: Int, as _: Number.Type = Number.self) -> Number? {
-        load(offset).map { Number(littleEndian: $0) }
-    }
+    // Little-endian numbers at byte offsets.
+    func u8(_ offset: Int) -> UInt8? { load(offset) }
+    func u16(_ offset: Int) -> UInt16? { load(offset).map { UInt16(littleEndian: $0) } }
+    func u32(_ offset: Int) -> UInt32? { load(offset).map { UInt32(littleEndian: $0) } }
+    func u64(_ offset: Int) -> UInt64? { load(offset).map { UInt64(littleEndian: $0) } }
 
-    func bigEndian<Number: FixedWidthInteger>(_ offset: Int, as _: Number.Type = Number.self) -> Number? {
-        load(offset).map { Number(bigEndian: $0) }
-    }
+    /// A big-endian number, as flattened dumps have them.
+    func bigEndian(_ offset: Int) -> Int64? { load(offset).map { Int64(bigEndian: $0) } }
 
     func begins(with magic: StaticString) -> Bool {
         guard count >= magic.utf8CodeUnitCount else { return false }

@@ -10,19 +10,20 @@ public enum DumpFile {
     public enum Form: Int, Sendable {
         /// Told by its first bytes; a raw image when they tell nothing.
         case recognised
-        /// A raw image, whatever its first bytes look like: the first page of memory may well hold the start of a gzip file.
+        /// A raw image, whatever its first bytes look like: the first page of memory may well hold the start of a gzip
+        /// file.
         case raw
     }
 
     /// Opens a file and tells by its content what it is: a raw image, an ELF core, a kdump-compressed dump (plain or
-    /// flattened) or a LiME image, each of them as it is or packed by gzip, xz or zstd. What is packed is unpacked first,
-    /// into a temporary file without a name (see `Compression.unpack`).
+    /// flattened) or a LiME image, each of them as it is or packed by gzip, xz or zstd. What is packed is unpacked
+    /// first, into a temporary file without a name (see `Compression.unpack`).
     ///
     /// Regular files and block devices only: on other things, FIFOs too, it fails at once and touches nothing.
     /// /proc/kcore and /dev/mem are not for this function.
     /// - Parameters:
-    ///   - base: the physical address of a raw image's byte 0, a multiple of 4096. The other forms know their addresses; a base
-    ///     other than 0 is then ignored, and a note says so.
+    ///   - base: the physical address of a raw image's byte 0, a multiple of 4096. The other forms know their
+    ///     addresses; a base other than 0 is then ignored, and a note says so.
     ///   - unpackLimit: how long an unpacked file may become, in bytes, holes included.
     public static func open(
         _ path: [UInt8], base: UInt64 = 0, unpackLimit: UInt64 = Decoding.lengthLimit, as form: Form = .recognised
@@ -53,12 +54,13 @@ public enum DumpFile {
         if let memory = try known(source, start, base: base, notes: notes) { return memory }
         if isFlattened {
             throw MemoryFailure(
-                .unsupported, source: name, "it is the flattened form of something other than an ELF core or a kdump-compressed dump")
+                .unsupported, source: name,
+                "it is the flattened form of something other than an ELF core or a kdump-compressed dump")
         }
         if let form = foreign(start) {
             throw MemoryFailure(
                 .unsupported, source: name, "it is \(form), which is not read",
-                remedy: "if it is a raw image that only begins so, open it as a raw image")
+                remedy: "if it is a raw image that only begins so: --raw")
         }
         return try RawImage.open(source, base: base, notes: notes)
     }
@@ -68,7 +70,9 @@ public enum DumpFile {
         _ source: any ByteSource, _ start: Bytes, base: UInt64, notes: [String]
     ) throws(MemoryFailure) -> (any PhysicalMemory)? {
         var notes = notes
-        if base != 0 { notes.append("the base address \(hexadecimal(base)) is ignored: the dump knows its own addresses") }
+        if base != 0 {
+            notes.append("the base address \(hexadecimal(base)) is ignored: the dump knows its own addresses")
+        }
         for probe in [KdumpCompressed.probe, ElfCore.probe, LimeImage.probe] {
             switch probe(source, start, notes) {
             case .mine(let memory): return memory
@@ -81,12 +85,12 @@ public enum DumpFile {
 
     /// Forms that a memory image may come in but that are not read, by name, so that nobody takes them for raw images.
     private static func foreign(_ start: Bytes) -> StaticString? {
-        let numbers = (start.littleEndian(0, as: UInt32.self) ?? 0, start.bigEndian(0, as: UInt32.self) ?? 0)
-        if numbers.0 == 0x184d_2204 { return "lz4 data" }
-        if numbers.1 == 0x894c_5a4f { return "lzop data" }
-        if start.begins(with: "BZh") { return "bzip2 data" }
-        if numbers.1 == 0x5146_49fb { return "a QCOW image" }
-        return nil
+        switch start.u32(0)?.byteSwapped {
+        case 0x0422_4d18: "lz4 data"
+        case 0x894c_5a4f: "lzop data"
+        case 0x5146_49fb: "a QCOW image"
+        default: start.begins(with: "BZh") ? "bzip2 data" : nil
+        }
     }
 
     /// How many bytes from the start are looked at to tell the form.
@@ -109,8 +113,8 @@ public enum DumpFile {
 
     /// Opens what is a regular file or a block device, and nothing else.
     private static func tryOpening(_ path: [UInt8], _ name: String) throws(SystemError) -> Opening {
-        // Looked at before it is opened: opening a device (a watchdog, a tape) can be an act. O_NONBLOCK and a second look,
-        // because in between something else, a FIFO say, may have taken the name.
+        // Looked at before it is opened: opening a device (a watchdog, a tape) can be an act. O_NONBLOCK and a second
+        // look, because in between something else, a FIFO say, may have taken the name.
         if let why = refusal(try FileDescriptor.status(of: path)) { return .refused(why) }
         let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
         let status = try file.status()
@@ -118,9 +122,13 @@ public enum DumpFile {
 
         let isRegular = status.st_mode & UInt32(S_IFMT) == UInt32(S_IFREG)
         let size = isRegular ? UInt64(clamping: status.st_size) : try file.deviceSize()
-        // Files of /proc (vmcore) are read: what they give to mmap(2) differs from kernel to kernel.
-        let mappable = isRegular && !file.isInProc
-        return .opened(FileSource(file, size: size, name: name, mappable: mappable))
+        // Of /proc, only vmcore and its like have a size. They are read, not mapped: what they give to mmap(2) differs
+        // from kernel to kernel.
+        if file.isInProc {
+            if size == 0 { return .refused("it is a file of /proc without a size") }
+            return .opened(FileSource(file, size: size, name: name, mappable: false))
+        }
+        return .opened(FileSource(file, size: size, name: name, mappable: isRegular))
     }
 
     /// Why there is no memory image in this kind of file; nil when there may be.
@@ -164,8 +172,8 @@ extension SystemError {
             case ENXIO, ENODEV: .notAFile
             default: .inputOutput
             }
-        return MemoryFailure(
-            cause, source: name, "\(call): \(reason)", remedy: cause == .notPermitted ? "run it as root" : "")
+        let remedy = cause == .notPermitted && geteuid() != 0 ? "run it as root" : ""
+        return MemoryFailure(cause, source: name, "\(call): \(reason)", remedy: remedy)
     }
 }
 
@@ -180,7 +188,9 @@ extension CompressionError {
             MemoryFailure(.unsupported, source: name, message, remedy: "unpack it with \(wrapping.name) first")
         case .tooLong: MemoryFailure(.tooLarge, source: name, message, remedy: "raise the limit")
         case .outOfResources:
-            MemoryFailure(.outOfResources, source: name, message, remedy: "set TMPDIR to a directory with more space")
+            MemoryFailure(
+                .outOfResources, source: name, message,
+                remedy: "free some, or set TMPDIR to a directory with more space")
         case .inputOutput: MemoryFailure(.inputOutput, source: name, message)
         }
     }

@@ -1,7 +1,7 @@
 import PRAM
 
-/// ELF cores of whole machines: /proc/vmcore and copies of it, `makedumpfile -E`, QEMU's dump-guest-memory. 64-bit and 32-bit,
-/// little-endian.
+/// ELF cores of whole machines: /proc/vmcore and copies of it, `makedumpfile -E`, QEMU's dump-guest-memory. 64-bit and
+/// 32-bit, little-endian.
 ///
 /// Source: elf(5) and the System V ABI. The offsets used, in bytes:
 ///
@@ -10,9 +10,10 @@ import PRAM
 ///     32-bit       16      28      32          42      44        0        4      12       16      32        28
 ///
 /// A PT_LOAD segment holds `p_filesz` bytes of memory from physical address `p_paddr` on. What lies between there and
-/// `p_memsz` was left out of the dump (ELF would have it zeros, but makedumpfile leaves out pages of every kind so): absent.
+/// `p_memsz` was left out of the dump (ELF would have it zeros, but makedumpfile leaves out pages of every kind so):
+/// absent.
 enum ElfCore {
-    /// More segments than any kernel or tool writes; 24 MiB of table.
+    /// More segments than any kernel or tool writes; they take some 60 MiB here.
     static let segmentLimit: UInt64 = 1 << 20
 
     private static let core = 4
@@ -37,9 +38,9 @@ enum ElfCore {
         }
         let asRaw = "if it is a raw image that only begins with an ELF file, open it as a raw image"
 
-        guard let wordSize = start.littleEndian(4, as: UInt8.self), let order = start.littleEndian(5, as: UInt8.self),
-            let type = start.littleEndian(16, as: UInt16.self)
-        else { throw failure(.malformed, "the ELF header is cut short", remedy: asRaw) }
+        guard let wordSize = start.u8(4), let order = start.u8(5), let type = start.u16(16) else {
+            throw failure(.malformed, "the ELF header is cut short", remedy: asRaw)
+        }
         guard order == 1, wordSize == 1 || wordSize == 2 else {
             throw failure(.unsupported, "an ELF file that is not little-endian, or of an unknown class", remedy: asRaw)
         }
@@ -49,12 +50,11 @@ enum ElfCore {
         let is64 = wordSize == 2
         let entrySize = is64 ? 56 : 32
         func word(_ bytes: Bytes, _ offset64: Int, _ offset32: Int) -> UInt64? {
-            is64 ? bytes.littleEndian(offset64) : bytes.littleEndian(offset32, as: UInt32.self).map { UInt64($0) }
+            is64 ? bytes.u64(offset64) : bytes.u32(offset32).map { UInt64($0) }
         }
 
         guard let tableOffset = word(start, 32, 28), let sectionOffset = word(start, 40, 32),
-            let statedSize = start.littleEndian(is64 ? 54 : 42, as: UInt16.self),
-            let statedCount = start.littleEndian(is64 ? 56 : 44, as: UInt16.self)
+            let statedSize = start.u16(is64 ? 54 : 42), let statedCount = start.u16(is64 ? 56 : 44)
         else { throw failure(.malformed, "the ELF header is cut short", remedy: asRaw) }
         guard Int(statedSize) == entrySize || statedCount == 0 else {
             throw failure(.malformed, "program headers of \(statedSize) bytes, where ELF has \(entrySize)")
@@ -62,8 +62,8 @@ enum ElfCore {
         var count = UInt64(statedCount)
         if count == extended, sectionOffset != 0 {
             let section = try source.bytes(at: sectionOffset, count: 64)
-            guard let real = section.littleEndian(is64 ? 44 : 28, as: UInt32.self) else {
-                throw failure(.malformed, "section header 0, which holds the number of segments, lies past the end of the file")
+            guard let real = section.u32(is64 ? 44 : 28) else {
+                throw failure(.malformed, "section header 0, which counts the segments, lies past the end of the file")
             }
             count = UInt64(real)
         }
@@ -82,7 +82,7 @@ enum ElfCore {
             let table = try source.bytes(at: tableOffset + index * UInt64(entrySize), count: part * entrySize)
             for entry in 0..<part {
                 let at = entry * entrySize
-                guard let type = table.littleEndian(at, as: UInt32.self), let offset = word(table, at + 8, at + 4),
+                guard let type = table.u32(at), let offset = word(table, at + 8, at + 4),
                     let address = word(table, at + 24, at + 12), let size = word(table, at + 32, at + 16)
                 else { throw failure(.malformed, "the program headers are cut short") }
                 // An address of -1: memory that is not mapped one to one (modules, vmalloc).

@@ -54,7 +54,7 @@ struct ExtentMap {
         }
     }
 
-    /// The index of the extent that holds `position`, or of the first one behind it; `extents.count` when there is none.
+    /// The index of the extent that holds `position`, or of the first one behind it, or else `extents.count`.
     func index(at position: UInt64) -> Int {
         var low = 0, high = extents.count
         while low < high {

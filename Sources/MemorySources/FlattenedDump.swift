@@ -1,21 +1,22 @@
 import Linux
 
-/// The flattened form of a dump, which `makedumpfile -F` and QEMU write where they cannot seek: the pieces of the real file in
-/// the order they were made, each with its place. Read here as if it were that real file; where pieces overlap, the later one
-/// wins, and where there is none, there are zeros, as after `makedumpfile -R`.
+/// The flattened form of a dump, which `makedumpfile -F` and QEMU write where they cannot seek: the pieces of the real
+/// file in the order they were made, each with its place. Read here as if it were that real file; where pieces overlap,
+/// the later one wins, and where there is none, there are zeros, as after `makedumpfile -R`.
 ///
 ///     0     "makedumpfile", four NULs; i64 type, 1; i64 version, 1; up to 4096 unused
 ///     4096  records: i64 offset in the real file, i64 size, then so many bytes
 ///           the last record has offset and size -1
 ///
-/// All numbers are big-endian. Source: makedumpfile.h (struct makedumpfile_header, makedumpfile_data_header), QEMU's dump.h.
+/// All numbers are big-endian. Source: makedumpfile.h (struct makedumpfile_header, makedumpfile_data_header), QEMU's
+/// dump.h.
 ///
-/// The index holds no single records but runs: records that follow each other both here and in the real file. Where in a run
-/// a byte lies is found by reading the run's headers once more.
+/// The index holds no single records but runs: records that follow each other both here and in the real file. Where in
+/// a run a byte lies is found by reading the run's headers once more.
 final class FlattenedDump: ByteSource {
     static let signature: StaticString = "makedumpfile\0\0\0\0"
-    /// QEMU's records hold 16 KiB: a run is then 1 MiB long, and the limit on runs is met by dumps of some TiB.
-    private static let recordsPerRun = 64
+    /// QEMU's records hold 16 KiB: a run is then 256 KiB long, and the limit on runs is met by files of 512 GiB.
+    private static let recordsPerRun = 16
     /// 80 MiB of index.
     private static let runLimit = 1 << 21
     private static let headerSize = 16
@@ -46,11 +47,12 @@ final class FlattenedDump: ByteSource {
             MemoryFailure(cause, source: file.name, message)
         }
         let start = try file.bytes(at: 0, count: 32)
-        guard let type = start.bigEndian(16, as: Int64.self), let version = start.bigEndian(24, as: Int64.self) else {
+        guard let type = start.bigEndian(16), let version = start.bigEndian(24) else {
             throw failure(.malformed, "the flattened dump's header is cut short")
         }
         guard type == 1, version == 1 else {
-            throw failure(.unsupported, "a flattened dump of type \(type), version \(version); type 1, version 1 is read")
+            throw failure(
+                .unsupported, "a flattened dump of type \(type), version \(version); type 1, version 1 is read")
         }
 
         var runs: [Run] = []
@@ -69,7 +71,8 @@ final class FlattenedDump: ByteSource {
                 break
             }
             guard offset >= 0, length >= 0, offset.addingReportingOverflow(length).overflow == false else {
-                throw failure(.malformed, "the record at \(at) in the flattened dump has offset \(offset), size \(length)")
+                throw failure(
+                    .malformed, "the record at \(at) in the flattened dump has offset \(offset), size \(length)")
             }
             let place = UInt64(offset)
             let data = at + UInt64(Self.headerSize)
@@ -93,7 +96,8 @@ final class FlattenedDump: ByteSource {
                 expected = place + held
             }
             guard held == UInt64(length) else { break }
-            // A record without bytes in the middle of a run would end the walk through it; none is written, so begin anew.
+            // A record without bytes in the middle of a run would end the walk through it; none is written, so begin
+            // anew.
             if length == 0 { recordsInRun = Self.recordsPerRun }
             at = data + held
         }
@@ -108,6 +112,11 @@ final class FlattenedDump: ByteSource {
     }
 
     func mapped(at offset: UInt64, count: Int) -> UnsafeRawPointer? { nil }
+
+    func endOfHole(at offset: UInt64) -> UInt64 {
+        let index = map.index(at: offset)
+        return index < map.extents.count ? max(offset, map.extents[index].start) : max(offset, size)
+    }
 
     func read(at offset: UInt64, into destination: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
         guard offset < size, let base = destination.baseAddress else { return 0 }
@@ -149,9 +158,8 @@ final class FlattenedDump: ByteSource {
                 try file.read(at: header, into: buffer)
             }
             let length = UInt64(clamping: Int64(bigEndian: numbers.length))
-            guard got == Self.headerSize, Int64(bigEndian: numbers.offset) == Int64(exactly: recordStart), length > 0 else {
-                return done
-            }
+            guard got == Self.headerSize, Int64(bigEndian: numbers.offset) == Int64(exactly: recordStart), length > 0
+            else { return done }
 
             let data = header + UInt64(Self.headerSize)
             let wanted = position + UInt64(done)
@@ -184,9 +192,7 @@ final class FlattenedDump: ByteSource {
                 start = offset
             }
             let at = Int(offset - start)
-            guard let place = block.bigEndian(at, as: Int64.self), let size = block.bigEndian(at + 8, as: Int64.self) else {
-                return nil
-            }
+            guard let place = block.bigEndian(at), let size = block.bigEndian(at + 8) else { return nil }
             return (place, size)
         }
     }

@@ -4,14 +4,14 @@ import PRAM
 import Synchronization
 import Text
 
-/// kdump-compressed dumps, makedumpfile's own form, which QEMU's dump-guest-memory writes too: pages each compressed by itself,
-/// little-endian, of 64-bit and 32-bit machines.
+/// kdump-compressed dumps, makedumpfile's own form, which QEMU's dump-guest-memory writes too: pages each compressed by
+/// itself, little-endian, of 64-bit and 32-bit machines.
 ///
 /// In blocks of `block_size` bytes, which is the machine's page size:
 ///
 ///     block 0                             main header
 ///     block 1                             sub header, `sub_hdr_size` blocks
-///     then                                two bitmaps together, `bitmap_blocks` blocks, a bit a PFN, the lowest bit first:
+///     then                                two bitmaps together, `bitmap_blocks` blocks, a bit a PFN, lowest bit first:
 ///                                         the first tells which pages exist, the second which are in the dump
 ///     then                                page descriptors of 24 bytes, one for each bit of the second bitmap
 ///     then                                the pages
@@ -27,8 +27,9 @@ import Text
 ///
 ///     page descriptor: 0 i64 offset, 8 u32 size, 12 u32 flags, 16 u64 page_flags (of no concern here)
 ///
-/// `split` and the two PFNs exist from header version 2 on, the 64-bit ones from version 6 on. A split dump's file holds the
-/// pages from start_pfn to before end_pfn; its bitmaps cover all of memory, its descriptors only its own pages.
+/// `split` and the two PFNs exist from header version 2 on, the 64-bit ones from version 6 on. A split dump's file
+/// holds the pages from start_pfn to before end_pfn; its bitmaps cover all of memory, its descriptors only its own
+/// pages.
 ///
 /// Sources: makedumpfile's IMPLEMENTATION and diskdump_mod.h, QEMU's include/sysemu/dump.h, libkdumpfile's diskdump.c.
 final class KdumpCompressed: PhysicalMemory {
@@ -67,7 +68,9 @@ final class KdumpCompressed: PhysicalMemory {
     static func probe(_ source: any ByteSource, _ start: Bytes, notes: [String]) -> Probe {
         if start.begins(with: "DISKDUMP") {
             return .failed(
-                MemoryFailure(.unsupported, source: source.name, "a diskdump file; of its kind only kdump-compressed dumps are read"))
+                MemoryFailure(
+                    .unsupported, source: source.name,
+                    "a diskdump file; of its kind only kdump-compressed dumps are read"))
         }
         guard start.begins(with: "KDUMP   ") else { return .notMine }
         do throws(MemoryFailure) {
@@ -84,7 +87,8 @@ final class KdumpCompressed: PhysicalMemory {
             notes.append("the dump says of itself that it is incomplete: the disk was full when it was written")
         }
         if geometry.isSplit {
-            notes.append("one file of a split dump: it holds pfns \(geometry.firstPage) to before \(geometry.endPage) only")
+            notes.append(
+                "one file of a split dump: it holds pfns \(geometry.firstPage) to before \(geometry.endPage) only")
         }
         ranks = try Self.makeRanks(source, geometry)
         self.source = source
@@ -202,12 +206,13 @@ final class KdumpCompressed: PhysicalMemory {
         try? source.read(at: offset, into: buffer)
     }
 
-    /// The descriptors of those of the pages that are in the dump; the others become `.absent`. Descriptors that cannot be
-    /// right are left out.
+    /// The descriptors of those of the pages that are in the dump; the others become `.absent`. Descriptors that cannot
+    /// be right are left out.
     private func descriptors(
         _ first: UInt64, count: Int, states: UnsafeMutablePointer<PageState>
     ) throws(MemoryFailure) -> [Descriptor] {
-        // The bitmap from the start of the group on to the last page: for the rank of the first one, and for their own bits.
+        // The bitmap from the start of the group on to the last page: for the rank of the first one, and for their own
+        // bits.
         let groupStart = first / Self.groupPages * Self.groupPages
         let bits = try source.bytes(
             at: geometry.bitmap + groupStart / 8, count: Int((first + UInt64(count) - 1) / 8 - groupStart / 8) + 1)
@@ -228,9 +233,9 @@ final class KdumpCompressed: PhysicalMemory {
         var descriptors: [Descriptor] = []
         for (index, page) in inDump.enumerated() {
             let at = index * Self.descriptorSize
-            guard let offset = table.littleEndian(at, as: UInt64.self), let size = table.littleEndian(at + 8, as: UInt32.self),
-                let flags = table.littleEndian(at + 12, as: UInt32.self)
-            else { break }
+            guard let offset = table.u64(at), let size = table.u32(at + 8), let flags = table.u32(at + 12) else {
+                break
+            }
             if offset == 0, geometry.status & PageFlags.incomplete != 0 {
                 states[page] = .absent
             } else if offset < source.size, 1...UInt32(pageSize) ~= size {
@@ -265,14 +270,22 @@ final class KdumpCompressed: PhysicalMemory {
         let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 16)
         defer { chunk.deallocate() }
         while position < end {
-            let wanted = UnsafeMutableRawBufferPointer(rebasing: chunk[..<Int(min(UInt64(chunk.count), end - position))])
+            // The bitmap of a machine with much address space and little memory is mostly a hole, in a sparse file.
+            let hole = source.endOfHole(at: geometry.bitmap + position) - geometry.bitmap
+            while position + UInt64(groupBytes) <= min(hole, end) {
+                ranks.append(rank)
+                position += UInt64(groupBytes)
+            }
+            let count = Int(min(UInt64(chunk.count), end - position))
+            let wanted = UnsafeMutableRawBufferPointer(rebasing: chunk[..<count])
             let got: Int
             do throws(SystemError) {
                 got = try source.read(at: geometry.bitmap + position, into: wanted)
             } catch {
-                throw MemoryFailure(.inputOutput, source: source.name, "\(error.call) of the page bitmap: \(error.reason)")
+                throw MemoryFailure(
+                    .inputOutput, source: source.name, "\(error.call) of the page bitmap: \(error.reason)")
             }
-            guard got == wanted.count else {
+            guard got == count else {
                 throw MemoryFailure(.malformed, source: source.name, "the page bitmap ends past the end of the file")
             }
             var start = 0
@@ -329,7 +342,7 @@ private struct Geometry {
         }
         guard main.blockSize == UInt32(pageSize) else {
             throw Main.pageSizes.contains(main.blockSize)
-                ? unsupported("a dump of a machine with pages of \(main.blockSize) bytes; a pram chain has pages of 4096")
+                ? unsupported("a dump with pages of \(main.blockSize) bytes; a pram chain has pages of 4096")
                 : malformed("the header's block_size is \(main.blockSize)")
         }
         guard main.isSane else {
@@ -337,7 +350,8 @@ private struct Geometry {
                 "the header's sub_hdr_size is \(main.subHeaderBlocks), its bitmap_blocks is \(main.bitmapBlocks)")
         }
         for (flag, codec) in [(UInt32(2), "lzo"), (4, "snappy")] where main.status & flag != 0 {
-            throw unsupported("its pages are compressed with \(codec)", "convert it with makedumpfile -c, which uses zlib")
+            throw unsupported(
+                "its pages are compressed with \(codec)", "convert it with makedumpfile -c, which uses zlib")
         }
 
         // The sub header.
@@ -346,23 +360,25 @@ private struct Geometry {
         var range: (start: UInt64, end: UInt64)?
         let is64 = main.is64
         func word(_ offset64: Int, _ offset32: Int) -> UInt64? {
-            is64 ? sub.littleEndian(offset64) : sub.littleEndian(offset32, as: UInt32.self).map { UInt64($0) }
+            is64 ? sub.u64(offset64) : sub.u32(offset32).map { UInt64($0) }
         }
         if main.version >= 2 {
-            guard let split = sub.littleEndian(is64 ? 12 : 8, as: UInt32.self) else {
+            guard let split = sub.u32(is64 ? 12 : 8) else {
                 throw malformed("the sub header is cut short")
             }
             if split != 0 {
-                guard let start = word(16, 12), let end = word(24, 16) else { throw malformed("the sub header is cut short") }
+                guard let start = word(16, 12), let end = word(24, 16) else {
+                    throw malformed("the sub header is cut short")
+                }
                 range = (start, end)
             }
         }
         if main.version >= 6 {
             // i386 aligns 64-bit numbers to 4, others to 8: the number that the main header holds too tells which.
-            let at = is64 ? 80 : sub.littleEndian(72, as: UInt64.self) == UInt64(main.maxMapNumber) ? 56 : 72
-            guard let start = sub.littleEndian(at, as: UInt64.self), let end = sub.littleEndian(at + 8, as: UInt64.self),
-                let count = sub.littleEndian(at + 16, as: UInt64.self)
-            else { throw malformed("the sub header is cut short") }
+            let at = is64 ? 80 : sub.u64(72) == UInt64(main.maxMapNumber) ? 56 : 72
+            guard let start = sub.u64(at), let end = sub.u64(at + 8), let count = sub.u64(at + 16) else {
+                throw malformed("the sub header is cut short")
+            }
             pages = count
             if range != nil { range = (start, end) }
         }
@@ -375,7 +391,8 @@ private struct Geometry {
         }
         guard pages <= KdumpCompressed.pageLimit else {
             throw MemoryFailure(
-                .tooLarge, source: source.name, "\(pages) pages; more than \(KdumpCompressed.pageLimit) (64 TiB) are not read")
+                .tooLarge, source: source.name,
+                "\(pages) pages; more than \(KdumpCompressed.pageLimit) (64 TiB) are not read")
         }
         // A file with one bitmap only has no bits to spare for a second one.
         let hasTwo = pages <= bitmapBytes / 2 * 8
@@ -414,14 +431,12 @@ private struct Geometry {
 
         init?(_ start: Bytes, is64: Bool) {
             let at = is64 ? 424 : 412
-            guard let version = start.littleEndian(8, as: Int32.self), let status = start.littleEndian(at, as: UInt32.self),
-                let blockSize = start.littleEndian(at + 4, as: UInt32.self),
-                let subHeaderBlocks = start.littleEndian(at + 8, as: UInt32.self),
-                let bitmapBlocks = start.littleEndian(at + 12, as: UInt32.self),
-                let maxMapNumber = start.littleEndian(at + 16, as: UInt32.self)
+            guard let version = start.u32(8), let status = start.u32(at), let blockSize = start.u32(at + 4),
+                let subHeaderBlocks = start.u32(at + 8), let bitmapBlocks = start.u32(at + 12),
+                let maxMapNumber = start.u32(at + 16)
             else { return nil }
             self.is64 = is64
-            self.version = version
+            self.version = Int32(bitPattern: version)
             self.status = status
             self.blockSize = blockSize
             self.subHeaderBlocks = subHeaderBlocks

@@ -23,8 +23,8 @@ final class SegmentedMemory: PhysicalMemory {
     /// Physical addresses, with indices into `segments`.
     private let map: ExtentMap
 
-    /// - Parameter segments: in any order. Where several hold a byte, the first has it. What lies past the end of the file or
-    ///   past address 2^64 - 1 is left out.
+    /// - Parameter segments: in any order. Where several hold a byte, the first has it. What lies past the end of the
+    ///   file or past address 2^64 - 1 is left out.
     init(_ source: any ByteSource, kind: String, segments: [Segment], notes: [String]) {
         var extents: [Extent] = []
         var cutShort = false
@@ -38,7 +38,7 @@ final class SegmentedMemory: PhysicalMemory {
         self.source = source
         self.segments = segments
         self.kind = kind
-        self.notes = notes + (cutShort ? ["the file is cut short: some of its segments end past the end of the file"] : [])
+        self.notes = notes + (cutShort ? ["the file is cut short: some of its segments end past its end"] : [])
         map = ExtentMap(extents)
     }
 
@@ -52,7 +52,8 @@ final class SegmentedMemory: PhysicalMemory {
         return false
     }
 
-    /// Mapped are the pages of files that are mapped, where a whole page lies in one segment and at a multiple of eight bytes.
+    /// Mapped are the pages of files that are mapped, where a whole page lies in one segment and at a multiple of eight
+    /// bytes.
     func mapped(_ page: PFN) -> UnsafeRawPointer? {
         guard let address = page.address, let extent = map.extent(at: address), extent.last >= address | 0xfff else {
             return nil
@@ -84,10 +85,11 @@ final class SegmentedMemory: PhysicalMemory {
         }
     }
 
-    /// Pages that lie one after the other in the file. After an error each is tried alone, so that one bad sector costs the
-    /// pages that it hit.
+    /// Pages that lie one after the other in the file. After an error each is tried alone, so that one bad sector costs
+    /// the pages that it hit.
     private func readRun(
-        at offset: UInt64, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+        at offset: UInt64, count: Int, into destination: UnsafeMutableRawPointer,
+        states: UnsafeMutablePointer<PageState>
     ) {
         let buffer = UnsafeMutableRawBufferPointer(start: destination, count: count * pageSize)
         if let got = try? source.read(at: offset, into: buffer) {

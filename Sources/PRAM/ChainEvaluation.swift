@@ -36,8 +36,20 @@ public struct LinkSummary: Sendable {
     /// Entries it lists; 0 when its length is out of range.
     public var entries: Int
     public var reading: LinkReading
-    /// Whether magic, length and checksum prove it, by this reading.
-    public var proved: Bool
+    public var standing: Standing
+    /// The generation it was stamped with, if it was.
+    public var generation: UInt64?
+
+    public enum Standing: Int, Sendable {
+        /// Magic, length and checksum prove it, by its reading.
+        case proved
+        /// Whether it is damaged, or a kernel has cleared its flags, cannot be told.
+        case indeterminate
+        /// It is damaged.
+        case broken
+    }
+
+    public var proved: Bool { standing == .proved }
 }
 
 /// Judges a chain from its links and the checksums of their pages, handed over in chain order. Pure: the order in which pages
@@ -179,6 +191,7 @@ public final class ChainEvaluation {
         _ results: UnsafeBufferPointer<EntryResult>?, _ image: (Int) -> FileImage
     ) {
         var proved = link.magic == Link.magic && link.hasSoundCount
+        var standing = LinkSummary.Standing.broken
         var reading = reading
         if link.magic != Link.magic { report(Finding(.linkMagic, link: number, page: page)) }
         switch reading {
@@ -193,12 +206,10 @@ public final class ChainEvaluation {
                 if vouchedFrom == nil { startVouching(at: number) }
             } else {
                 proved = false
-                // A kernel that clears flags clears all of a link's. Where some are left, or none could have been cleared,
-                // the mismatch is damage; otherwise it cannot be told.
-                let data = link.entries.filter { $0.kind == .data }
-                let touched = !data.isEmpty && !data.contains { $0.hasLRU }
+                // A kernel that clears flags clears all of a link's and touches nothing else. What that cannot explain is damage.
                 reading = .none
-                report(Finding(touched ? .linkIndeterminate : .linkChecksum, link: number, page: page))
+                if looksCleared { standing = .indeterminate }
+                report(Finding(looksCleared ? .linkIndeterminate : .linkChecksum, link: number, page: page))
             }
         }
         if link.entries.contains(where: { $0.hasLRU })
@@ -210,7 +221,10 @@ public final class ChainEvaluation {
             report(Finding(.pageShared, link: number, page: page))
             _ = contested.insert(page.number)
         }
-        links.append(LinkSummary(page: page, entries: link.entries.count, reading: reading, proved: proved))
+        if proved { standing = .proved }
+        links.append(LinkSummary(
+            page: page, entries: link.entries.count, reading: reading, standing: standing,
+            generation: link.stamp?.generation))
         if !proved { breakOff(at: number) }
         for (entryNumber, entry) in link.entries.enumerated() {
             unsafe accept(entry, at: number, entryNumber, results?[entryNumber], image)
@@ -242,8 +256,8 @@ public final class ChainEvaluation {
         vouchedFrom = (link: number, file: open?.number ?? files.count)
     }
 
-    /// Decides whether links that only their pages vouch for are believed. The kernel clears flags only after it has verified
-    /// every link of the chain, and then clears all of them. So the state of the whole chain must be that of a reserved one: no
+    /// Decides whether links that only their pages vouch for are believed. The kernel clears the flags of a link only after it
+    /// has verified it, and then clears all of them. So the state of the whole chain must be that of a reserved one: no
     /// LRU flag is left anywhere, no link that lists data fits as it lies, at least two do not fit (one may be a single
     /// accident, all of them at once are not), and otherwise nothing at all is wrong: every page fits, indexes ascend, all
     /// unused bytes are zero. Else those links are indeterminate, and so is every file from the first of them on.
@@ -256,7 +270,7 @@ public final class ChainEvaluation {
         }
         for number in vouched {
             links[number].reading = .none
-            links[number].proved = false
+            links[number].standing = .indeterminate
             report(Finding(.linkIndeterminate, link: number, page: links[number].page))
         }
         for file in files.indices.dropFirst(start.file)
@@ -282,7 +296,7 @@ public final class ChainEvaluation {
         if entry.kind == .meta {
             closeFile(ended: true)
             openFile(entry, at: link, number, result, image)
-        } else if open == nil && broken == nil && entry.kind == .data {
+        } else if open == nil && broken == nil && entry.kind == .data && result != nil {
             report(Finding(.dataBeforeMeta, link: link, entry: number, page: entry.page))
         }
         let file = open?.number ?? -1
@@ -350,6 +364,7 @@ public final class ChainEvaluation {
 
     private func placeData(_ entry: Entry, at link: Int, _ number: Int, _ file: Int) {
         files[file].pages += 1
+        files[file].lastLink = link
         open?.lastIndex = entry.index
         if let pageCount = open?.pageCount, entry.index >= pageCount {
             report(Finding(.indexPastEnd, link: link, entry: number, page: entry.page, file: file, detail: entry.index))
@@ -370,7 +385,7 @@ public final class ChainEvaluation {
         let file = files.count
         var stored = StoredFile(
             size: 0, mode: 0, name: [], status: entry.isQuarantined ? .quarantined : .intact, link: link, entry: number,
-            pages: 0, badPages: 0, metaFits: false)
+            lastLink: link, pages: 0, badPages: 0, metaFits: false)
         var opened = OpenFile(number: file, proved: broken == nil)
         func violates(_ kind: Finding.Kind, _ detail: UInt64) {
             report(Finding(kind, link: link, entry: number, page: entry.page, file: file, detail: detail))

@@ -13,6 +13,8 @@ public struct Link: Sendable {
     /// The page of the next link; 0 ends the chain.
     public var next: PFN
     public var entries: [Entry]
+    /// What this program wrote behind the entries, if it wrote the link.
+    public var stamp: LinkStamp?
 
     public init(next: PFN = PFN(0), entries: [Entry]) {
         magic = Link.magic
@@ -28,6 +30,7 @@ public struct Link: Sendable {
         count = page.u32(at: 8)
         next = PFN(page.u64(at: layout.nextOffset))
         entries = []
+        stamp = LinkStamp(in: page)
         guard hasSoundCount else { return }
         entries.reserveCapacity(Int(count))
         for number in 0..<Int(count) { entries.append(Entry(decoding: page, number: number, layout)) }

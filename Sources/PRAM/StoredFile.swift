@@ -31,6 +31,8 @@ public struct StoredFile: Sendable {
     /// Where its META entry stands.
     public var link: Int
     public var entry: Int
+    /// The link that holds its last entry.
+    public var lastLink: Int
     /// How many DATA entries it has.
     public var pages: UInt64
     /// How many of its pages (META included) do not fit, or could not be looked at.

@@ -38,13 +38,13 @@ struct ChainRun {
         report.linksOnly = options.linksOnly
         let base = try size(.base) ?? 0
         let unpackLimit = try size(.unpackLimit) ?? 1 << 40
-        let directory = try operands()
+        try checkOperands()
         let choice = MemoryChoice(call[.memory])
         let head = try Head.find(call, live: choice.isLive)
         report.head = head
         guard let page = head.page else { return }
 
-        let memory = try choice.open(base: base, unpackLimit: unpackLimit)
+        let memory = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
         report.memory = Report.Memory(choice, memory)
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }
         let progress = Progress(started)
@@ -52,11 +52,12 @@ struct ChainRun {
         let check = ChainCheck(head: page, memory: memory, options: options, seed: hashSeed())
         let evaluation = check.run()
         progress.clear()
-        if head.isRefused { evaluation.report(Finding(.kernelRefused, page: page)) }
+        report.memory?.notes = memory.notes  // asked last: some only show while pages are read
         report.evaluation = evaluation
         if !evaluation.links.isEmpty { report.layout = check.layout }
 
-        if let directory {
+        if let path = call.operands.first {
+            let directory = try open(path)
             let extractor = Extractor(
                 directory: directory, takesDamaged: call.has(.damaged), replaces: call.has(.force),
                 keepsModeBits: call.has(.preserveMode))
@@ -65,14 +66,16 @@ struct ChainRun {
         }
     }
 
-    /// The directory to extract to, opened; nil for the other commands, which take no operands.
-    private func operands() throws(Failure) -> Directory? {
-        guard call.command == .extract else {
-            if let word = call.operands.first { throw .usage(UsageError("too many words: \(escaped(word))")) }
-            return nil
+    private func checkOperands() throws(Failure) {
+        if call.command == .extract {
+            if call.operands.isEmpty { throw .usage(UsageError("extract needs a directory")) }
+        } else if let word = call.operands.first {
+            throw .usage(UsageError("too many words: \(escaped(word))"))
         }
-        guard let path = call.operands.first else { throw .usage(UsageError("extract needs a directory")) }
-        do throws(SystemError) { return try Directory(path) } catch { throw .system(error, remedy: "") }
+    }
+
+    private func open(_ directory: [UInt8]) throws(Failure) -> Directory {
+        do throws(SystemError) { return try Directory(directory) } catch { throw .system(error, remedy: "") }
     }
 
     private func threadCount() throws(Failure) -> Int {

@@ -100,7 +100,7 @@ struct Extractor {
         if outcome.holeCount > 20 { list += ", ..." }
         return Extraction(
             name: file.name, outcome: .writtenWithHoles,
-            message: "\(outcome.holeCount) bad pages were left as holes, at page index \(list)")
+            message: "bad pages were left as holes: \(outcome.holeCount), at page index \(list)")
     }
 }
 

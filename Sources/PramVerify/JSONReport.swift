@@ -120,6 +120,7 @@ struct JSONReport {
             json.number("entry", file.entry)
             json.number("pages", file.pages)
             json.number("bad_pages", file.badPages)
+            json.bool("meta_fits", file.metaFits)
             json.endObject()
         }
         json.endArray()

@@ -33,11 +33,11 @@ enum MemoryChoice {
         }
     }
 
-    func open(base: UInt64, unpackLimit: UInt64) throws(Failure) -> any PhysicalMemory {
+    func open(base: UInt64, unpackLimit: UInt64, raw: Bool) throws(Failure) -> any PhysicalMemory {
         do throws(MemoryFailure) {
             switch self {
             case .live(let ways, _): return try LiveMemory.open(only: ways)
-            case .file(let path): return try DumpFile.open(path, base: base, unpackLimit: unpackLimit)
+            case .file(let path): return try DumpFile.open(path, base: base, unpackLimit: unpackLimit, as: raw ? .raw : .recognised)
             }
         } catch {
             throw .memory(error)

@@ -36,7 +36,7 @@ enum Command: Int, CaseIterable {
 
 /// Every option: the one table behind parsing, --help, and the checks of the manual page.
 enum Option: Int, CaseIterable {
-    case memory, base, unpackLimit, pfn, cmdline, cmdlineFile
+    case memory, base, raw, unpackLimit, pfn, cmdline, cmdlineFile
     case json, linksOnly, threads, damaged, force, preserveMode
     case help, version
 
@@ -44,6 +44,7 @@ enum Option: Int, CaseIterable {
         switch self {
         case .memory: "memory"
         case .base: "base"
+        case .raw: "raw"
         case .unpackLimit: "unpack-limit"
         case .pfn: "pfn"
         case .cmdline: "cmdline"
@@ -85,6 +86,7 @@ enum Option: Int, CaseIterable {
         switch self {
         case .memory: "the memory to look at: this machine's (auto), or a dump"
         case .base: "the physical address of a raw image's first byte (0)"
+        case .raw: "take the dump for a raw image, whatever its first bytes look like"
         case .unpackLimit: "how much a compressed dump may unpack to (1T)"
         case .pfn: "the head of the chain, a page frame number"
         case .cmdline: "a kernel command line with pram= on it"

@@ -24,13 +24,14 @@ struct Report {
         let kind: String
         /// Whatever else there is to say about the source.
         var notes: [String] = []
+        let zerosMayBeHoles: Bool
         /// What was refused, why, and what would help.
         var refusals: [MemoryFailure] = []
 
         init(_ choice: MemoryChoice, _ memory: any PhysicalMemory) {
             path = escaped(choice.path)
             kind = memory.kind
-            notes = memory.notes
+            zerosMayBeHoles = memory.zerosMayBeHoles
         }
 
         /// Adds why parts of this machine's memory cannot be read.
@@ -51,7 +52,7 @@ struct Report {
 
     var verdict: Verdict {
         if failure != nil { return .indeterminate }
-        if let evaluation { return evaluation.verdict }
+        if let evaluation { return head?.isRefused == true ? .damaged : evaluation.verdict }
         return .absent
     }
 
@@ -59,12 +60,14 @@ struct Report {
         if let failure { return failure.status }
         var status: ExitStatus = verdict == .damaged || verdict == .indeterminate ? .damaged : []
         if extractions.contains(where: { $0.outcome == .failed }) { status.insert(.failed) }
+        if extractions.contains(where: { $0.outcome == .refused }) { status.insert(.damaged) }
         return status
     }
 
     /// Every finding in the order of the report: those of the command line, those of the chain, and what was left out.
     var findings: [Finding] {
         var all = (head?.malformed ?? []).indices.map { Finding(.malformedParameter, detail: UInt64($0)) }
+        if let head, head.isRefused { all.append(Finding(.kernelRefused, page: head.page)) }
         guard let evaluation else { return all }
         all += evaluation.findings
         if evaluation.findingsOmitted > 0 {

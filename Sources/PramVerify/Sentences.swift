@@ -13,12 +13,12 @@ extension Report {
                 : "neither magic nor checksum of the head page fits: no chain is there"
         case .linkMagic:
             if finding.detail == 1 { return "the page that should be the next link holds zeros only" }
-            return "the magic number of the link is wrong"
+            return "the page that should be the next link does not have its magic number"
         case .linkChecksum:
             return "the link does not fit its checksum, so what it lists is hearsay"
         case .linkIndeterminate:
-            return "the link does not fit its checksum in any way in which a kernel's clearing of LRU flags could explain; "
-                + "whether that or damage is the reason cannot be told"
+            return "the link does not fit its checksum; whether it is damaged, or a kernel has cleared LRU flags in it, "
+                + "cannot be told"
         case .linkVouched:
             return "\(finding.detail) links do not fit their checksums because a kernel has cleared their LRU flags; which "
                 + "pages had the flag cannot be told, but every page fits and nothing else in the chain is wrong"
@@ -48,6 +48,7 @@ extension Report {
             return "\(page)\(inFile) does not fit its checksum"
         case .zeroChecksum:
             return "\(finding.detail) of the pages have checksum 0, which every page of zeros fits"
+                + (memory?.zerosMayBeHoles == true ? "; this source shows zeros also where it cannot read" : "")
         case .unknownFlags:
             return "the entry has flags \(hexadecimal(finding.detail)), of which some are unknown"
         case .metaSize:

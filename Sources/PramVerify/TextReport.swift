@@ -20,11 +20,19 @@ struct TextReport {
         }
         for finding in report.findings { writeFinding(finding, report, output) }
         for extraction in report.extractions where extraction.outcome != .written {
-            output.write("\(extraction.outcome.name): \(escaped(extraction.name)): \(extraction.message)\n")
+            output.write("\(label(extraction.outcome)): \(escaped(extraction.name)): \(extraction.message)\n")
         }
         if report.command == .extract && report.failure == nil {
             let written = report.extractions.count { $0.outcome == .written || $0.outcome == .writtenWithHoles }
             output.write("extracted: \(counted(written, "file"))\n")
+        }
+    }
+
+    private static func label(_ outcome: Extraction.Outcome) -> StaticString {
+        switch outcome {
+        case .written: "extracted"
+        case .writtenWithHoles: "with holes"
+        case .refused, .failed: "not extracted"
         }
     }
 

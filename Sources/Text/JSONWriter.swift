@@ -60,8 +60,9 @@ public struct JSONWriter {
     }
 
     private mutating func end(_ bracket: UInt8) {
+        let isCompact = depth > compactDepth
         depth -= 1
-        if needsComma { breakLine() }
+        if needsComma && !isCompact { breakLine() }
         buffer.append(bracket)
         needsComma = true
     }

@@ -16,6 +16,8 @@ public final class ChainCheck {
         public var deadline: UInt64?
         /// Called now and then with the number of pages checked so far.
         public var progress: ((UInt64) -> Void)?
+        /// Called for each stop of the walk, in chain order, with what was computed over the pages of its entries.
+        public var observe: ((WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
         public init() {}
     }
 
@@ -173,6 +175,7 @@ public final class ChainCheck {
             let start = slice.starts[number]
             let count = walked.link?.entries.count ?? 0
             let results = UnsafeBufferPointer(start: UnsafePointer(slice.results + start), count: count)
+            options.observe?(walked, results)
             evaluation.accept(walked, results: results) { slice.image(of: start + $0) }
         }
         slice.state = .empty

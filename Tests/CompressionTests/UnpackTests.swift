@@ -11,7 +11,8 @@ import Testing
 
 private func gzip(_ plain: [UInt8]) -> [UInt8] {
     var stream = z_stream()
-    deflateInit2_(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, zlibVersion(), Int32(MemoryLayout<z_stream>.size))
+    let size = Int32(MemoryLayout<z_stream>.size)
+    deflateInit2_(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, zlibVersion(), size)
     var input = plain
     var output = [UInt8](repeating: 0, count: Int(deflateBound(&stream, uLong(plain.count))) + 64)
     let length = input.withUnsafeMutableBufferPointer { from in
@@ -39,11 +40,14 @@ private func xz(_ plain: [UInt8], dictionary: UInt32? = nil) -> [UInt8] {
             var filters = [
                 lzma_filter(id: 0x21, options: options), lzma_filter(id: lzma_vli.max, options: nil),
             ]
-            #expect(lzma_stream_buffer_encode(&filters, LZMA_CHECK_CRC32, nil, plain, plain.count, &output, &length, output.count)
-                == LZMA_OK)
+            let code = lzma_stream_buffer_encode(
+                &filters, LZMA_CHECK_CRC32, nil, plain, plain.count, &output, &length, output.count)
+            #expect(code == LZMA_OK)
         }
     } else {
-        #expect(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC64, nil, plain, plain.count, &output, &length, output.count) == LZMA_OK)
+        let code = lzma_easy_buffer_encode(
+            0, LZMA_CHECK_CRC64, nil, plain, plain.count, &output, &length, output.count)
+        #expect(code == LZMA_OK)
     }
     return Array(output[..<length])
 }
@@ -154,7 +158,8 @@ private func failure(_ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 
 
     @Test(arguments: all) func `what follows is named, with its offset`(_ wrapping: Wrapping) {
         let packed = pack([1, 2, 3], wrapping)
-        for garbage: [UInt8] in [[1], Array("garbage".utf8), [0x1f], [0x28, 0xb5], [UInt8](repeating: 7, count: 1 << 18)] {
+        let long = [UInt8](repeating: 7, count: 1 << 18)
+        for garbage: [UInt8] in [[1], Array("garbage".utf8), [0x1f], [0x28, 0xb5], long] {
             let error = failure(packed + garbage, wrapping)
             #expect(error?.cause == .trailingGarbage)
             #expect(error?.offset == UInt64(packed.count))
@@ -168,7 +173,8 @@ private func failure(_ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 
         var generator = SplitMix(state: 1)
         for _ in 0..<300 {
             var damaged = packed
-            damaged[Int.random(in: 0..<packed.count, using: &generator)] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+            let bit = Int.random(in: 0..<packed.count * 8, using: &generator)
+            damaged[bit / 8] ^= 1 << (bit % 8)
             // gzip's and zstd's headers have fields without consequence; the contents are never wrong.
             if let result = try? unpacked(damaged, wrapping) { #expect(result.bytes == plain || result.bytes.isEmpty) }
         }
@@ -194,7 +200,8 @@ private func failure(_ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 
 
     @Test func `only whole magics are recognised`() {
         for start: [UInt8] in [
-            [], [0x1f], [0x1f, 0x8b], [0x1f, 0x8b, 7], [0xfd, 0x37, 0x7a, 0x58, 0x5a], [0xfd, 0x37, 0x7a, 0x58, 0x5a, 1],
+            [], [0x1f], [0x1f, 0x8b], [0x1f, 0x8b, 7],
+            [0xfd, 0x37, 0x7a, 0x58, 0x5a], [0xfd, 0x37, 0x7a, 0x58, 0x5a, 1],
             [0x28, 0xb5, 0x2f], [0x60, 0x2a, 0x4d, 0x18],
         ] {
             #expect(start.withUnsafeBytes { Wrapping(recognising: $0) } == nil)
@@ -211,12 +218,14 @@ private func failure(_ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 
             var length = uLongf(packed.count)
             compress(&packed, &length, plain, uLong(plain.count))
             var out = [UInt8](repeating: 0, count: 4096)
-            let inflated = packed.withUnsafeBytes { from in
-                out.withUnsafeMutableBytes { decoder.inflate(UnsafeRawBufferPointer(rebasing: from[..<Int(length)]), into: $0) }
+            let inflated = Array(packed[..<Int(length)]).withUnsafeBytes { from in
+                out.withUnsafeMutableBytes { decoder.inflate(from, into: $0) }
             }
             #expect(inflated == (plain == page))
             let frame = zstd(plain)
-            let unpacked = frame.withUnsafeBytes { from in out.withUnsafeMutableBytes { decoder.unzstd(from, into: $0) } }
+            let unpacked = frame.withUnsafeBytes { from in
+                out.withUnsafeMutableBytes { decoder.unzstd(from, into: $0) }
+            }
             #expect(unpacked == (plain == page))
             #expect(!inflated || out == page)
         }

@@ -32,7 +32,8 @@ static inline int pv_openat(int directory, const char *path, int flags, mode_t m
     return openat(directory, path, flags | O_CLOEXEC, mode);
 }
 
-/* An empty file in the directory, for reading and writing, that has no name; -1 and errno. */
+/* An empty file in the directory, for reading and writing, without a name: it is gone with its last descriptor, whatever
+ * becomes of the process. -1 and errno. */
 int pv_open_unlinked(const char *directory);
 
 /* renameat2(2) with RENAME_NOREPLACE, within one directory. */
@@ -44,6 +45,16 @@ static inline int pv_rename_noreplace(int directory, const char *from, const cha
 static inline int pv_optind(void) { return optind; }
 static inline void pv_restart_options(void) { optind = 1; }
 static inline const char *pv_optarg(void) { return optarg; }
+
+/* lseek(2) with SEEK_DATA and SEEK_HOLE. */
+off_t pv_next_data(int number, off_t offset);
+off_t pv_next_hole(int number, off_t offset);
+
+/* The name of the next entry of a directory stream; NULL at the end, and with errno set on an error. */
+const char *pv_next_name(DIR *stream);
+
+/* Everything written before is visible to whoever sees what is written after. */
+static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
 

@@ -62,7 +62,7 @@ def stock_image():
     inner = initramfs.initramfs(BUILD / "images" / "stock-next.cpio.gz", program_files())
     return initramfs.initramfs(BUILD / "images" / "stock.cpio.gz", {
         **program_files(), **provision.kexec_files(), "/boot/vmlinuz": newest.image, "/boot/initrd": inner,
-        "/modules/qemu_fw_cfg.ko": provision.stock_kernel().module("qemu_fw_cfg"),
+        **initramfs.module_files(provision.stock_kernel().modules("qemu_fw_cfg")),
     })
 
 
@@ -99,8 +99,9 @@ class Report:
                 for file in self.json.get("files", []) if file.get("status") == status}
 
     def says(self, pattern):
-        """Whether anything it said, on either output, matches."""
-        return re.search(pattern, self.result.output + self.result.errors, re.IGNORECASE)
+        """Whether something it said matches: not what it was asked, which the JSON repeats (paths, the head)."""
+        said = [value for key, value in self.json.items() if key not in ("memory", "head", "command")]
+        return re.search(pattern, json.dumps(said, ensure_ascii=False) + self.result.errors, re.IGNORECASE)
 
     def __str__(self):
         return str(self.result)

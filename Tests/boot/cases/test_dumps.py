@@ -33,7 +33,7 @@ class OfMemory(BootCase):
         # The vmcoreinfo device lets the guest's kernel tell QEMU what makedumpfile must know to sort out pages.
         machine = cls.start(provision.stock_kernel().image, stock_image(), STOCK_APPEND, f"{MEMORY_MIB}M",
                             loads=chain.runs({**cls.good, **cls.bad, **cls.kept}), devices=["vmcoreinfo"])
-        machine.must("insmod /modules/qemu_fw_cfg.ko")
+        machine.must("load-modules")
         machine.stop()
         DUMPS.mkdir(parents=True, exist_ok=True)
         for old in DUMPS.iterdir():

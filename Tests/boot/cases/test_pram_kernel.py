@@ -160,3 +160,37 @@ class Refused(AfterKexec):
 
     def test_the_diagnosis_says_that_the_kernel_refused(self):
         self.assertTrue(self.report.says(r"/sys/kernel/pram"), f"\n{self.report}")
+
+
+class SpoiledPage(AfterKexec):
+    """A byte of a file's page is spoiled before the kexec. The kernel looks at links only and notices nothing."""
+
+    write = WRITE_PLAINLY
+
+    @classmethod
+    def setUpClass(cls):
+        def spoil(machine, links):
+            cls.bad_page = links[2].entries[50].pfn
+            address = cls.bad_page * chain.PAGE + 2000
+            old = machine.memory(address, 1)[0]
+            machine.must(f"printf '\\{old ^ 1:03o}' | dd of=/dev/mem bs=1 seek={address} conv=notrunc 2>/dev/null")
+        cls.save_and_kexec(damage=spoil)
+        cls.look_and_mount()
+
+    def test_control_the_kernel_reserves_the_chain_and_mount_loses_contents_without_a_word(self):
+        self.assertEqual(int(self.pram_value, 16), self.head)
+        changed = set(self.sums.splitlines()) ^ set(self.loaded_sums.splitlines())
+        self.assertEqual({line.split("  ", 1)[1] for line in changed}, {"large"})
+
+    def test_before_any_mount_the_page_and_its_file_are_found(self):
+        for report in (self.by_itself, self.by_kcore, self.by_dev_mem):
+            with self.subTest(report.result.command):
+                self.assert_verdict(report, "damaged")
+                self.assertEqual(report.finding_pages(), {self.bad_page}, f"\n{report}")
+                whole = {name: file for name, file in self.stored().items() if name != b"large"}
+                self.assertEqual(report.files(), whole, f"\n{report}")
+
+    def test_extract_gives_the_other_files_only(self):
+        self.assertEqual(self.extracted.status, 4, f"\n{self.extracted}")
+        others = [line for line in self.sums.splitlines() if not line.endswith("  large")]
+        self.assertEqual(self.extracted_sums.splitlines(), others)

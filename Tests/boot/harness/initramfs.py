@@ -57,6 +57,19 @@ def agent_files():
     return {"/harness/busybox": provision.busybox(), "/harness/agent": HERE / "agent.sh"}
 
 
+LOAD_MODULES = b"""#!/harness/busybox sh
+# Loads this image's modules in the order they need; the kernel that runs must be theirs.
+set -e
+for module in /modules/*.ko; do /harness/busybox insmod $module; done
+"""
+
+
+def module_files(modules):
+    """An image's files for `Kernel.modules`: the guest loads them all by `load-modules`."""
+    files = {f"/modules/{number:02}-{name}.ko": data for number, (name, data) in enumerate(modules.items())}
+    return {"/sbin/load-modules": LOAD_MODULES, **files}
+
+
 def initramfs(path, files=()):
     """Writes the harness's own image, with `files` in it as well, to `path` (gzip)."""
     content = {"/init": (HERE / "init.sh").read_bytes(), **agent_files(), **dict(files)}

@@ -9,10 +9,13 @@ socket. Console, commands, results and QMP calls of one machine all end in build
 deadline. Only the QEMU started here is ever ended.
 """
 
+import atexit
 import base64
+import ctypes
 import json
 import pathlib
 import shlex
+import signal
 import socket
 import subprocess
 import tempfile
@@ -69,6 +72,12 @@ class _Lines:
         return line.rstrip(b"\r")
 
 
+def _end_with_parent():
+    """In the child, before QEMU: have the kernel end it when the harness dies without being able to."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
 class Machine:
     """One QEMU process.
 
@@ -85,7 +94,7 @@ class Machine:
                  paused=False):
         self.name = name
         self.process = None
-        self.boot_id = None
+        self.boot_id = None  # changes with each kernel, so a kexec that did not happen is noticed
         self.release = None
         self._serial = self._qmp = None
         self._command_number = 0
@@ -146,7 +155,9 @@ class Machine:
             listener.listen(1)
             listener.settimeout(1)
             listeners.append(listener)
-        self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+        atexit.register(self.close)
+        self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                                        preexec_fn=_end_with_parent)
         end = time.monotonic() + deadline
         connections = []
         for listener in listeners:
@@ -164,7 +175,8 @@ class Machine:
         return self
 
     def close(self):
-        """Ends QEMU, if it still runs, and frees what belongs to it. The log stays."""
+        """Ends QEMU, if it still runs, and frees what belongs to it. The log stays. Twice does no harm."""
+        atexit.unregister(self.close)
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -194,15 +206,18 @@ class Machine:
     # The agent
 
     def wait_ready(self, deadline=90):
-        """Waits for the agent's greeting: after power-on, after a kexec, after a reset."""
-        end = time.monotonic() + deadline
+        """Waits for the agent's greeting: after power-on and after a reset."""
+        begun = time.monotonic()
+        end = begun + deadline
         while True:
             line = self._agent_line(end, "no greeting from the agent")
             # What an interrupted command left on the line is not part of the greeting.
             words = line.decode("ascii", "replace").split()
             if len(words) == 3 and words[0].endswith("READY"):
                 self.boot_id, self.release = words[1:]
-                self.note(f"# the agent is ready: Linux {self.release}, boot {self.boot_id}")
+                self.note(f"# the agent is ready after {time.monotonic() - begun:.1f} s: Linux {self.release}")
+                # A reset has allowed reboots for itself; a panic is to end the machine again.
+                self.qmp("set-action", reboot="shutdown")
                 return self
 
     def run(self, command, deadline=60):
@@ -255,7 +270,8 @@ class Machine:
         A command that comes back instead has failed.
         """
         number, before = self._send(command), self.boot_id
-        end = time.monotonic() + deadline
+        begun = time.monotonic()
+        end = begun + deadline
         while True:
             line = self._agent_line(end, f"no greeting after {command!r}").decode("ascii", "replace")
             if line.startswith(f"END {number} "):
@@ -263,13 +279,14 @@ class Machine:
             words = line.split()
             if len(words) == 3 and words[0].endswith("READY") and words[1] != before:
                 self.boot_id, self.release = words[1:]
-                self.note(f"# the next kernel is ready: Linux {self.release}, boot {self.boot_id}")
+                self.note(f"# the next kernel is ready after {time.monotonic() - begun:.1f} s: Linux {self.release}")
                 return self
 
     def _send(self, command):
         self._command_number += 1
         self.note(f"$ {command if len(command) < 2000 else command[:2000] + '...'}")
-        line = f"{self._command_number} ".encode() + base64.b64encode(command.encode("utf-8", "surrogateescape")) + b"\n"
+        encoded = base64.b64encode(command.encode("utf-8", "surrogateescape"))
+        line = b"%d %b\n" % (self._command_number, encoded)
         try:
             self._serial.connection.settimeout(30)
             self._serial.connection.sendall(line)

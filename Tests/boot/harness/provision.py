@@ -6,6 +6,7 @@ never skips them.
 """
 
 import functools
+import lzma
 import os
 import pathlib
 import re
@@ -41,12 +42,34 @@ class Kernel:
         self.image = images[0]
         self.release = images[0].name.removeprefix("vmlinuz-")
 
-    def module(self, name):
-        """The file of the module `name`, compressed or not."""
-        found = [path for path in (self.root / "lib/modules" / self.release).rglob(name + ".ko*")]
-        if not found:
-            raise Missing(f"{self.release}: no module {name}")
-        return found[0]
+    def modules(self, *names):
+        """{module: its .ko as bytes}, what they depend on included, in an order in which insmod takes them.
+
+        What is built into the kernel is left out. What a module asks for by name at run time is not known here: name
+        it too (ext4 wants crc32c_generic).
+        """
+        ordered = {}
+        for name in names:
+            path = self._module_files().get(name.replace("-", "_"))
+            if path is None:
+                if name.replace("-", "_") not in self._built_in():
+                    raise Missing(f"{self.release}: no module {name}")
+                continue
+            data = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+            depends = re.search(rb"\0depends=([^\0]*)\0", data).group(1).decode()
+            ordered.update(self.modules(*filter(None, depends.split(","))))
+            ordered[path.name.split(".")[0].replace("-", "_")] = data
+        return ordered
+
+    @functools.lru_cache(maxsize=None)
+    def _module_files(self):
+        return {path.name.split(".")[0].replace("-", "_"): path
+                for path in (self.root / "lib/modules" / self.release).rglob("*.ko*")}
+
+    @functools.lru_cache(maxsize=None)
+    def _built_in(self):
+        listing = (self.root / "lib/modules" / self.release / "modules.builtin").read_text()
+        return {pathlib.Path(line).name.split(".")[0].replace("-", "_") for line in listing.splitlines()}
 
     def __repr__(self):
         return self.release

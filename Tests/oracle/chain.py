@@ -1,4 +1,4 @@
-"""A pram chain written and read from the format's description alone: the oracle of the boot cases.
+"""A pram chain written and read from the format's description alone: the oracle of the boot and the command tests.
 
 Nothing here is shared with the program under test. The layout (x86-64, little endian, 4096-byte pages):
 
@@ -6,6 +6,7 @@ Nothing here is shared with the program under test. The layout (x86-64, little e
           24 entry[169]: u32 flags (1 META, 2 DATA, 0x100 LRU), u32 crc32c of the page, u64 pfn, u64 index
     META   0 u64 size   8 u32 mode   12 u32 name length   16 name; the rest of the page is whatever lay there before
 
+A 32-bit kernel aligns u64 to 4 bytes: there the next link is at 12 and the entries begin at 20.
 Both checksums start at 0 and are not inverted, neither before nor after.
 """
 
@@ -18,6 +19,8 @@ META, DATA, LRU = 1, 2, 0x100
 ENTRIES_PER_LINK = 169
 
 LINK_HEADER = struct.Struct("<IIIIQ")
+LINK_HEADER_I386 = struct.Struct("<IIIQ")
+X86_64, I386 = "x86-64", "i386"
 ENTRY = struct.Struct("<IIQQ")
 FILE_IMAGE = struct.Struct("<QII")
 
@@ -90,7 +93,7 @@ class Link:
         return self.magic == MAGIC and self.csum == crc32(bytes(page[8:]))
 
 
-def write_chain(files, pages, per_link=ENTRIES_PER_LINK, lru=False):
+def write_chain(files, pages, per_link=ENTRIES_PER_LINK, lru=False, layout=X86_64):
     """Lays `files` out on the page frames that `pages` yields, each link's page before those of its entries.
 
     Returns ({pfn: page}, PFN of the first link). With `lru` DATA entries are as the kernel that saved them in place
@@ -114,15 +117,25 @@ def write_chain(files, pages, per_link=ENTRIES_PER_LINK, lru=False):
 
     following = 0
     for link, entries in reversed(links):
-        memory[link] = _link_page(entries, following)
+        memory[link] = link_page(entries, following, layout=layout)
         following = link
     return memory, links[0][0]
 
 
-def _link_page(entries, following):
-    body = LINK_HEADER.pack(0, 0, len(entries), 0, following)[8:] + b"".join(entries)
-    body = body.ljust(PAGE - 8, b"\0")
-    return struct.pack("<II", MAGIC, crc32(body)) + body
+def link_page(entries, following=0, length=None, layout=X86_64, slack=b""):
+    """A link with a fitting checksum. `entries` are packed entries; `length` may lie about how many there are."""
+    length = len(entries) if length is None else length
+    if layout == X86_64:
+        body = LINK_HEADER.pack(0, 0, length, 0, following)[8:]
+    else:
+        body = LINK_HEADER_I386.pack(0, 0, length, following)[8:]
+    body = (body + b"".join(entries)).ljust(PAGE - 8 - len(slack), b"\0") + slack
+    return sealed(struct.pack("<II", MAGIC, 0) + body)
+
+
+def sealed(page):
+    """A link page with its checksum re-made: what somebody leaves who edits a link and knows the format."""
+    return page[:4] + struct.pack("<I", crc32(page[8:])) + page[8:]
 
 
 def clear_lru(page):

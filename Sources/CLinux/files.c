@@ -1,4 +1,4 @@
-/* A temporary file that no directory shows: it is gone with its last descriptor, whatever becomes of the process. */
+/* Calls whose constants Swift does not see, for want of _GNU_SOURCE. */
 #include "clinux.h"
 #include <limits.h>
 
@@ -18,4 +18,13 @@ int pv_open_unlinked(const char *directory) {
     if (number >= 0)
         unlink(path);
     return number;
+}
+
+off_t pv_next_data(int number, off_t offset) { return lseek(number, offset, SEEK_DATA); }
+
+off_t pv_next_hole(int number, off_t offset) { return lseek(number, offset, SEEK_HOLE); }
+
+const char *pv_next_name(DIR *stream) {
+    const struct dirent *entry = readdir(stream);
+    return entry ? entry->d_name : NULL;
 }

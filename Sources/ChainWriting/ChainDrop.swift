@@ -1,0 +1,163 @@
+import CLinux
+import Linux
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// Writes a chain without what was damaged.
+///
+/// Where the range has free pages, all new links and META pages go there and are read back; then the head page alone is
+/// replaced, in one write: a crash leaves the old chain or the new. Where there are none (a PRAM kernel's System RAM, of which
+/// no page is ours to take), the links are edited where they lie, one by one, each read back; a crash in between leaves a mix,
+/// and the outcome says so.
+public struct ChainDrop {
+    public struct Outcome {
+        /// nil when nothing is left.
+        public let head: PFN?
+        /// Whether it happened in one step.
+        public let isAtomic: Bool
+        /// What a check says of the chain that was left.
+        public let chain: ChainEvaluation?
+    }
+
+    private let chain: SurveyedChain
+    private let plan: DropPlan
+    private let memory: any WritableMemory
+    /// Called before each write; throws when the chain is no longer ours to change.
+    private let permit: () throws(WritingFailure) -> Void
+
+    public init(
+        _ chain: SurveyedChain, _ plan: DropPlan, in memory: any WritableMemory,
+        permit: @escaping () throws(WritingFailure) -> Void = {}
+    ) {
+        self.chain = chain
+        self.plan = plan
+        self.memory = memory
+        self.permit = permit
+    }
+
+    /// - Parameters:
+    ///   - takesFreePages: whether pages of the range that the chain does not use may be taken.
+    ///   - generation: marks the new links.
+    public func run(
+        takesFreePages: Bool, generation: UInt64, threads: Int, seed: UInt64
+    ) throws(WritingFailure) -> Outcome {
+        guard !plan.entries.isEmpty else {
+            try write(chain.head, PageBytes())
+            try synchronize()
+            return Outcome(head: nil, isAtomic: true, chain: nil)
+        }
+        let stamp = LinkStamp(generation: generation)
+        let isAtomic: Bool
+        if takesFreePages, let pages = freePages(plan.renamed.count + (plan.entries.count - 1) / Link.capacity) {
+            try writeAnew(pages, stamp)
+            isAtomic = true
+        } else {
+            try editInPlace(stamp)
+            isAtomic = false
+        }
+        let after = SurveyedChain(head: chain.head, memory: memory, threads: threads, seed: seed).evaluation
+        guard after.verdict == .intact else {
+            throw WritingFailure(
+                .notVerified, "the chain that was written is \(after.verdict.name)",
+                remedy: "the memory may be faulty, or something else uses it")
+        }
+        return Outcome(head: chain.head, isAtomic: isAtomic, chain: after)
+    }
+
+    // MARK: - In one step
+
+    /// Pages of the range that the chain does not use; nil when there are fewer than that.
+    private func freePages(_ count: Int) -> [PFN]? {
+        var pages: [PFN] = []
+        var number = memory.pages.lowerBound
+        while pages.count < count && number < memory.pages.upperBound {
+            if number != 0 && !chain.usedPages.contains(number) { pages.append(PFN(number)) }
+            number += 1
+        }
+        return pages.count == count ? pages : nil
+    }
+
+    private func writeAnew(_ pages: [PFN], _ stamp: LinkStamp) throws(WritingFailure) {
+        var free = pages[...]
+        let entries = try renameFiles { free.popFirst() }
+        var writer = ChainWriter(head: chain.head, layout: chain.layout, stamp: stamp)
+        var head: PageBytes?
+        func store(_ finished: (page: PFN, link: PageBytes)?) throws(WritingFailure) {
+            guard let finished else { return }
+            if finished.page == chain.head { head = finished.link } else { try write(finished.page, finished.link) }
+        }
+        for listed in entries {
+            let next = writer.needsPage ? free.popFirst() ?? PFN(0) : PFN(0)
+            try store(writer.append(listed.entry, nextLink: next))
+        }
+        try store(writer.finish())
+        guard let head else { throw WritingFailure(.notVerified, "there is no head to write") }
+        try synchronize()
+        pv_memory_fence()
+        try write(chain.head, head)
+        try synchronize()
+    }
+
+    // MARK: - Link by link
+
+    /// Each link keeps its page and loses entries; a link that loses all of them is left out. The head stays where it is, as the
+    /// kernel knows it, so if need be it takes over the entries of a later link.
+    private func editInPlace(_ stamp: LinkStamp) throws(WritingFailure) {
+        let entries = try renameFiles { nil }
+        var links: [(page: PFN, entries: [Entry])] = []
+        for listed in entries {
+            let page = chain.evaluation.links[listed.link].page
+            if let last = links.last, last.page == page {
+                links[links.count - 1].entries.append(listed.entry)
+            } else {
+                links.append((page, [listed.entry]))
+            }
+        }
+        if !links.isEmpty { links[0].page = chain.head }
+        // From the end to the head: what the head still names is there until it is replaced.
+        for number in links.indices.reversed() {
+            let next = number + 1 < links.count ? links[number + 1].page : PFN(0)
+            let link = Link(next: next, entries: links[number].entries)
+            try write(links[number].page, link.encoded(chain.layout, slack: stamp.bytes))
+        }
+        try synchronize()
+    }
+
+    /// Writes META pages that change, and returns the entries with their new checksums and places.
+    /// - Parameter page: a free page for each; nil to overwrite the old one.
+    private func renameFiles(
+        _ page: () -> PFN?
+    ) throws(WritingFailure) -> [SurveyedChain.Listed] {
+        var entries = plan.entries
+        for (place, image) in plan.renamed {
+            let bytes = image.encoded()
+            let old = entries[place]
+            var entry = old.entry
+            entry.page = page() ?? entry.page
+            entry.checksum = bytes.pageChecksum
+            try write(entry.page, bytes)
+            entries[place] = SurveyedChain.Listed(entry: entry, link: old.link, fits: true, checksum: entry.checksum)
+        }
+        return entries
+    }
+
+    // MARK: - Writing
+
+    private func write(_ page: PFN, _ bytes: PageBytes) throws(WritingFailure) {
+        try permit()
+        do throws(SystemError) { try memory.write(page, bytes) } catch { throw WritingFailure(error) }
+        var state = PageState.absent
+        let back = PageBytes(page, of: memory, state: &state)
+        guard state == .present, back.bytes == bytes.bytes else {
+            throw WritingFailure(
+                .notVerified, "page \(hexadecimal(page.number)) does not read back as written",
+                remedy: "the memory may be faulty, or the kernel protects it")
+        }
+    }
+
+    private func synchronize() throws(WritingFailure) {
+        do throws(SystemError) { try memory.synchronize() } catch { throw WritingFailure(error) }
+    }
+}

@@ -1,0 +1,213 @@
+import CChecksum
+import CLinux
+import Linux
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// Writes the files of a directory as a chain into a range of memory.
+///
+/// The order makes an interruption harmless. First the head page is zeroed, as a whole: from then on there is no chain. Then
+/// come the data, the META pages and the links but the head; all of it is read back and verified with the head laid over it in
+/// memory. The head page is written last, in one call. So at any moment the range holds the old chain, untouched, or none, or
+/// the new one.
+public struct ChainSave {
+    private static let batchCapacity = 256
+
+    private let memory: any WritableMemory
+    private let directory: SourceDirectory
+    private let plan: SavePlan
+    private let head: PFN
+    private var nextPage: UInt64
+    private var writer: ChainWriter
+    private var headLink: PageBytes?
+    private let buffers = ChecksumBuffers(capacity: batchCapacity)
+
+    /// - Parameter generation: marks the links of this chain; any number that no other chain has.
+    /// - Throws: `.tooSmall`, when the range cannot hold the chain; `.notSavable`, when there is nothing to save.
+    public init(
+        _ plan: SavePlan, from directory: SourceDirectory, into memory: any WritableMemory, generation: UInt64
+    ) throws(WritingFailure) {
+        guard !plan.isEmpty else {
+            throw WritingFailure(.notSavable, "\(escaped(directory.path)) holds no regular file: a chain cannot be empty")
+        }
+        let pages = memory.pages
+        guard let needed = plan.pagesNeeded, needed <= UInt64(pages.count) else {
+            throw WritingFailure(
+                .tooSmall, "the files need \(plan.pagesNeeded ?? .max) pages of 4 KiB, and the range has \(pages.count)",
+                remedy: "reserve a larger range, or save less")
+        }
+        self.memory = memory
+        self.directory = directory
+        self.plan = plan
+        head = PFN(pages.lowerBound)
+        nextPage = pages.lowerBound + 1
+        writer = ChainWriter(head: head, stamp: LinkStamp(generation: generation))
+    }
+
+    /// - Parameter threads: for the verification at the end.
+    /// - Returns: the head, and what the verification found: an intact chain.
+    public mutating func run(threads: Int, seed: UInt64) throws(WritingFailure) -> (head: PFN, chain: ChainEvaluation) {
+        do throws(SystemError) {
+            try memory.write(head, PageBytes())
+            try memory.synchronize()
+            for file in plan.files { try save(file) }
+            if let (page, link) = writer.finish() { try store(link, at: page) }
+        } catch {
+            if error.code == ESTALE {
+                throw WritingFailure(.changed, "\(escaped(error.path)) changed while it was saved; no chain was left")
+            }
+            throw WritingFailure(error)
+        }
+        guard let headLink else { throw WritingFailure(.notSavable, "there was nothing to save") }
+        var options = ChainCheck.Options()
+        options.threads = threads
+        let check = ChainCheck(
+            head: head, memory: OverlaidMemory(memory, page: head, bytes: headLink), options: options, seed: seed)
+        let chain = check.run()
+        guard chain.verdict == .intact, chain.files.count == plan.files.count else {
+            throw WritingFailure(
+                .notVerified, "what was written does not read back as written; no chain was left",
+                remedy: "the memory may be faulty, or something else uses the range")
+        }
+        do throws(SystemError) {
+            try memory.synchronize()
+            pv_memory_fence()
+            try memory.write(head, headLink)
+            try memory.synchronize()
+        } catch {
+            throw WritingFailure(error)
+        }
+        var state = PageState.absent
+        let back = PageBytes(head, of: memory, state: &state)
+        guard state == .present, back.bytes == headLink.bytes else {
+            throw WritingFailure(.notVerified, "the head page does not read back as written")
+        }
+        return (head, chain)
+    }
+
+    private mutating func save(_ file: SavePlan.File) throws(SystemError) {
+        let source = try directory.open(file.name)
+        guard SavePlan.Identity(try source.status()) == file.identity else {
+            throw SystemError("read", code: ESTALE, path: file.name)
+        }
+        let image = FileImage(size: file.size, mode: file.mode, name: file.name).encoded()
+        let meta = try takePages(1)
+        try memory.write(meta, image)
+        var state = PageState.absent
+        try append(Entry(flags: 1, checksum: PageBytes(meta, of: memory, state: &state).pageChecksum, page: meta, index: 0))
+        var offset: UInt64 = 0
+        while let run = source.nextPages(from: offset, size: file.size) {
+            try copy(run, of: source, size: file.size)
+            offset = run.upperBound * UInt64(pageSize)
+        }
+        guard SavePlan.Identity(try source.status()) == file.identity else {
+            throw SystemError("read", code: ESTALE, path: file.name)
+        }
+    }
+
+    /// Copies a run of the file's pages, takes their checksums from where they have arrived, and enters them.
+    private mutating func copy(_ run: Range<UInt64>, of source: borrowing FileDescriptor, size: UInt64) throws(SystemError) {
+        var index = run.lowerBound
+        while index < run.upperBound {
+            let count = Int(min(UInt64(ChainSave.batchCapacity), run.upperBound - index))
+            let first = try takePages(count)
+            let offset = index * UInt64(pageSize)
+            let length = Int(min(UInt64(count * pageSize), size - offset))
+            let path = source.path
+            let number = source.number
+            try memory.fill(first, count: count) { (bytes) throws(SystemError) in
+                try readAll(number, path, at: offset, length: length, into: bytes)
+            }
+            guard let checksums = buffers.checksums(of: first, count: count, in: memory) else {
+                throw SystemError("read", code: EIO, path: path)
+            }
+            for i in 0..<count {
+                try append(
+                    Entry(flags: 2, checksum: checksums[i], page: PFN(first.number + UInt64(i)), index: index + UInt64(i)))
+            }
+            index += UInt64(count)
+        }
+    }
+
+    private mutating func append(_ entry: Entry) throws(SystemError) {
+        let nextLink = writer.needsPage ? try takePages(1) : PFN(0)
+        if let (page, link) = writer.append(entry, nextLink: nextLink) { try store(link, at: page) }
+    }
+
+    private mutating func store(_ link: PageBytes, at page: PFN) throws(SystemError) {
+        if page == head { headLink = link } else { try memory.write(page, link) }
+    }
+
+    /// The next free pages. The plan has counted them; a file that has grown since shows here.
+    private mutating func takePages(_ count: Int) throws(SystemError) -> PFN {
+        guard memory.pages.upperBound - nextPage >= UInt64(count) else { throw SystemError("write", code: ESTALE) }
+        defer { nextPage += UInt64(count) }
+        return PFN(nextPage)
+    }
+}
+
+/// Reads `length` bytes and fills the rest with zeros. A file that ends early has changed.
+private func readAll(
+    _ number: Int32, _ path: [UInt8], at offset: UInt64, length: Int, into bytes: UnsafeMutableRawBufferPointer
+) throws(SystemError) {
+    var done = 0
+    while done < length {
+        // read(2) writes into mapped memory on our behalf: where that has vanished it says EFAULT, and no signal comes.
+        let count = pread(number, bytes.baseAddress! + done, length - done, off_t(offset) + off_t(done))
+        if count < 0 {
+            if pv_errno() == EINTR { continue }
+            throw SystemError(last: "read", path: path)
+        }
+        if count == 0 { throw SystemError("read", code: ESTALE, path: path) }
+        done += count
+    }
+    guard length < bytes.count else { return }
+    let zeros = PageBytes()
+    let filled = zeros.bytes.withUnsafeBytes {
+        guardedCopy($0.baseAddress!, to: bytes.baseAddress! + length, count: min(pageSize, bytes.count - length))
+    }
+    if !filled { throw SystemError("write", code: EFAULT, path: path) }
+}
+
+/// Room to take the checksums of a run of pages.
+final class ChecksumBuffers {
+    private let capacity: Int
+    private let pages: UnsafeMutablePointer<UnsafeRawPointer?>
+    private let checksums: UnsafeMutablePointer<UInt32>
+    private let buffer: UnsafeMutableRawPointer
+    private let states: UnsafeMutablePointer<PageState>
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        pages = .allocate(capacity: capacity)
+        checksums = .allocate(capacity: capacity)
+        buffer = .allocate(byteCount: capacity * pageSize, alignment: pageSize)
+        states = .allocate(capacity: capacity)
+    }
+
+    deinit {
+        pages.deallocate()
+        checksums.deallocate()
+        buffer.deallocate()
+        states.deallocate()
+    }
+
+    /// The checksums of up to `capacity` adjacent pages; nil when one cannot be read. Valid until the next call.
+    func checksums(of first: PFN, count: Int, in memory: any PhysicalMemory) -> UnsafePointer<UInt32>? {
+        guard count <= capacity else { return nil }
+        if let base = memory.mapped(first), memory.mapped(PFN(first.number + UInt64(count - 1))) == base + (count - 1) * pageSize {
+            for i in 0..<count { pages[i] = base + i * pageSize }
+        } else {
+            memory.read(first, count: count, into: buffer, states: states)
+            for i in 0..<count {
+                guard states[i] == .present else { return nil }
+                pages[i] = UnsafeRawPointer(buffer + i * pageSize)
+            }
+        }
+        var request = pv_page_batch(pages: UnsafePointer(pages), checksums: checksums, count: count, done: 0)
+        let whole = withUnsafeMutablePointer(to: &request) { guarded(pv_crc32c_pages, $0) }
+        return whole ? UnsafePointer(checksums) : nil
+    }
+}

@@ -1,0 +1,257 @@
+import Linux
+import PRAM
+import Text
+import Verification
+
+/// A chain with everything that is needed to write it anew: what a check found, and every entry with its page's result.
+public struct SurveyedChain {
+    struct Listed {
+        let entry: Entry
+        let link: Int
+        let fits: Bool
+        /// crc32c of the page as it is now; nil when it could not be read.
+        let checksum: UInt32?
+    }
+
+    public let evaluation: ChainEvaluation
+    public let layout: ChainLayout
+    let head: PFN
+    let entries: [Listed]
+    /// Every page that the chain uses, links included: none of them is free.
+    let usedPages: SparseSet
+
+    /// Checks the chain page by page, and keeps what it lists: 48 bytes for each page of the chain.
+    public init(head: PFN, memory: any PhysicalMemory, threads: Int, seed: UInt64) {
+        var entries: [Listed] = []
+        var used = SparseSet()
+        var options = ChainCheck.Options()
+        options.threads = threads
+        options.observe = { walked, results in
+            _ = used.insert(walked.page.number)
+            guard case .link(let link, let reading, _) = walked.content else { return }
+            let restored = reading.restored(in: link)
+            for (number, original) in link.entries.enumerated() {
+                var entry = original
+                if restored.contains(number) { entry.flags |= Entry.lru }
+                let result = results[number]
+                let isPresent = result.state == .present
+                _ = used.insert(entry.page.number)
+                entries.append(
+                    Listed(
+                        entry: entry, link: walked.number, fits: isPresent && result.checksum == entry.checksum,
+                        checksum: isPresent ? result.checksum : nil))
+            }
+        }
+        let check = ChainCheck(head: head, memory: memory, options: options, seed: seed)
+        evaluation = check.run()
+        layout = check.layout
+        self.head = head
+        self.entries = entries
+        usedPages = used
+    }
+}
+
+/// What becomes of each file of a damaged chain, decided before anything is written.
+public struct DropPlan {
+    public struct Options {
+        /// Keep damaged files too, their bad pages as holes.
+        public var keepsHoles = false
+        /// Keep damaged files too, as NAME.damaged, their bad pages as they are.
+        public var quarantines = false
+        /// What to do with what lies behind a bad link and cannot prove that it belongs there; nil leaves it open.
+        public var unproved: Unproved?
+
+        public enum Unproved { case salvage, cut }
+        public init() {}
+    }
+
+    public enum Fate: Equatable {
+        case kept
+        /// Kept under this name, marked as quarantined.
+        case quarantined([UInt8])
+        case dropped(Reason)
+        /// Nobody has said whether to keep it.
+        case undecided
+    }
+
+    public enum Reason: Int {
+        case damaged, listedByBadLink, unproved, sharesPage, incomplete
+
+        public var sentence: StaticString {
+            switch self {
+            case .damaged: "it is damaged"
+            case .listedByBadLink: "a damaged link lists it"
+            case .unproved: "nothing proves that it belongs to this chain"
+            case .sharesPage: "another file claims one of its pages"
+            case .incomplete: "not all of it can be read"
+            }
+        }
+    }
+
+    /// One for each file of the evaluation.
+    public let fates: [Fate]
+    /// The entries of the chain to come, in order.
+    let entries: [SurveyedChain.Listed]
+    /// META pages that get a new name: the place in `entries`, and the file image.
+    let renamed: [(place: Int, image: FileImage)]
+    /// Whether anything differs from the chain as it lies, links that are only marked anew included.
+    public let isNeeded: Bool
+
+    public var isUndecided: Bool { fates.contains(.undecided) }
+
+    /// - Parameter refits: re-make links that do not fit as they lie even where no file is lost.
+    public init(_ chain: SurveyedChain, options: Options, refits: Bool) {
+        let evaluation = chain.evaluation
+        let ground = Ground(evaluation)
+        var names = Names(evaluation.files)
+        var fates: [Fate] = []
+        for file in evaluation.files { fates.append(DropPlan.fate(of: file, ground, options, &names)) }
+
+        var entries: [SurveyedChain.Listed] = []
+        var renamed: [(place: Int, image: FileImage)] = []
+        var file = -1
+        var left: UInt64 = 0
+        var indexes = SparseSet()
+        for var listed in chain.entries {
+            if listed.entry.kind == .meta {
+                file += 1
+                guard file < fates.count else { break }
+                left = evaluation.files[file].pages
+                indexes.removeAll()
+                switch fates[file] {
+                case .dropped: continue
+                case .kept, .undecided: break
+                case .quarantined(let name):
+                    listed = listed.with(flags: 1 | Entry.quarantined)
+                    let stored = evaluation.files[file]
+                    if name != stored.name {
+                        renamed.append((entries.count, FileImage(size: stored.size, mode: stored.mode, name: name)))
+                    }
+                }
+                entries.append(listed)
+            } else if listed.entry.kind == .data, file >= 0, left > 0 {
+                left -= 1
+                guard let kept = DropPlan.keep(listed, of: evaluation.files[file], fates[file], options, &indexes) else {
+                    continue
+                }
+                entries.append(kept)
+            }
+        }
+        self.fates = fates
+        self.entries = entries
+        self.renamed = renamed
+        let damage = evaluation.verdict != .intact && (entries.count != chain.entries.count || fates.contains { $0 != .kept }
+            || evaluation.links.contains { $0.standing == .broken })
+        isNeeded = damage || refits && evaluation.links.contains { $0.reading != .asIs }
+    }
+
+    /// The DATA entry as it goes on, or nil when it is left out.
+    private static func keep(
+        _ listed: SurveyedChain.Listed, of file: StoredFile, _ fate: Fate, _ options: Options, _ indexes: inout SparseSet
+    ) -> SurveyedChain.Listed? {
+        switch fate {
+        case .dropped: return nil
+        case .kept, .undecided: return listed
+        case .quarantined:
+            // What the kernel would refuse goes in any case: an index twice, or behind the end.
+            guard let pages = FileImage(size: file.size, mode: file.mode, name: file.name).pageCount,
+                listed.entry.index < pages, let checksum = listed.checksum,
+                listed.fits || options.quarantines, indexes.insert(listed.entry.index) else { return nil }
+            return listed.with(checksum: checksum)
+        }
+    }
+
+    private static func fate(of file: StoredFile, _ ground: Ground, _ options: Options, _ names: inout Names) -> Fate {
+        let reason: Reason
+        switch file.status {
+        case .intact, .quarantined: return .kept
+        case .damaged: reason = .damaged
+        case .incomplete:
+            // Pages that cannot be looked at may be perfectly good: nothing of that goes without a word from the user.
+            if file.badPages > 0 && options.unproved == nil { return .undecided }
+            reason = .incomplete
+        case .indeterminate:
+            switch ground.standing(of: file) {
+            case .believed: return .kept
+            case .listedByBadLink: reason = .listedByBadLink
+            case .sharesPage: reason = .sharesPage
+            case .unproved:
+                switch options.unproved {
+                case .salvage: return .quarantined(file.name)
+                case .cut: return .dropped(.unproved)
+                case nil: return .undecided
+                }
+            }
+            if options.unproved == .salvage && reason == .listedByBadLink { return .quarantined(file.name) }
+        }
+        let isWhole = file.metaFits && !file.isDuplicate && FileImage.isSafe(file.name)
+            && FileImage(size: file.size, mode: file.mode, name: file.name).pageCount != nil && file.mode & ~0xfff == 0x8000
+        guard isWhole else { return .dropped(reason) }
+        if options.quarantines { return .quarantined(names.damagedName(for: file.name)) }
+        if options.keepsHoles { return .quarantined(file.name) }
+        return .dropped(reason)
+    }
+}
+
+extension SurveyedChain.Listed {
+    func with(flags: UInt32? = nil, checksum: UInt32? = nil) -> SurveyedChain.Listed {
+        var entry = entry
+        if let flags { entry.flags = flags }
+        if let checksum { entry.checksum = checksum }
+        return SurveyedChain.Listed(entry: entry, link: link, fits: fits, checksum: self.checksum)
+    }
+}
+
+/// What stands behind a file that is only indeterminate.
+private struct Ground {
+    enum Standing { case believed, listedByBadLink, sharesPage, unproved }
+
+    private let links: [LinkSummary]
+    private let firstBroken: Int?
+    /// The generation of the chain: of its first link that is stamped.
+    private let generation: UInt64?
+
+    init(_ evaluation: ChainEvaluation) {
+        links = evaluation.links
+        firstBroken = links.firstIndex { $0.standing == .broken }
+        generation = links.first { $0.generation != nil }?.generation
+    }
+
+    func standing(of file: StoredFile) -> Standing {
+        let range = file.link...max(file.link, file.lastLink)
+        guard let firstBroken, range.upperBound >= firstBroken else {
+            // Nothing is proved wrong up to here: links that are only indeterminate, all of whose pages fit, cost no file. And
+            // where all links are proved, what is left is a page that two claim.
+            return range.contains { links[$0].standing == .indeterminate }
+                || links[..<range.lowerBound].contains { $0.standing == .indeterminate } ? .believed : .sharesPage
+        }
+        if range.contains(where: { links[$0].standing == .broken }) { return .listedByBadLink }
+        // Behind a bad link, only the stamp shows that a link belongs to this chain and is no left-over of another.
+        guard let generation, range.allSatisfy({ links[$0].generation == generation && links[$0].standing == .proved })
+        else { return .unproved }
+        return .believed
+    }
+}
+
+/// The names in use, and new ones for damaged files.
+private struct Names {
+    private var used: [[UInt8]: Bool] = [:]
+
+    init(_ files: [StoredFile]) {
+        for file in files where file.metaFits { used[file.name] = true }
+    }
+
+    /// NAME.damaged, cut to 255 bytes; NAME.damaged2 and so on where that is taken.
+    mutating func damagedName(for name: [UInt8]) -> [UInt8] {
+        var number = 1
+        while true {
+            let ending = Array((number == 1 ? ".damaged" : ".damaged\(number)").utf8)
+            let new = Array(name.prefix(FileImage.nameCapacity - ending.count)) + ending
+            if used[new] == nil {
+                used[new] = true
+                return new
+            }
+            number += 1
+        }
+    }
+}

@@ -1,0 +1,36 @@
+import Linux
+import Text
+
+/// Why a chain was not written, or not changed.
+public struct WritingFailure: Error, Sendable {
+    /// A stable word for machines.
+    public enum Cause: Int, Sendable {
+        case systemCall, holdsChain, noChain, notSavable, changed, tooSmall, notVerified, decisionNeeded, noFreePages
+
+        public var name: StaticString {
+            switch self {
+            case .systemCall: "system-call"
+            case .holdsChain: "holds-chain"
+            case .noChain: "no-chain"
+            case .notSavable: "not-savable"
+            case .changed: "changed"
+            case .tooSmall: "too-small"
+            case .notVerified: "not-verified"
+            case .decisionNeeded: "decision-needed"
+            case .noFreePages: "no-free-pages"
+            }
+        }
+    }
+
+    public let cause: Cause
+    public let message: String
+    public let remedy: String
+
+    public init(_ cause: Cause, _ message: String, remedy: String = "") {
+        self.cause = cause
+        self.message = message
+        self.remedy = remedy
+    }
+
+    public init(_ error: SystemError) { self.init(.systemCall, error.message) }
+}

@@ -1,0 +1,161 @@
+import CLinux
+import Linux
+import PRAM
+
+/// Physical memory that can be written: a reserved range through /dev/mem, a pmem device, or an image.
+public protocol WritableMemory: PhysicalMemory {
+    /// The pages that may be written. Whoever writes elsewhere has a bug; such writes are refused with EFAULT.
+    var pages: Range<UInt64> { get }
+
+    /// Has `body` fill `count` adjacent pages. The bytes it is given are the memory itself where that is mapped, else a buffer
+    /// that is written afterwards; what it leaves alone is unspecified.
+    func fill(
+        _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
+    ) throws(SystemError)
+
+    /// Writes one page in one system call.
+    func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError)
+
+    /// Returns when what was written would survive: nothing to do for memory, fsync(2) for a device.
+    func synchronize() throws(SystemError)
+}
+
+/// A range of physical memory that is reached through a file: /dev/mem (offset = address), a pmem device, a raw image.
+public final class MemoryFile: WritableMemory {
+    private let file: FileDescriptor
+    private let range: PhysicalRange
+    /// The file offset of the range's first byte.
+    private let offset: UInt64
+    /// Where the range is mapped; kept up by `mapping`.
+    private let base: UnsafeMutableRawPointer?
+    private let mapping: Mapping?
+    public let kind: String
+    /// Whether writes wait in the page cache, and need fsync(2).
+    private let isBuffered: Bool
+
+    /// - Parameters:
+    ///   - file: open for reading and writing.
+    ///   - range: whole pages.
+    ///   - offset: where the range begins in the file.
+    ///   - isMapped: whether to map the range, which is far faster than read(2) and write(2); where that fails, these are used.
+    public init(
+        _ file: consuming FileDescriptor, range: PhysicalRange, offset: UInt64, kind: String, isMapped: Bool, isBuffered: Bool
+    ) {
+        self.range = range
+        self.offset = offset
+        self.kind = kind
+        self.isBuffered = isBuffered
+        if isMapped, let count = Int(exactly: range.size),
+            let mapping = try? Mapping(file, offset: offset, count: count, writable: true) {
+            base = mapping.base
+            self.mapping = consume mapping
+        } else {
+            base = nil
+            mapping = nil
+        }
+        self.file = file
+    }
+
+    public var pages: Range<UInt64> {
+        let first = range.start / UInt64(pageSize)
+        return first..<first + range.size / UInt64(pageSize)
+    }
+
+    public var zerosMayBeHoles: Bool { false }
+
+    public func contains(_ page: PFN) -> Bool { range.contains(page) }
+
+    public func mapped(_ page: PFN) -> UnsafeRawPointer? { address(of: page, count: 1).map { UnsafeRawPointer($0) } }
+
+    private func address(of page: PFN, count: Int) -> UnsafeMutableRawPointer? {
+        guard let base, holds(page, count: count) else { return nil }
+        return base + Int(page.number - pages.lowerBound) * pageSize
+    }
+
+    private func holds(_ page: PFN, count: Int) -> Bool {
+        pages.contains(page.number) && UInt64(count) <= pages.upperBound - page.number
+    }
+
+    public func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
+        for i in 0..<count {
+            guard let page = first.advanced(by: UInt64(i)), range.contains(page) else {
+                states[i] = .absent
+                continue
+            }
+            let target = destination + i * pageSize
+            if let source = mapped(page) {
+                states[i] = guardedCopy(source, to: target, count: pageSize) ? .present : .unreadable
+            } else {
+                let read = try? file.read(
+                    at: fileOffset(of: page), into: UnsafeMutableRawBufferPointer(start: target, count: pageSize))
+                states[i] = read == pageSize ? .present : .unreadable
+            }
+        }
+    }
+
+    private func fileOffset(of page: PFN) -> UInt64 {
+        offset + (page.number - pages.lowerBound) * UInt64(pageSize)
+    }
+
+    public func fill(
+        _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        guard holds(first, count: count) else { throw SystemError("write", code: EFAULT, path: file.path) }
+        if let address = address(of: first, count: count) {
+            try body(UnsafeMutableRawBufferPointer(start: address, count: count * pageSize))
+            return
+        }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count * pageSize, alignment: pageSize)
+        defer { buffer.deallocate() }
+        try body(buffer)
+        try file.write(UnsafeRawBufferPointer(buffer), at: fileOffset(of: first))
+    }
+
+    public func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
+        guard holds(page, count: 1) else { throw SystemError("write", code: EFAULT, path: file.path) }
+        // Through the file also where it is mapped: one call writes the page or does not, and no signal comes in between.
+        var failure: SystemError?
+        bytes.bytes.withUnsafeBytes { source in
+            do throws(SystemError) { try file.write(source, at: fileOffset(of: page)) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    public func synchronize() throws(SystemError) {
+        guard isBuffered else { return }
+        if let base, msync(base, Int(clamping: range.size), MS_SYNC) != 0 {
+            throw SystemError(last: "msync", path: file.path)
+        }
+        if fsync(file.number) != 0 { throw SystemError(last: "fsync", path: file.path) }
+    }
+}
+
+/// Memory with some pages replaced: what a chain will look like once its head is written.
+public final class OverlaidMemory: PhysicalMemory {
+    private let below: any PhysicalMemory
+    private let page: PFN
+    private let bytes: PageBytes
+
+    public init(_ below: any PhysicalMemory, page: PFN, bytes: PageBytes) {
+        self.below = below
+        self.page = page
+        self.bytes = bytes
+    }
+
+    public func contains(_ page: PFN) -> Bool { page == self.page || below.contains(page) }
+    public func mapped(_ page: PFN) -> UnsafeRawPointer? { page == self.page ? nil : below.mapped(page) }
+    public var zerosMayBeHoles: Bool { below.zerosMayBeHoles }
+    public var kind: String { below.kind }
+
+    public func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
+        below.read(first, count: count, into: destination, states: states)
+        guard page >= first, page.number - first.number < UInt64(count) else { return }
+        let place = Int(page.number - first.number)
+        bytes.bytes.withUnsafeBytes { (destination + place * pageSize).copyMemory(from: $0.baseAddress!, byteCount: pageSize) }
+        states[place] = .present
+    }
+}
