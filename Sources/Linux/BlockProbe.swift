@@ -30,11 +30,12 @@ public struct Partition: Sendable, Equatable {
     public let name: [UInt8]
 }
 
-/// What lies on a block device or in an image, by libblkid's low-level probe: of one open file, and nothing but that file
-/// is read. The library's cache file is never touched, and no other device of the machine is woken up.
+/// What lies on a block device or in an image, by libblkid's low-level probe: of one open file, and nothing but that
+/// file is read. The library's cache file is never touched, and no other device of the machine is woken up.
 public enum BlockProbe {
-    /// Everything that is recognised, also superblocks with a wrong checksum and several that contradict each other: it is
-    /// for a program that is about to overwrite them. (blkid_do_safeprobe calls the latter an error and names none.)
+    /// Everything that is recognised, also superblocks with a wrong checksum and several that contradict each other:
+    /// it is for a program that is about to overwrite them. (blkid_do_safeprobe calls the latter an error and names
+    /// none.)
     /// - Throws: EIO when the library gives up, which reading errors make it do.
     public static func signatures(of file: borrowing FileDescriptor) throws(SystemError) -> [Signature] {
         let probe = try Probing(file)
@@ -91,7 +92,9 @@ private struct Probing: ~Copyable {
     let handle: blkid_probe
 
     init(_ file: borrowing FileDescriptor) throws(SystemError) {
-        guard let handle = blkid_new_probe() else { throw SystemError("blkid_new_probe", code: ENOMEM, path: file.path) }
+        guard let handle = blkid_new_probe() else {
+            throw SystemError("blkid_new_probe", code: ENOMEM, path: file.path)
+        }
         // Size 0: all of it. The descriptor stays ours.
         guard blkid_probe_set_device(handle, file.number, 0, 0) == 0 else {
             blkid_free_probe(handle)

@@ -50,8 +50,8 @@ public struct FileDescriptor: ~Copyable {
         return status
     }
 
-    /// Opens a block device for reading and writing, for nobody else: EBUSY while it is mounted, and while it is open so
-    /// it cannot be mounted (O_EXCL without O_CREAT, open(2)).
+    /// Opens a block device for reading and writing, for nobody else: EBUSY while it is mounted, and while it is open
+    /// so it cannot be mounted (O_EXCL without O_CREAT, open(2)).
     public static func openExclusively(_ path: [UInt8]) throws(SystemError) -> FileDescriptor {
         try open(path, O_RDWR | O_EXCL | O_NONBLOCK)
     }

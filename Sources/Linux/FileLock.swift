@@ -70,8 +70,8 @@ public struct FileLock: ~Copyable {
         return FileLock(file: file)
     }
 
-    /// Opens the lock's file, and makes it and its folder first where they do not exist. No symbolic link is followed in
-    /// either name, and a FIFO in its place does not block.
+    /// Opens the lock's file, and makes it and its folder first where they do not exist. No symbolic link is followed
+    /// in either name, and a FIFO in its place does not block.
     private static func open(in directory: [UInt8]) throws(SystemError) -> FileDescriptor {
         guard !directory.contains(0) else { throw SystemError("mkdir", code: EINVAL, path: directory) }
         let made = withCString(directory) { mkdir($0, 0o755) }
@@ -103,7 +103,11 @@ extension FileDescriptor {
 
     /// Neither a folder, a device nor a FIFO.
     public var isRegular: Bool {
-        do throws(SystemError) { return try status().st_mode & UInt32(S_IFMT) == UInt32(S_IFREG) } catch { return false }
+        do throws(SystemError) {
+            return try status().st_mode & UInt32(S_IFMT) == UInt32(S_IFREG)
+        } catch {
+            return false
+        }
     }
 
     /// The process that /proc/locks names for this file; nil when it names none, or one that cannot be seen from here.

@@ -81,13 +81,13 @@ public struct PmemSite: Sendable {
         return sites
     }
 
-    /// The range of a disk or partition. sysfs says of a namespace (drivers/nvdimm/namespace_devs.c): `resource`, its first
-    /// address; `size`, its bytes; `mode`; `holder`, what has been laid over it.
+    /// The range of a disk or partition. sysfs says of a namespace (drivers/nvdimm/namespace_devs.c): `resource`, its
+    /// first address; `size`, its bytes; `mode`; `holder`, what has been laid over it.
     ///
-    /// `mode` is "raw" for a namespace in raw mode. It is "memory" for what `memmap=nn!ss` makes, too, although nothing is
-    /// laid over that: the kernel only gives its pages a struct page (mode_show, pmem_should_map_pages). So "memory"
-    /// counts as raw when there is no holder and the disk is exactly as large as the namespace. With a holder (fsdax,
-    /// devdax, sector) metadata lies at its head or between its sectors.
+    /// `mode` is "raw" for a namespace in raw mode. It is "memory" for what `memmap=nn!ss` makes, too, although
+    /// nothing is laid over that: the kernel only gives its pages a struct page (mode_show, pmem_should_map_pages).
+    /// So "memory" counts as raw when there is no holder and the disk is exactly as large as the namespace. With a
+    /// holder (fsdax, devdax, sector) metadata lies at its head or between its sectors.
     private static func range(
         of name: [UInt8], _ disk: [UInt8], start: UInt64?, _ place: [UInt8]
     ) throws(MemoryFailure) -> PhysicalRange {
@@ -98,13 +98,15 @@ public struct PmemSite: Sendable {
             mode.spell("raw") || mode.spell("memory") && diskSectors == size >> 9, holder.isEmpty
         else {
             throw MemoryFailure(
-                .unsupported, source: source, "\(source) is not a namespace in raw mode: its device does not show the "
-                    + "memory byte for byte", remedy: "ndctl create-namespace --force --mode=raw (this destroys what is "
-                    + "on it), or reserve memory with memmap=nn!ss")
+                .unsupported, source: source,
+                "\(source) is not a namespace in raw mode: its device does not show the memory byte for byte",
+                remedy: "ndctl create-namespace --force --mode=raw (this destroys what is on it), or reserve memory "
+                    + "with memmap=nn!ss")
         }
         guard let resource = field(disk, "/device/resource").flatMap(hexadecimalNumber), resource > 0 else {
             throw MemoryFailure(
-                .notPermitted, source: source, "the physical address of \(source) is not shown", remedy: "run this as root")
+                .notPermitted, source: source, "the physical address of \(source) is not shown",
+                remedy: "run this as root")
         }
         guard let start, let sectors = field(place, "/size").flatMap(decimalNumber),
             start <= diskSectors, sectors <= diskSectors - start, diskSectors <= size >> 9,
@@ -118,8 +120,10 @@ public struct PmemSite: Sendable {
                 "\(source) starts at \(hexadecimal(base)), in the middle of a page: a chain is made of whole pages",
                 remedy: "let the partition start at a multiple of 4096 bytes of physical address")
         }
-        guard let range = PhysicalRange(start: base, size: (sectors & ~7) << 9), range.size >= 2 * UInt64(pageSize) else {
-            throw MemoryFailure(.unsupported, source: source, "\(source) is too small: a chain takes two pages and more")
+        guard let range = PhysicalRange(start: base, size: (sectors & ~7) << 9), range.size >= 2 * UInt64(pageSize)
+        else {
+            throw MemoryFailure(
+                .unsupported, source: source, "\(source) is too small: a chain takes two pages and more")
         }
         return range
     }
@@ -154,8 +158,9 @@ public struct PmemSite: Sendable {
     }
 }
 
-/// A pmem device that was found, opened for writing by this process alone, and looked at: nothing that anybody could miss
-/// lies on it. What is written goes to the block device's cache, so it is in memory only once fsync(2) has returned.
+/// A pmem device that was found, opened for writing by this process alone, and looked at: nothing that anybody could
+/// miss lies on it. What is written goes to the block device's cache, so it is in memory only once fsync(2) has
+/// returned.
 public final class PmemTarget {
     public let file: FileDescriptor
     public let site: PmemSite
@@ -164,7 +169,8 @@ public final class PmemTarget {
 
     /// Finds a device by name, among the pmem devices only: no other disk of the machine is touched.
     /// - Parameters:
-    ///   - name: for PARTUUID= and PARTLABEL= the partition tables of the pmem disks are read (libblkid, no cache file).
+    ///   - name: for PARTUUID= and PARTLABEL= the partition tables of the pmem disks are read (libblkid, no cache
+    ///     file).
     ///   - overwrite: whether what libblkid recognises on it may be lost. No other rule gives way.
     /// - Throws: cause `occupied` for what `overwrite` would allow, and for nothing else.
     public static func open(

@@ -10,6 +10,7 @@ enum Failure: Error {
     case locked(LockFailure)
     case writing(WritingFailure)
     case refused(WriteRefusal)
+    case locked(LockFailure)
 
     var status: ExitStatus {
         if case .usage = self { .usage } else { .failed }
@@ -24,6 +25,8 @@ enum Failure: Error {
         case .locked: "locked"
         case .writing(let failure): failure.cause.name
         case .refused(let refusal): refusal.cause.name
+        case .locked(.held): "locked"
+        case .locked: "no-lock"
         }
     }
 
@@ -35,6 +38,7 @@ enum Failure: Error {
         case .locked(let failure): failure.message
         case .writing(let failure): failure.message
         case .refused(let refusal): refusal.message
+        case .locked(let failure): failure.message
         }
     }
 
@@ -52,6 +56,8 @@ enum Failure: Error {
         case .locked: "wait until it is done"
         case .writing(let failure): failure.remedy
         case .refused(let refusal): refusal.remedy
+        case .locked(.held): "wait until it is done"
+        case .locked: "let /run be a writable file system of the root user"
         }
     }
 }

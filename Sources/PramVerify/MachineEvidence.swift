@@ -25,8 +25,8 @@ struct MachineEvidence {
     }
 }
 
-/// Where the running machine shows itself. Other paths are for tests alone: no option and no environment variable reaches
-/// them.
+/// Where the running machine shows itself. Other paths are for tests alone: no option and no environment variable
+/// reaches them.
 struct MachinePaths {
     var live = LivePaths()
     var commandLine = Array("/proc/cmdline".utf8)
@@ -53,8 +53,8 @@ extension MachineEvidence {
             ramoops: try ramoops(in: paths.ramoops))
     }
 
-    /// struct boot_params (Documentation/arch/x86/zero-page.rst and boot.rst): ramdisk_image at 0x218 and ramdisk_size at
-    /// 0x21c, 32 bits each, with their upper halves at 0x0c0 and 0x0c4.
+    /// struct boot_params (Documentation/arch/x86/zero-page.rst and boot.rst): ramdisk_image at 0x218 and
+    /// ramdisk_size at 0x21c, 32 bits each, with their upper halves at 0x0c0 and 0x0c4.
     static func initrd(in bootParameters: [UInt8]) -> PhysicalRange? {
         func word(_ offset: Int) -> UInt64 {
             guard offset + 4 <= bootParameters.count else { return 0 }

@@ -5,9 +5,10 @@ import Text
 
 /// The one place in physical memory that may be written to, found by rules that nothing waives.
 ///
-/// Before the first byte: a parameter of this kernel's command line names the range; the firmware calls all of it System
-/// RAM, so that it is no device; /proc/iomem shows that this kernel keeps off it and that no driver uses it; and it is
-/// nobody else's: not ramoops's, not the crash kernel's, not the initrd's. A crash kernel writes nothing at all.
+/// Before the first byte: a parameter of this kernel's command line names the range; the firmware calls all of it
+/// System RAM, so that it is no device; /proc/iomem shows that this kernel keeps off it and that no driver uses it;
+/// and it is nobody else's: not ramoops's, not the crash kernel's, not the initrd's. A crash kernel writes nothing at
+/// all.
 struct WritableRegion: Equatable {
     enum Kind: Int {
         /// `memmap=nn$ss`
@@ -49,7 +50,8 @@ struct WritableRegion: Equatable {
         } else {
             chosen = named
         }
-        // Several ranges can hold the wanted one when they overlap: the kinds differ, and the kernel knows which it made.
+        // Several ranges can hold the wanted one when they overlap: the kinds differ, and the kernel knows which one
+        // it made.
         var refusal: WriteRefusal?
         for region in chosen {
             do throws(WriteRefusal) {
@@ -62,8 +64,8 @@ struct WritableRegion: Equatable {
         throw refusal ?? nothingNamed(memmap)
     }
 
-    /// The rules for a pmem device, which the caller has named: its range need not be on the command line, for it may be
-    /// hardware, and it is claimed by its driver, through which it is written.
+    /// The rules for a pmem device, which the caller has named: its range need not be on the command line, for it may
+    /// be hardware, and it is claimed by its driver, through which it is written.
     static func check(device range: PhysicalRange, in machine: MachineEvidence) throws(WriteRefusal) {
         try refuseCrashKernel(machine)
         try WritableRegion(range: range, kind: .persistent).checkOthers(machine)
@@ -79,8 +81,8 @@ struct WritableRegion: Equatable {
 
     // MARK: The command line
 
-    /// Each range once, in the order of the line: a line that was put together by --reuse-cmdline names them twice. Those
-    /// whose numbers the kernel did not take as they are written do not count, nor do those that pass 2^64.
+    /// Each range once, in the order of the line: a line that was put together by --reuse-cmdline names them twice.
+    /// Those whose numbers the kernel did not take as they are written do not count, nor do those that pass 2^64.
     private static func candidates(in memmap: KernelCommandLine.MemoryMap) -> [WritableRegion] {
         var found: [WritableRegion] = []
         for region in memmap.inEffect {
@@ -134,7 +136,8 @@ struct WritableRegion: Equatable {
                 remedy: "choose a --region inside of one of these ranges")
         }
         return WriteRefusal(
-            .notNamed, "\(text(wanted)) is not named by memmap= on this kernel's command line, which names " + list(named),
+            .notNamed,
+            "\(text(wanted)) is not named by memmap= on this kernel's command line, which names " + list(named),
             remedy: "choose a --region inside of what is named, or name it: memmap=nn$ss")
     }
 
@@ -162,7 +165,7 @@ struct WritableRegion: Equatable {
             throw WriteRefusal(
                 .notAligned, "\(text(range)) does not consist of whole pages",
                 remedy: whole.map { "use --region \(text($0)), the pages that lie in it" }
-                    ?? "reserve at least two pages, both numbers being multiples of 4096")
+                    ?? "name at least two whole pages, both numbers being multiples of 4096")
         }
         guard range.size >= WritableRegion.smallest else {
             throw WriteRefusal(
@@ -216,7 +219,8 @@ struct WritableRegion: Equatable {
     private func checkFirmware(_ firmware: FirmwareMap?) throws(WriteRefusal) {
         guard let firmware else {
             throw WriteRefusal(
-                .firmwareMapMissing, "there is no firmware's memory map to tell RAM from devices (/sys/firmware/memmap)",
+                .firmwareMapMissing,
+                "there is no firmware's memory map to tell RAM from devices (/sys/firmware/memmap)",
                 remedy: "mount /sys, or use a kernel with CONFIG_FIRMWARE_MEMMAP")
         }
         let other = firmware.entries.contains {
@@ -257,7 +261,8 @@ struct WritableRegion: Equatable {
         guard iomem.skippedLines == 0, !iomem.addressesAreHidden else {
             throw WriteRefusal(
                 .iomemUnclear, "/proc/iomem cannot be understood, so nobody knows who uses which memory",
-                remedy: iomem.addressesAreHidden ? "run this as root, outside of containers" : "report its text as a bug")
+                remedy: iomem.addressesAreHidden
+                    ? "run this as root, outside of containers" : "report its text as a bug")
         }
     }
 
@@ -290,8 +295,8 @@ struct WritableRegion: Equatable {
         }
     }
 
-    /// `initrdmem=ss,nn`, and `initrd=ss,nn` as it was called before (init/do_mounts_initrd.c). Where a boot loader left
-    /// the name of a file there is no number.
+    /// `initrdmem=ss,nn`, and `initrd=ss,nn` as it was called before (init/do_mounts_initrd.c). Where a boot loader
+    /// left the name of a file there is no number.
     private static func initrds(on line: ParameterLine) -> [PhysicalRange] {
         (line.all(named: "initrdmem") + line.all(named: "initrd")).compactMap {
             guard let value = $0.value else { return nil }
