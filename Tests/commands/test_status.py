@@ -93,7 +93,6 @@ class Images(CommandTest):
     def test_a_file_shorter_than_a_page(self):
         path = self.scratch / "short"
         path.write_bytes(b"x" * 4095)
-        self.assertIn(("page-not-in-source", "0x0"), [*grave(self.found(str(path), "00")), ("page-not-in-source", "0x0")])
         self.assertEqual(grave(self.found(str(path), "1"))[0], ("page-not-in-source", "0x1"))
 
     def test_truncated_at_every_page(self):
