@@ -51,14 +51,18 @@ import Testing
     @Test func damageWhereFlagsAreLeftIsNoKernelsDoing() {
         let chain = Chain()
         chain.link(chain.file("a", pages: 5, lru: true))
-        chain.spoil(0) { $0[4085] = 1 }
+        chain.spoil(0) { $0[5] ^= 1 }
         #expect(chain.judge().verdict == .damaged)
-        // Where a kernel may have cleared them all, it cannot be told.
+        // Where a kernel may have cleared them all, and touched nothing else, it cannot be told.
         chain.clearFlags()
         let outcome = chain.judge()
         #expect(outcome.verdict == .indeterminate)
         #expect(outcome.status("a") == .indeterminate)
         #expect(outcome.places(.linkIndeterminate) == [Place(link: 0, entry: -1, page: chain.links[0])])
+        // No kernel writes into the slack.
+        chain.spoil(0) { $0[4085] = 1 }
+        #expect(chain.judge().places(.linkChecksum) == [Place(link: 0, entry: -1, page: chain.links[0])])
+        #expect(chain.judge().verdict == .damaged)
     }
 
     @Test func aFileCompletedBeforeTheBreakStaysIntact() {

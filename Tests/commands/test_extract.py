@@ -205,12 +205,12 @@ class Extract(CommandTest):
         self.assertEqual(result.status & DAMAGED, DAMAGED, result)
         bad = [e for e in result.report["extracted"] if e["name"] == "bad"][0]
         self.assertEqual(bad["outcome"], "written-with-holes")
-        self.assertRegex(bad["message"], r"\b2 bad pages\b.*\b1, 3\b")
+        self.assertRegex(bad["message"], r"bad pages\b.*\b2\b.*\b1, 3$")
         expected = b"\1" * 4096 + bytes(4096) + b"\3" * 4096 + bytes(4096) + b"\5" * 4096
         self.assertEqual((self.target / "bad").read_bytes(), expected)
         self.assertEqual((self.target / "good").read_bytes(), b"good")
         text = self.run_program("extract", "--damaged", "--force", "--memory", image, "--pfn", head, str(self.target))
-        self.assertRegex(text.out, rb"written-with-holes: bad: 2 bad pages")
+        self.assertRegex(text.out, rb"written-with-holes: bad: .*\b1, 3\n")
 
     def test_a_file_whose_meta_page_is_bad_is_not_named_by_it(self):
         """Name, size and mode of such a file are hearsay: under --damaged too nothing may be written under such a name
