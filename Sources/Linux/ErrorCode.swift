@@ -26,6 +26,10 @@ public enum ErrorCode {
     public static let tooManyOpenFiles = EMFILE
     /// EFBIG
     public static let tooBig = EFBIG
+    /// EBUSY: mounted, or held by another program.
+    public static let busy = EBUSY
+    /// EROFS
+    public static let readOnly = EROFS
 }
 
 /// The effective user of this process; 0 is root.

@@ -1,23 +1,31 @@
 import CLinux
+import KernelCommandLine
+import Linux
 import Text
 
 /// What the program can be asked to do.
 enum Command: Int, CaseIterable {
-    case check, list, extract
+    case check, list, extract, save, load, erase, drop, quarantine
 
     var name: StaticString {
         switch self {
         case .check: "check"
         case .list: "list"
         case .extract: "extract"
+        case .save: "save"
+        case .load: "load"
+        case .erase: "erase"
+        case .drop: "drop"
+        case .quarantine: "quarantine"
         }
     }
 
     /// The words behind the options, for the synopsis.
     var operands: StaticString {
         switch self {
-        case .check, .list: ""
         case .extract: " DIR [NAME...]"
+        case .save, .load: " DIR"
+        default: ""
         }
     }
 
@@ -26,8 +34,24 @@ enum Command: Int, CaseIterable {
         case .check: "verify the chain, link by link and page by page (the default)"
         case .list: "list the files of the chain, like ls -l, with what is known of each"
         case .extract: "write the intact files of the chain into the directory DIR"
+        case .save: "write the regular files of the directory DIR as a chain into a reserved range of memory"
+        case .load: "check the chain, and restore its intact files into the directory DIR"
+        case .erase: "clear the head of the chain, so that no chain is left"
+        case .drop: "cut out what is damaged, and keep everything else"
+        case .quarantine: "keep what is damaged under other names, marked, and everything else as it is"
         }
     }
+
+    /// Whether it may write memory; what it prints and how it ends is WritingRun's affair then.
+    var writes: Bool {
+        switch self {
+        case .check, .list, .extract: false
+        default: true
+        }
+    }
+
+    /// Whether standard output is one line, `pram=PFN`, for scripts.
+    var printsHead: Bool { self == .save || self == .drop || self == .quarantine }
 
     static func named(_ word: [UInt8]) -> Command? {
         allCases.first { $0.name.withUTF8Buffer { $0.elementsEqual(word) } }
@@ -38,6 +62,7 @@ enum Command: Int, CaseIterable {
 enum Option: Int, CaseIterable {
     case memory, base, raw, unpackLimit, pfn, cmdline, cmdlineFile
     case json, linksOnly, threads, damaged, force, preserveMode
+    case region, device, size, replace, erase, dryRun, keepHoles, refit, salvage, cut
     case help, version
 
     var name: StaticString {
@@ -55,6 +80,16 @@ enum Option: Int, CaseIterable {
         case .damaged: "damaged"
         case .force: "force"
         case .preserveMode: "preserve-mode"
+        case .region: "region"
+        case .device: "device"
+        case .size: "size"
+        case .replace: "replace"
+        case .erase: "erase"
+        case .dryRun: "dry-run"
+        case .keepHoles: "keep-holes"
+        case .refit: "refit"
+        case .salvage: "salvage"
+        case .cut: "cut"
         case .help: "help"
         case .version: "version"
         }
@@ -70,6 +105,9 @@ enum Option: Int, CaseIterable {
         case .cmdline: "TEXT"
         case .cmdlineFile: "FILE"
         case .threads: "N"
+        case .region: "START+SIZE"
+        case .device: "PATH|PARTUUID=ID|PARTLABEL=NAME"
+        case .size: "BYTES"
         default: nil
         }
     }
@@ -77,7 +115,15 @@ enum Option: Int, CaseIterable {
     var commands: [Command] {
         switch self {
         case .linksOnly: [.check]
-        case .damaged, .force, .preserveMode: [.extract]
+        case .raw, .unpackLimit: [.check, .list, .extract, .load]
+        case .damaged, .preserveMode: [.extract, .load]
+        case .force: [.extract, .load, .save]
+        case .region, .device: [.save, .load, .erase, .drop, .quarantine]
+        case .size, .replace: [.save]
+        case .erase: [.load]
+        case .dryRun: [.drop, .quarantine]
+        case .keepHoles, .refit: [.drop]
+        case .salvage, .cut: [.drop, .quarantine]
         default: Command.allCases
         }
     }
@@ -97,6 +143,16 @@ enum Option: Int, CaseIterable {
         case .damaged: "extract damaged files too, bad pages as holes"
         case .force: "replace files that exist"
         case .preserveMode: "keep suid, sgid and sticky bits"
+        case .region: "the reserved range to write, where there are several"
+        case .device: "a pmem device to write instead"
+        case .size: "how large to make an image that is written"
+        case .replace: "save over the chain that the range holds"
+        case .erase: "clear the head once every file was restored"
+        case .dryRun: "show what would be done, and do nothing"
+        case .keepHoles: "keep damaged files too, bad pages as holes, marked"
+        case .refit: "make every link fit again as a kernel wants it, and drop nothing"
+        case .salvage: "keep what cannot prove that it belongs to the chain, marked"
+        case .cut: "drop what cannot prove that it belongs to the chain"
         case .help: "show this help"
         case .version: "show the version"
         }
@@ -150,6 +206,27 @@ struct Invocation {
         for option in seen where !option.commands.contains(command) {
             throw UsageError("--\(option.name) does not go with \(command.name)")
         }
+    }
+}
+
+extension Invocation {
+    func threadCount() throws(Failure) -> Int {
+        guard let text = self[.threads] else { return min(processorCount(), 256) }
+        guard let number = Int(String(decoding: text, as: UTF8.self)), number >= 1, number <= 256 else {
+            throw .usage(UsageError("--threads takes a number from 1 to 256"))
+        }
+        return number
+    }
+
+    /// A number of bytes as the kernel writes them: decimal, 0x, octal, with a suffix K, M, G, T, P or E.
+    func size(_ option: Option) throws(Failure) -> UInt64? {
+        guard let text = self[option] else { return nil }
+        let number = KernelNumber.memparse(text[...])
+        guard !text.isEmpty, let first = text.first, first >= UInt8(ascii: "0") && first <= UInt8(ascii: "9"),
+            number.rest.isEmpty, !number.wrapped else {
+            throw .usage(UsageError("--\(option.name) takes a number of bytes, not \(escaped(text))"))
+        }
+        return number.value
     }
 }
 

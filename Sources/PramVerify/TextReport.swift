@@ -22,7 +22,11 @@ struct TextReport {
         for extraction in report.extractions where extraction.outcome != .written {
             output.write("\(label(extraction.outcome)): \(escaped(extraction.name)): \(extraction.message)\n")
         }
-        if report.command == .extract && report.failure == nil {
+        if let written = report.written {
+            for warning in written.warnings { output.write("warning: \(warning)\n") }
+            if written.changed && written.head == nil { output.write("erased:  the head of the chain is clear\n") }
+        }
+        if report.command == .extract || report.command == .load, report.failure == nil {
             let written = report.extractions.count { $0.outcome == .written || $0.outcome == .writtenWithHoles }
             output.write("extracted: \(counted(written, "file"))\n")
         }
@@ -45,6 +49,7 @@ struct TextReport {
             case .commandLineFile: "--cmdline-file"
             case .procCmdline: "/proc/cmdline"
             case .sysKernelPram: "/sys/kernel/pram"
+            case .range: "the range's first page"
             }
         if let page = head.page {
             output.write("head:    page \(hexadecimal(page.number)), from \(from)\n")

@@ -56,6 +56,8 @@ const char *pv_next_name(DIR *stream);
 /* Everything written before is visible to whoever sees what is written after. */
 static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+static inline int pv_duplicate(int number) { return fcntl(number, F_DUPFD_CLOEXEC, 0); }
+
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
 
 /* Makes SIGBUS survivable inside the two functions below, and SIGPIPE and SIGXFSZ errors of write(2). Call once, at start. */
@@ -70,3 +72,6 @@ bool pv_guarded_copy(void *destination, const void *source, size_t length);
 
 /* Processors this process may run on (sched_getaffinity), at least 1. */
 int pv_processor_count(void);
+
+/* How often the calling thread has touched a page that was not in the page tables, so far. */
+long pv_thread_page_faults(void);
