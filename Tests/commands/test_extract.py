@@ -110,7 +110,8 @@ class Extract(CommandTest):
         self.assertEqual(outcomes, ["refused"] * len(bad) + ["written"])
 
     def test_names_are_bytes(self):
-        names = [b"\xff\xfe", "\u00e9".encode(), "e\u0301".encode(), b"a\nb", b"\x1b[2J", b"-rf", b"...", b"n" * 255, b" "]
+        names = [b"\xff\xfe", "\u00e9".encode(), "e\u0301".encode(), b"a\nb", b"\x1b[2J", b"-rf", b"...", b"n" * 255,
+                 b" "]
         result = self.extract([chain.File(name, name) for name in names])
         self.assertEqual(result.status, INTACT, result)
         target = os.fsencode(self.target)
