@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test func aFileCompletedBeforeTheBreakStaysIntact() {
-        // "b" ends exactly where the first link ends; that no page of it follows is told by its size, not by what comes.
+        // "b" ends exactly where the first link ends; that no page of it follows is told by its size alone.
         let chain = Chain()
         chain.link(chain.file("a", pages: 1) + chain.file("b", pages: 3), chain.file("c", pages: 1))
         chain.spoil(1) { $0[4085] = 1 }

@@ -211,7 +211,7 @@ class Extract(CommandTest):
         self.assertEqual((self.target / "bad").read_bytes(), expected)
         self.assertEqual((self.target / "good").read_bytes(), b"good")
         text = self.run_program("extract", "--damaged", "--force", "--memory", image, "--pfn", head, str(self.target))
-        self.assertRegex(text.out, rb"written-with-holes: bad: .*\b1, 3\n")
+        self.assertRegex(text.out, rb"\bbad: .*\b1, 3\n")
 
     def test_a_file_whose_meta_page_is_bad_is_not_named_by_it(self):
         """Name, size and mode of such a file are hearsay: under --damaged too nothing may be written under such a name

@@ -9,8 +9,8 @@ import subprocess
 import chain
 from support import DAMAGED, FAILED, INTACT, PROGRAM, TIMEOUT, CommandTest, Result, kinds, sample_files
 
-NASTY = [b"\x1b[2J", b"\x1b]0;title\x07", b"new\nline", b"tab\t", b"back\\slash", b"\x7f\x80\x9b31m\xff", b'quo"te', b"\r",
-         b"a\xc2\x9b"]
+NASTY = [b"\x1b[2J", b"\x1b]0;title\x07", b"new\nline", b"tab\t", b"back\\slash", b"\x7f\x80\x9b31m\xff", b'quo"te',
+         b"\r", b"a\xc2\x9b"]
 
 
 class Streams(CommandTest):
