@@ -213,6 +213,16 @@ class Extract(CommandTest):
         text = self.run_program("extract", "--damaged", "--force", "--memory", image, "--pfn", head, str(self.target))
         self.assertRegex(text.out, rb"\bbad: .*\b1, 3\n")
 
+    def test_a_file_that_is_cut_is_not_called_written(self):
+        """Three of its ten pages are there, the chain breaks off behind them: who extracts that must be told."""
+        memory, head = chain.write_chain([chain.File("cut", b"x" * 40000)], iter(range(16, 100)), per_link=4)
+        second = chain.walk(memory.__getitem__, head)[1].pfn
+        image = self.image({**memory, second: bytes(4096)})
+        result = self.run_json("extract", "--damaged", "--memory", image, "--pfn", f"{head:x}", str(self.target))
+        self.assertEqual([f["status"] for f in result.report["files"]], ["incomplete"])
+        cut, = result.report["extracted"]
+        self.assertNotEqual((cut["outcome"], cut["message"]), ("written", ""), result.report["extracted"])
+
     def test_a_file_whose_meta_page_is_bad_is_not_named_by_it(self):
         """Name, size and mode of such a file are hearsay: under --damaged too nothing may be written under such a name
         that an intact file has, and the report says what became of it."""
