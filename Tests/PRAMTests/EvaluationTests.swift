@@ -54,16 +54,12 @@ import Testing
         chain.link(chain.file("a", pages: 5, lru: true))
         chain.spoil(0) { $0[5] ^= 1 }
         #expect(chain.judge().verdict == .damaged)
-        // Where a kernel may have cleared them all, and touched nothing else, it cannot be told.
+        // Where a kernel may have cleared them all, it cannot be told.
         chain.clearFlags()
         let outcome = chain.judge()
         #expect(outcome.verdict == .indeterminate)
         #expect(outcome.status("a") == .indeterminate)
         #expect(outcome.places(.linkIndeterminate) == [Place(link: 0, entry: -1, page: chain.links[0])])
-        // No kernel writes into the slack.
-        chain.spoil(0) { $0[4085] = 1 }
-        #expect(chain.judge().places(.linkChecksum) == [Place(link: 0, entry: -1, page: chain.links[0])])
-        #expect(chain.judge().verdict == .damaged)
     }
 
     @Test func bytesThatNoKernelTouchesAreDamageAlsoWithoutFlags() {
@@ -642,23 +638,17 @@ import Testing
         #expect(outcome.files.allSatisfy { $0.status != .intact })
     }
 
-    /// A link that only its pages vouch for has no checksum left that could prove which index a page of a sparse file has: the
-    /// limit of this reading, which the report owns up to with a finding of its own. In a file without holes it shows.
+    /// A link that only its pages vouch for has no checksum left that could prove which index a page of a sparse file has:
+    /// the limit of this reading, which the report owns up to with a finding of its own. In a file without holes it shows.
     @Test func aChangedIndexInASparseFileIsTheKnownLimit() {
         let chain = scattered(links: 3, sparse: true)
         // The last page's index, 58, becomes 59: within the size, and still ascending.
         chain.spoil(1) { $0[24 + 24 * 30 + 16] += 1 }
         let outcome = chain.judge()
-<<<<<<< HEAD
-        #expect(
-            outcome.status("file 1") != .intact, "the page lies at another place in the file, and nothing proves it")
-        #expect(outcome.verdict != .intact)
-=======
         #expect(outcome.kinds.contains(.linkVouched))
         let dense = scattered(links: 3)
         dense.spoil(1) { $0[24 + 24 * 30 + 16] += 1 }
         #expect(dense.judge().verdict != .intact)
         #expect(dense.judge().status("file 1") != .intact)
->>>>>>> main
     }
 }
