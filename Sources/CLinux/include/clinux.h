@@ -59,3 +59,6 @@ bool pv_guarded_copy(void *destination, const void *source, size_t length);
 
 /* Processors this process may run on (sched_getaffinity), at least 1. */
 int pv_processor_count(void);
+
+/* How often the calling thread has touched a page that was not in the page tables, so far. */
+long pv_thread_page_faults(void);
