@@ -213,7 +213,10 @@ public final class ChainEvaluation {
         links.append(LinkSummary(page: page, entries: link.entries.count, reading: reading, proved: proved))
         if !proved { breakOff(at: number) }
         for (entryNumber, entry) in link.entries.enumerated() {
-            unsafe accept(entry, at: number, entryNumber, results?[entryNumber], image)
+            let result = unsafe results?[entryNumber]
+            let hasImage = entry.kind == .meta && result?.state == .present && entry.page.number != 0
+                && entry.page.address != nil
+            accept(entry, at: number, entryNumber, result, hasImage ? image(entryNumber) : nil)
         }
     }
 
@@ -276,7 +279,7 @@ public final class ChainEvaluation {
     // MARK: - Entries
 
     private func accept(
-        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: (Int) -> FileImage
+        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: FileImage?
     ) {
         entryCount += 1
         if entry.kind == .meta {
@@ -364,7 +367,7 @@ public final class ChainEvaluation {
     // MARK: - Files
 
     private func openFile(
-        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: (Int) -> FileImage
+        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: FileImage?
     ) {
         guard let result else { return }  // pages are not looked at: no names, no files
         let file = files.count
@@ -376,8 +379,7 @@ public final class ChainEvaluation {
             report(Finding(kind, link: link, entry: number, page: entry.page, file: file, detail: detail))
             opened.damaged = true
         }
-        if result.state == .present && entry.page.number != 0 && entry.page.address != nil {
-            let meta = image(number)
+        if let meta = image {
             stored.size = meta.size
             stored.mode = meta.mode
             stored.name = meta.name
