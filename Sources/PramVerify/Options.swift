@@ -1,11 +1,13 @@
 import CLinux
 import KernelCommandLine
 import Linux
+import PRAM
 import Text
+import Verification
 
 /// What the program can be asked to do.
 enum Command: Int, CaseIterable {
-    case check, list, extract, save, load, erase, drop, quarantine
+    case check, list, extract, save, load, erase, drop, quarantine, boot, status
 
     var name: StaticString {
         switch self {
@@ -17,6 +19,8 @@ enum Command: Int, CaseIterable {
         case .erase: "erase"
         case .drop: "drop"
         case .quarantine: "quarantine"
+        case .boot: "boot"
+        case .status: "status"
         }
     }
 
@@ -39,13 +43,15 @@ enum Command: Int, CaseIterable {
         case .erase: "clear the head of the chain, so that no chain is left"
         case .drop: "cut out what is damaged, and keep everything else"
         case .quarantine: "keep what is damaged under other names, marked, and everything else as it is"
+        case .boot: "check at boot, as the kernel command line asks for: what the hooks of an initramfs run"
+        case .status: "show what boot has found"
         }
     }
 
     /// Whether it may write memory; what it prints and how it ends is WritingRun's affair then.
     var writes: Bool {
         switch self {
-        case .check, .list, .extract: false
+        case .check, .list, .extract, .boot, .status: false
         default: true
         }
     }
@@ -124,7 +130,9 @@ enum Option: Int, CaseIterable {
         case .dryRun: [.drop, .quarantine]
         case .keepHoles, .refit: [.drop]
         case .salvage, .cut: [.drop, .quarantine]
-        default: Command.allCases
+        case .help, .version: Command.allCases
+        case .json: Command.allCases.filter { $0 != .boot }
+        default: Command.allCases.filter { $0 != .boot && $0 != .status }
         }
     }
 
@@ -168,6 +176,17 @@ struct Invocation {
 
     func has(_ option: Option) -> Bool { values[option.rawValue] != nil }
     subscript(_ option: Option) -> [UInt8]? { values[option.rawValue] }
+
+    // What no option names, and `boot` alone asks for.
+    /// See `ChainCheck.Options`.
+    var deadline: UInt64?
+    var progress: ((UInt64) -> Void)?
+    var observe: ((WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
+
+    /// A call that the program makes itself.
+    init(_ command: Command) { self.command = command }
+
+    mutating func set(_ option: Option, _ value: [UInt8] = []) { values[option.rawValue] = value }
 
     /// getopt_long(3) does the parsing: options and operands in any order, `--name=value`, unambiguous abbreviations, `--`.
     /// - Throws: `UsageError`
@@ -254,6 +273,10 @@ enum Usage {
         for option in Option.allCases {
             let argument = option.argument.map { "=\($0)" } ?? ""
             text += "  \(padded("--\(option.name)\(argument)", 22)) \(option.summary)\n"
+        }
+        text += "\nKernel parameters that boot goes by:\n"
+        for parameter in BootParameter.allCases {
+            text += "  \(parameter.name)=\(parameter.values)\n      \(parameter.summary)\n"
         }
         text += "\nExit status: 0 intact or no chain, 4 damaged or indeterminate, 8 could not look, 16 wrong usage.\n"
         return text

@@ -20,6 +20,10 @@ public func pramVerifyMain(
         } else if call.has(.version) {
             output.write("pram-verify \(Usage.version)\n")
             status = []
+        } else if call.command == .boot {
+            status = try BootRun.run(call)
+        } else if call.command == .status {
+            status = try RunFolder.show(call, to: output, errors)
         } else {
             let report = call.command.writes ? try WritingRun.run(call) : try ChainRun.run(call)
             status = report.status
