@@ -133,6 +133,12 @@ struct BootConfiguration: Equatable {
         name.withUTF8Buffer { $0.elementsEqual(value) }
     }
 
+    /// dracut halts a machine instead of giving it a shell where `rd.shell` is off.
+    private func refusesShell(_ line: ParameterLine) -> Bool {
+        guard let value = line.last(named: "rd.shell")?.value else { return false }
+        return spells("0", value) || spells("no", value) || spells("off", value)
+    }
+
     /// How the boot goes on.
     /// - Returns: also the warning, where that is not what was asked for.
     func action(_ status: RunStatus, on line: ParameterLine, isCrashKernel: Bool) -> (Action, warning: StaticString?) {
@@ -140,6 +146,9 @@ struct BootConfiguration: Equatable {
         if isCrashKernel { return (.proceed, "this is a crash kernel, so the boot goes on") }
         if onDamage == .shell && line.contains(named: "panic") {
             return (.proceed, "panic= is on the command line, so there is no shell and the boot goes on")
+        }
+        if onDamage == .shell && refusesShell(line) {
+            return (.proceed, "rd.shell is off, so there is no shell and the boot goes on")
         }
         return (onDamage, nil)
     }

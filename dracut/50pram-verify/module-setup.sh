@@ -14,8 +14,8 @@ install() {
         dwarn "pram-verify: $program is missing; nothing will be verified at boot"
     fi
     inst_multiple -o cat modprobe halt
-    inst_simple "$moddir/pram-verify.sh" /usr/lib/pram-verify/boot.sh
     if dracut_module_included systemd; then
+        inst_simple "$moddir/pram-verify.sh" /usr/lib/pram-verify/boot.sh
         inst_simple "$moddir/pram-verify.service" "$systemdsystemunitdir/pram-verify.service"
         $SYSTEMCTL -q --root "$initdir" add-wants initrd.target pram-verify.service
     else
