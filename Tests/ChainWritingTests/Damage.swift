@@ -14,7 +14,8 @@ struct Damage {
     private var badLinks: Set<Int> = []
     /// From this link on, nothing is found any more.
     private var end = Int.max
-    var isContested = false
+    /// Nothing more may happen to this chain: what follows would be anyone's guess.
+    private(set) var isFinal = false
     private(set) var words: [String] = []
 
     var isNone: Bool { words.isEmpty }
@@ -24,6 +25,10 @@ struct Damage {
     mutating func flipData(_ chain: inout MadeChain, _ dice: inout Dice) {
         let file = dice.roll(0..<chain.files.count)
         guard let slot = chain.dataSlots(file).randomElement(using: &dice) else { return }
+        let page = chain.slots[slot].page
+        // Only pages that are the file's own.
+        guard chain.image.pages.contains(page), chain.slots.count(where: { $0.page == page }) == 1,
+            !chain.links.contains(where: { $0.page == page }) else { return }
         chain.image.flip(chain.slots[slot].page, bit: dice.roll(0..<4096 * 8))
         flipped.insert(chain.slots[slot].page)
         hit(file)
@@ -117,13 +122,13 @@ struct Damage {
         case 6 where file > 0:
             let name = chain.files[dice.roll(0..<file)].name
             changeMeta(&chain, file, "name twice", &dice) { file, _ in file.name = name }
-            if !withoutMeta.isEmpty { open.insert(file) }
+            isFinal = true  // were the other file damaged, this one would have the name to itself
         case 8 where !data.isEmpty:
             chain.slots[dice.pick(data)].flags = dice.pick([0, 3, 4, 0x42, 0xff])
             damaged.insert(file)
             words.append("unknown type in \(file)")
         case 9:
-            chain.slots[0].flags = 2
+            chain.slots[0].flags = chain.shape.flags == .all ? 0x102 : 2
             damaged.insert(0)
             withoutMeta.insert(0)
             words.append("data first")
@@ -177,7 +182,7 @@ struct Damage {
             chain.slots[slot].page = chain.slots[other].page
             if dice.once(in: 2) {
                 chain.slots[slot].checksum = chain.slots[other].checksum
-                isContested = true
+                isFinal = true
                 open.insert(chain.slots[other].file)
                 open.insert(chain.slots[slot].file)
             }
@@ -203,5 +208,17 @@ struct Damage {
         guard Damage.isStrict(chain), chain.shape.generation != nil, place.upperBound < end else { return false }
         let nextBad = badLinks.filter { $0 > place.upperBound }.min()
         return ends(before: nextBad ?? .max)
+    }
+
+    /// What is left of a file that is damaged in its DATA alone.
+    func remains(of file: Int, in chain: MadeChain, withHoles: Bool) -> Kernel.File {
+        var left = chain.files[file]
+        for slot in chain.dataSlots(file) where flipped.contains(chain.slots[slot].page) {
+            let page = chain.slots[slot]
+            // A bit that was flipped twice is a bit that was not flipped.
+            let fits = chain.image.pageChecksum(page.page) == page.checksum
+            left.pages[page.index] = withHoles && !fits ? nil : chain.image[page.page]
+        }
+        return left
     }
 }

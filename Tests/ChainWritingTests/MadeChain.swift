@@ -47,23 +47,32 @@ struct MadeChain {
     var slots: [Slot] = []
     var links: [Link] = []
     /// The files as they were saved, in chain order.
-    private(set) var files: [Kernel.File] = []
+    let files: [Kernel.File]
     /// Files that were kept on purpose although damaged.
     private(set) var marked: Set<Int> = []
     let free: [UInt64]
 
+    /// A chain of random files.
     init(_ shape: Shape, _ dice: inout Dice) {
-        self.shape = shape
+        var files: [Kernel.File] = []
         for _ in 0..<dice.roll(shape.fileCount) {
             MadeChain.add(&files, dice.roll(shape.pageCount), dice.once(in: 3), &dice)
         }
-        let count = files.reduce(0) { $0 + 1 + $1.pages.count }
+        var left = files.reduce(0) { $0 + 1 + $1.pages.count }
         var lengths: [Int] = []
-        while lengths.reduce(0, +) < count {
-            lengths.append(min(dice.roll(shape.linkLength), count - lengths.reduce(0, +)))
+        while left > 0 {
+            lengths.append(min(dice.roll(shape.linkLength), left))
+            left -= lengths[lengths.count - 1]
         }
+        self.init(shape, files, links: lengths, &dice)
+    }
+
+    /// - Parameter links: how many entries each of them has, together those of all files.
+    init(_ shape: Shape, _ files: [Kernel.File], links lengths: [Int], _ dice: inout Dice) {
+        self.shape = shape
+        self.files = files
         let first = UInt64(dice.pick([1, 16, 0x100000, 1 << 40]))
-        let total = UInt64(count + lengths.count + dice.roll(shape.freePages))
+        let total = UInt64(lengths.reduce(0, +) + lengths.count + dice.roll(shape.freePages))
         image = Image(first..<first + total)
         var unused = Array(image.pages)
         unused.shuffle(using: &dice)
@@ -74,8 +83,8 @@ struct MadeChain {
             if shape.marksSome && dice.once(in: 8) { marked.insert(number) }
             let meta = unused.removeLast()
             image[meta] = MadeChain.meta(file, &dice)
-            slots.append(Slot(flags: marked.contains(number) ? 0x5156_0001 : 1, checksum: 0, page: meta, index: 0,
-                              file: number))
+            let flags: UInt32 = marked.contains(number) ? 0x5156_0001 : 1
+            slots.append(Slot(flags: flags, checksum: 0, page: meta, index: 0, file: number))
             var indexes = file.pages.keys.sorted()
             // Any order is good, but a kernel's clearing is recognised in the order in which files are written.
             if shape.flags != .random && shape.flags != .interval && dice.once(in: 5) { indexes.shuffle(using: &dice) }

@@ -20,11 +20,6 @@ private func save(
     return chain
 }
 
-private func failure(_ body: () throws -> Void) -> WritingFailure? {
-    do { try body() } catch { return error as? WritingFailure }
-    return nil
-}
-
 private func garbage(_ pages: Range<UInt64>, _ dice: inout Dice) -> Image {
     var image = Image(pages)
     for page in pages { image[page] = dice.page() }
@@ -82,14 +77,14 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
             #expect(holds(memory.image, head: 9, files.expected), "\(count) pages")
 
             let small = RecordedMemory(Image(9..<9 + needed - 1), isMapped: true)
-            #expect(failure { try save(files, into: small) }?.cause == .tooSmall)
+            #expect(writingFailure { try save(files, into: small) }?.cause == .tooSmall)
             #expect(small.attempts == 0 && small.image == small.before)
         }
     }
 
     @Test func `nothing to save is refused before anything is written`() throws {
         let memory = RecordedMemory(Image(1..<100), isMapped: true)
-        #expect(failure { try save(SourceFiles(), into: memory) }?.cause == .notSavable)
+        #expect(writingFailure { try save(SourceFiles(), into: memory) }?.cause == .notSavable)
         #expect(memory.attempts == 0)
     }
 
@@ -162,7 +157,7 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
                 for isMapped in [true, false] {
                     let memory = RecordedMemory(first.image, isMapped: isMapped)
                     memory.fault = (number, what)
-                    #expect(failure { try save(new, into: memory) }?.cause == .systemCall)
+                    #expect(writingFailure { try save(new, into: memory) }?.cause == .systemCall)
                     if number == 0 {
                         #expect(holds(memory.image, head: 50, old.expected))
                     } else {
@@ -183,7 +178,7 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
                 usleep(20_000)  // time stamps have the kernel's tick for their grain
                 let memory = RecordedMemory(garbage(50..<700, &dice), isMapped: moment % 2 == 0)
                 memory.whenWriting = { if $0 == moment { files.change([1], size: change.size, byteAt: change.byte) } }
-                let failed = failure { try save(files, into: memory) }
+                let failed = writingFailure { try save(files, into: memory) }
                 #expect(failed?.cause == .changed, "change \(number) at write \(moment)")
                 #expect(memory.image[50] == Page())
             }
@@ -202,7 +197,7 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
                 _ = withCString(files.place([2])) { unlink($0) }
                 if replaces { try? files.add([2], size: 9000, pages: [0, 1, 2], &dice) }
             }
-            #expect(failure { try save(files, into: memory) } != nil)
+            #expect(writingFailure { try save(files, into: memory) } != nil)
             #expect(memory.image[50] == Page())
         }
     }
@@ -216,7 +211,7 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
         for page in whole.writes.filter({ !$0.isFill }).map(\.page) {
             let memory = RecordedMemory(Image(50..<300), isMapped: true)
             memory.fault = (0, .lost(page: page))
-            #expect(failure { try save(files, into: memory) }?.cause == .notVerified, "page \(page)")
+            #expect(writingFailure { try save(files, into: memory) }?.cause == .notVerified, "page \(page)")
             #expect((try? Kernel.files(memory.image, head: 50)) == nil)
         }
     }
@@ -231,7 +226,7 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
             guard number == 3, let page = memory.mapped(PFN(60)) else { return }
             UnsafeMutableRawPointer(mutating: page).storeBytes(of: 0x1234_5678, as: UInt32.self)
         }
-        #expect(failure { try save(files, into: memory) }?.cause == .notVerified)
+        #expect(writingFailure { try save(files, into: memory) }?.cause == .notVerified)
         #expect(memory.image[50] == Page())
     }
 
@@ -240,7 +235,7 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
         let files = SourceFiles()
         try files.add([1], size: 10, pages: [0], &dice)
         let memory = RecordedMemory(garbage(0..<10, &dice), isMapped: true)
-        #expect(failure { try save(files, into: memory) } != nil)
+        #expect(writingFailure { try save(files, into: memory) } != nil)
         #expect(memory.attempts == 0)
     }
 }
