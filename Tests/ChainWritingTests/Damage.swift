@@ -205,7 +205,9 @@ struct Damage {
         }
         if place.upperBound < first { return ends(before: first) }
         if place.contains(where: badLinks.contains) { return false }
-        guard Damage.isStrict(chain), chain.shape.generation != nil, place.upperBound < end else { return false }
+        // Behind it, only links that prove themselves without a search count, and only by their stamp.
+        let isCertain = !(chain.shape.flags == .interval && chain.shape.isCleared)
+        guard chain.shape.generation != nil, isCertain, place.upperBound < end else { return false }
         let nextBad = badLinks.filter { $0 > place.upperBound }.min()
         return ends(before: nextBad ?? .max)
     }
