@@ -64,7 +64,11 @@ struct Damage {
             bit = dice.once(in: 4) ? dice.roll(0..<96) : dice.roll(0..<(dice.once(in: 4) ? 4080 : used) * 8)
         } while !Damage.isTold(bit / 8, bit % 8, chain, used)
         chain.image.flip(link.page, bit: bit)
-        let cuts = badLinks.contains(number) || (chain.nextOffset..<chain.nextOffset + 8).contains(bit / 8)
+        // What tells the layout are the entries of the head, if it lists any.
+        let told = 8..<12, flags = chain.entriesOffset..<chain.entriesOffset + 24
+        let isLayoutLost = number == 0 && chain.shape.is32Bit && (told.contains(bit / 8) || flags.contains(bit / 8))
+        let isNextLost = (chain.nextOffset..<chain.nextOffset + 8).contains(bit / 8)
+        let cuts = isLayoutLost || isNextLost || badLinks.contains(number)
         bad(number, in: chain, cuts: cuts)
         words.append("bit \(bit) of link \(number)")
     }
@@ -136,6 +140,7 @@ struct Damage {
             let number = dice.roll(0...last)
             chain.links[number].length = dice.pick([0, 170, 171, .max])
             badLinks.insert(number)
+            if number == 0 && chain.shape.is32Bit { end = 0 }  // only its entries tell the layout
             words.append("length of link \(number)")
         case 11:
             let number = dice.once(in: 2) ? last : dice.roll(0...last)
@@ -180,8 +185,8 @@ struct Damage {
             chain.slots[slot].page = dice.pick(chain.links).page
         } else {
             chain.slots[slot].page = chain.slots[other].page
-            if dice.once(in: 2) {
-                chain.slots[slot].checksum = chain.slots[other].checksum
+            if dice.once(in: 2) { chain.slots[slot].checksum = chain.slots[other].checksum }
+            if chain.slots[slot].checksum == chain.slots[other].checksum {
                 isFinal = true
                 open.insert(chain.slots[other].file)
                 open.insert(chain.slots[slot].file)

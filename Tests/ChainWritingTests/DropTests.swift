@@ -8,7 +8,7 @@ import Verification
 
 @Suite struct DropTests {
     @Test func `what is generated is good before it is damaged`() throws {
-        for seed in 0..<300 {
+        for seed in 0..<500 {
             var dice = Dice(seed)
             var shape = MadeChain.Shape.any(&dice)
             let wasCleared = shape.isCleared
@@ -27,7 +27,7 @@ import Verification
 
     @Test func `every undamaged file stays, and no damaged one is called intact`() throws {
         var failures = 0
-        for seed in 0..<2500 where failures < 5 {
+        for seed in 0..<4000 where failures < 5 {
             var dice = Dice(seed)
             var made = MadeChain(.any(&dice), &dice)
             let damage = damage(&made, &dice)
@@ -38,8 +38,9 @@ import Verification
             let drop = plan(surveyed, unproved: dice.pick([.cut, .salvage]))
             let label = "seed \(seed)" + (inPlace ? ", in place" : "")
             guard drop.isNeeded else {
-                // Nothing to do: then nothing is damaged, flags that a kernel has cleared aside.
-                if surveyed.evaluation.verdict == .damaged || !damage.damaged.isEmpty {
+                // Nothing to do: then nothing that was found is damaged, flags that a kernel has cleared aside.
+                let isBad = surveyed.evaluation.files.contains { $0.status == .damaged || $0.status == .incomplete }
+                if surveyed.evaluation.verdict == .damaged || isBad {
                     Issue.record("\(label): not needed; \(damage.words), \(made.shape)")
                     failures += 1
                 }
@@ -60,7 +61,7 @@ import Verification
 
     @Test func `quarantine and keep-holes keep what is damaged, and mark it`() throws {
         var failures = 0
-        for seed in 0..<800 where failures < 5 {
+        for seed in 0..<1500 where failures < 5 {
             var dice = Dice(seed)
             var made = MadeChain(.any(&dice), &dice)
             var damage = Damage()
@@ -111,7 +112,7 @@ import Verification
 
     @Test func `in one step: at every moment there is the old chain, or the new`() throws {
         var failures = 0
-        for seed in 0..<250 where failures < 5 {
+        for seed in 0..<600 where failures < 5 {
             var dice = Dice(seed)
             var shape = MadeChain.Shape.any(&dice)
             shape.freePages = 20...40
@@ -218,7 +219,7 @@ import Verification
     }
 
     @Test func `refit makes a chain whose flags a kernel has cleared one that the next kernel takes`() throws {
-        for seed in 0..<300 {
+        for seed in 0..<500 {
             var dice = Dice(seed)
             var shape = MadeChain.Shape.any(&dice)
             shape.flags = dice.pick([.all, .all, .interval, .random])

@@ -9,7 +9,9 @@ struct Page: Equatable {
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     static func == (a: Page, b: Page) -> Bool {
-        a.bytes.withUnsafeBytes { a in b.bytes.withUnsafeBytes { b in memcmp(a.baseAddress!, b.baseAddress!, 4096) == 0 } }
+        a.bytes.withUnsafeBytes { a in
+            b.bytes.withUnsafeBytes { b in memcmp(a.baseAddress!, b.baseAddress!, 4096) == 0 }
+        }
     }
 
     /// crc32c of the page as the format has it: seed 0, not inverted.

@@ -25,8 +25,9 @@ private final class ImageFile {
     /// The file from its second page on, as pages 100 and up.
     func memory(isMapped: Bool, isBuffered: Bool = true) throws -> MemoryFile {
         MemoryFile(
-            try FileDescriptor.open(path, O_RDWR), range: PhysicalRange(start: 100 * 4096, size: UInt64(count - 1) * 4096)!,
-            offset: 4096, kind: "test", isMapped: isMapped, isBuffered: isBuffered)
+            try FileDescriptor.open(path, O_RDWR),
+            range: PhysicalRange(start: 100 * 4096, size: UInt64(count - 1) * 4096)!, offset: 4096,
+            kind: "test", isMapped: isMapped, isBuffered: isBuffered)
     }
 
     func shrink(toPages count: Int) { _ = withCString(path) { truncate($0, count * 4096) } }
@@ -116,9 +117,10 @@ private func content(_ memory: any PhysicalMemory, _ page: UInt64) -> (state: Pa
         let file = try ImageFile(pages: made.image.pages.count)
         let image = try FileDescriptor.open(file.path, O_RDWR)
         try made.image.bytes.withUnsafeBytes { try image.write($0, at: 0) }
+        let start = made.image.pages.lowerBound * 4096
         let memory = MemoryFile(
-            image, range: PhysicalRange(start: made.image.pages.lowerBound * 4096, size: UInt64(made.image.bytes.count))!,
-            offset: 0, kind: "test", isMapped: true, isBuffered: false)
+            image, range: PhysicalRange(start: start, size: UInt64(made.image.bytes.count))!, offset: 0,
+            kind: "test", isMapped: true, isBuffered: false)
         #expect(survey(memory, made).evaluation.files.count == made.files.count)
         file.shrink(toPages: 0)
         let gone = survey(memory, made).evaluation
@@ -155,7 +157,8 @@ private func content(_ memory: any PhysicalMemory, _ page: UInt64) -> (state: Pa
         try memory.write(victim.entry.page, page(of: 7))
         let damaged = SurveyedChain(head: head, memory: memory, threads: 2, seed: 1)
         let drop = plan(damaged)
-        let outcome = try ChainDrop(damaged, drop, in: memory).run(takesFreePages: true, generation: 2, threads: 2, seed: 1)
+        let outcome = try ChainDrop(damaged, drop, in: memory)
+            .run(takesFreePages: true, generation: 2, threads: 2, seed: 1)
         #expect(outcome.isAtomic && outcome.head == head)
         let left = try Kernel.files(image(memory), head: head.number)
         #expect(left.count == 5)

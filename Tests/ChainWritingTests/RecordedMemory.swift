@@ -3,8 +3,8 @@ import Linux
 import MemorySources
 import PRAM
 
-/// Memory that remembers how it was written: every write in order, so that the state after any of them can be looked at. On
-/// request a write fails, alone or with all that would follow.
+/// Memory that remembers how it was written: every write in order, so that the state after any of them can be looked at.
+/// On request a write fails, alone or with all that would follow.
 final class RecordedMemory: WritableMemory {
     struct Write {
         let page: UInt64
@@ -82,9 +82,13 @@ final class RecordedMemory: WritableMemory {
     var zerosMayBeHoles: Bool { false }
     var kind: String { "recorded memory" }
 
-    private func address(_ page: UInt64) -> UnsafeMutableRawPointer { base + Int(page - before.pages.lowerBound) * 4096 }
+    private func address(_ page: UInt64) -> UnsafeMutableRawPointer {
+        base + Int(page - before.pages.lowerBound) * 4096
+    }
 
-    func read(_ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>) {
+    func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
         for i in 0..<count {
             guard let page = first.advanced(by: UInt64(i)), contains(page) else {
                 states[i] = .absent
@@ -106,7 +110,9 @@ final class RecordedMemory: WritableMemory {
                 let saved = Array(UnsafeRawBufferPointer(target))
                 try body(target)
                 let from = min(done, count) * 4096
-                saved.withUnsafeBytes { _ = memcpy(target.baseAddress! + from, $0.baseAddress! + from, $0.count - from) }
+                saved.withUnsafeBytes {
+                    _ = memcpy(target.baseAddress! + from, $0.baseAddress! + from, $0.count - from)
+                }
                 record(first.number, count, isFill: true)
             }
             throw failure

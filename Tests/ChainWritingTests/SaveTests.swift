@@ -169,7 +169,9 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
     }
 
     @Test func `a file that changes while it is saved is an error, and no chain is left`() throws {
-        let changes: [(size: Int?, byte: Int?)] = [(4096 * 600 + 1, nil), (4096 * 300, nil), (0, nil), (nil, 4096 * 599)]
+        let changes: [(size: Int?, byte: Int?)] = [
+            (4096 * 600 + 1, nil), (4096 * 300, nil), (0, nil), (nil, 4096 * 599),
+        ]
         for (number, change) in changes.enumerated() {
             for moment in 1...3 {
                 var dice = Dice(number)
