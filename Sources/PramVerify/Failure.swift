@@ -7,7 +7,6 @@ enum Failure: Error {
     case usage(UsageError)
     case system(SystemError, remedy: String)
     case memory(MemoryFailure)
-    case locked(LockFailure)
     case writing(WritingFailure)
     case refused(WriteRefusal)
     case locked(LockFailure)
@@ -22,7 +21,6 @@ enum Failure: Error {
         case .usage: "usage"
         case .system: "system-call"
         case .memory(let failure): failure.cause.name
-        case .locked: "locked"
         case .writing(let failure): failure.cause.name
         case .refused(let refusal): refusal.cause.name
         case .locked(.held): "locked"
@@ -35,7 +33,6 @@ enum Failure: Error {
         case .usage(let error): error.message
         case .system(let error, _): error.message
         case .memory(let failure): "\(failure.source): \(failure.message)"
-        case .locked(let failure): failure.message
         case .writing(let failure): failure.message
         case .refused(let refusal): refusal.message
         case .locked(let failure): failure.message
@@ -53,7 +50,6 @@ enum Failure: Error {
         case .usage: "see pram-verify --help"
         case .system(_, let remedy): remedy
         case .memory(let failure): failure.remedy
-        case .locked: "wait until it is done"
         case .writing(let failure): failure.remedy
         case .refused(let refusal): refusal.remedy
         case .locked(.held): "wait until it is done"
