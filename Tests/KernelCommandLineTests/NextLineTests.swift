@@ -56,7 +56,7 @@ struct NextLineTests {
         #expect(throws: NextLine.Fault.pram) { try made.append(latin1("\"pram\"")) }
         #expect(throws: NextLine.Fault.edit(.notOneParameter)) { try made.append(latin1("a=\"b")) }
         #expect(throws: NextLine.Fault.edit(.notOneParameter)) { try made.append(latin1("a\0b")) }
-        #expect(throws: NextLine.Fault.edit(.overriddenByUnclosed(3..<10))) { try made.append(latin1("a x=1")) }
+        #expect(throws: NextLine.Fault.edit(.overriddenByUnclosed(3..<10))) { try made.append(latin1("x=1")) }
         #expect(text(made.text) == "ro x=\"open")
     }
 
@@ -71,7 +71,7 @@ struct NextLineTests {
     /// On any line at all: what stays is what was there, in order and byte for byte, and pram= is what was put in.
     @Test func keepsEveryOtherByte() {
         var random = SeededGenerator(state: 6)
-        for _ in 0..<20_000 {
+        for _ in 0..<5_000 {
             let before = ParameterLine(random.line())
             let made = NextLine(after: before)
             let kept = before.parameters.filter { parameter in
