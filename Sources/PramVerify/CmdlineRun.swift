@@ -150,8 +150,9 @@ struct CmdlineRun {
         report.memory = Report.Memory(choice, memory)
         var candidates = named.filter { !CmdlineRun.isCleared($0.page, memory) }
         for page in ranges where !candidates.contains(where: { $0.page == page }) {
+            // A page of data can fit the checksum of a link by accident: when most of it is zeros, say.
             var walk = ChainWalk(head: page, memory: memory)
-            if walk.next()?.link != nil { candidates.append(Candidate(page: page, origin: .range)) }
+            if walk.next()?.link?.magic == Link.magic { candidates.append(Candidate(page: page, origin: .range)) }
         }
         guard let candidate = candidates.first else {
             return .none(reason: named.isEmpty

@@ -56,6 +56,8 @@ struct HandOver {
         case .indeterminate: return .indeterminate
         case .damaged, .absent: return .damaged
         }
+        // What is not known is no reason to trust.
+        guard pages.contains(where: { $0.contains(head) }) else { return .indeterminate }
         return isPramKernel ? pramKernelsObstacle(on: next) : stockKernelsObstacle(on: next)
     }
 

@@ -49,14 +49,10 @@ struct ReservedMemory: Equatable {
 /// The pages that a chain uses, as runs, in the order in which they came: 16 bytes for each run.
 struct PageRuns {
     private(set) var ranges: [PhysicalRange] = []
-    /// A PFN that has no address.
-    private(set) var hasInvalid = false
 
+    /// A PFN without an address is no page.
     mutating func insert(_ page: PFN) {
-        guard let address = page.address, let range = PhysicalRange(start: address, size: UInt64(pageSize)) else {
-            hasInvalid = true
-            return
-        }
+        guard let address = page.address, let range = PhysicalRange(start: address, size: UInt64(pageSize)) else { return }
         if let last = ranges.last, last.last != .max, last.last + 1 == range.start,
             let both = PhysicalRange(start: last.start, last: range.last)
         {
