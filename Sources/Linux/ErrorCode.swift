@@ -24,6 +24,8 @@ public enum ErrorCode {
     public static let invalid = EINVAL
     /// EMFILE
     public static let tooManyOpenFiles = EMFILE
+    /// ESTALE: what was looked at before is not the same any more.
+    public static let stale = ESTALE
     /// EFBIG
     public static let tooBig = EFBIG
     /// EBUSY: mounted, or held by another program.

@@ -183,18 +183,21 @@ public struct FileDescriptor: ~Copyable {
         guard code == 0 else { throw SystemError("fallocate", code: code, path: path) }
     }
 
-    /// The whole of a small file whose size stat(2) does not tell (/proc, /sys).
-    /// - Throws: EFBIG past `limit` bytes.
+    /// The whole of a small file whose size stat(2) does not tell (/proc, /sys, a pipe).
+    /// - Throws: EFBIG past `limit` bytes; ENODATA for a pipe into which nobody writes anything for two seconds.
     public static func contents(of path: [UInt8], limit: Int) throws(SystemError) -> [UInt8] {
-        let file = try open(path)
+        let file = try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+        let isPipe = try file.status().st_mode & UInt32(S_IFMT) == UInt32(S_IFIFO)
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
             let count = chunk.withUnsafeMutableBytes { CLinux.read(file.number, $0.baseAddress, $0.count) }
             if count < 0 {
                 if pv_errno() == EINTR { continue }
+                if pv_errno() == EAGAIN && pv_wait_readable(file.number, 2000) { continue }
                 throw SystemError(last: "read", path: path)
             }
+            if count == 0 && bytes.isEmpty && isPipe { throw SystemError("read", code: ENODATA, path: path) }
             if count == 0 { return bytes }
             guard bytes.count + count <= limit else { throw SystemError("read", code: EFBIG, path: path) }
             bytes += chunk[..<count]

@@ -109,10 +109,10 @@ public struct PmemSite: Sendable {
                 remedy: "run this as root")
         }
         guard let start, let sectors = field(place, "/size").flatMap(decimalNumber),
-            start <= diskSectors, sectors <= diskSectors - start, diskSectors <= size >> 9,
+            start <= diskSectors, sectors > 0, sectors <= diskSectors - start, diskSectors <= size >> 9,
             let disk = PhysicalRange(start: resource, size: size)
         else { throw MemoryFailure(.malformed, source: source, "sysfs contradicts itself about the size of \(source)") }
-        // Neither sum overflows: the partition lies in the disk, and the disk in 64 bits of address.
+        // No overflow: the partition's first byte lies in the disk, and the disk in 64 bits of address.
         let base = disk.start + start << 9
         guard base & 0xfff == 0 else {
             throw MemoryFailure(
@@ -134,7 +134,7 @@ public struct PmemSite: Sendable {
         do throws(MemoryFailure) { return .success(try body()) } catch { return .failure(error) }
     }
 
-    /// `dev`: "259:0". The kernel's huge_encode_dev numbers are glibc's makedev for what fits 12 and 20 bits.
+    /// `dev`: "259:0", made into one number as st_rdev has it (new_encode_dev in include/linux/kdev_t.h).
     private static func deviceNumber(_ folder: [UInt8]) -> UInt64? {
         guard let text = field(folder, "/dev"), let colon = text.firstIndex(of: UInt8(ascii: ":")),
             let major = decimalNumber(text[..<colon]), let minor = decimalNumber(text[(colon + 1)...]),

@@ -80,6 +80,7 @@ struct Extractor {
     }
 
     private func refusal(_ file: StoredFile) -> String? {
+        if !file.metaFits { return "its META page does not fit, so its name and size are hearsay" }
         if !FileImage.isSafe(file.name) { return "its name is not one safe path component" }
         if file.isDuplicate { return "an earlier file has the same name" }
         if file.status != .intact && !takesDamaged { return "it is \(file.status.name); --damaged extracts it all the same" }
@@ -110,7 +111,8 @@ struct Extractor {
         if outcome.holeCount > 20 { list += ", ..." }
         return Extraction(
             name: file.name, outcome: .writtenWithHoles,
-            message: "bad pages were left as holes: \(outcome.holeCount), at page index \(list)")
+            message: (outcome.holeCount == 1 ? "1 bad page was left as a hole" : "\(outcome.holeCount) bad pages were left as holes")
+                + ", at page index \(list)")
     }
 }
 

@@ -67,11 +67,12 @@ extension MachineEvidence {
     /// device tree (ramoops_probe in fs/pstore/ram.c). 0 is none.
     private static func ramoops(in folder: [UInt8]) throws(Failure) -> PhysicalRange? {
         guard let address = try contents(folder + Array("/mem_address".utf8)),
-            let size = try contents(folder + Array("/mem_size".utf8)),
-            let start = try? KernelNumber.kstrtoul(address[...]), let size = try? KernelNumber.kstrtoul(size[...]),
-            start > 0
+            let start = try? KernelNumber.kstrtoul(address[...]), start > 0
         else { return nil }
-        return PhysicalRange(start: start, size: size) ?? PhysicalRange(start: start, last: size == 0 ? start : .max)
+        let text = try contents(folder + Array("/mem_size".utf8)) ?? []
+        // An address alone still tells what was meant.
+        let size = (try? KernelNumber.kstrtoul(text[...])) ?? 0
+        return PhysicalRange(start: start, size: max(size, 1)) ?? PhysicalRange(start: start, last: .max)
     }
 
     /// nil when there is no such file.

@@ -84,7 +84,7 @@ private let prepared: Void = pv_signals_prepare()
     }
 
     @Test func aShortWriteIsContinued() throws {
-        // A pipe that nobody empties takes some of the text and then no more: what it did not take must not be forgotten.
+        // A pipe that nobody empties takes some of the text and then no more: the rest must not be forgotten.
         var ends: [Int32] = [0, 0]
         try #require(pipe(&ends) == 0)
         defer {
@@ -103,6 +103,7 @@ private let prepared: Void = pv_signals_prepare()
     @Test func messagesAreEscaped() {
         let error = SystemError("open", code: ENOENT, path: [0x2f, 0x1b, 0x0a])
         #expect(error.message == "/\\x1b\\x0a: open: No such file or directory")
-        #expect(SystemError("pthread_create", code: EAGAIN).message == "pthread_create: Resource temporarily unavailable")
+        #expect(
+            SystemError("pthread_create", code: EAGAIN).message == "pthread_create: Resource temporarily unavailable")
     }
 }

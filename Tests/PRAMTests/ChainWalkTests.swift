@@ -36,7 +36,9 @@ import Testing
 
     private func pointing(_ link: Int, to page: UInt64) -> Chain {
         let chain = threeLinks()
-        chain.forge(link) { bytes in for i in 0..<8 { bytes[16 + i] = UInt8(truncatingIfNeeded: page >> (8 * UInt64(i))) } }
+        chain.forge(link) { bytes in
+            for i in 0..<8 { bytes[16 + i] = UInt8(truncatingIfNeeded: page >> (8 * UInt64(i))) }
+        }
         return chain
     }
 
@@ -109,7 +111,9 @@ import Testing
     @Test func aLengthOutOfRangeIsALinkWithoutEntries() {
         for length in [0, 170, 171, UInt32.max] {
             let chain = threeLinks()
-            chain.forge(1) { page in for i in 0..<4 { page[8 + i] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(i))) } }
+            chain.forge(1) { page in
+                for i in 0..<4 { page[8 + i] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(i))) }
+            }
             var walk = ChainWalk(head: chain.head, memory: chain.memory)
             _ = walk.next()
             let link = walk.next()?.link
@@ -122,7 +126,9 @@ import Testing
         let chain = Chain(.i386)
         chain.link(chain.file("a", pages: 3), chain.file("b", pages: 3))
         var walk = ChainWalk(head: chain.head, memory: chain.memory)
-        let counts = [walk.next()?.link?.entries.count, walk.next()?.link?.entries.count, walk.next()?.link?.entries.count]
+        let counts = [
+            walk.next()?.link?.entries.count, walk.next()?.link?.entries.count, walk.next()?.link?.entries.count,
+        ]
         #expect(counts == [4, 4, nil])
         #expect(walk.layout == .i386)
     }

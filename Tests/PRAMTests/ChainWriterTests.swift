@@ -5,7 +5,9 @@ import Testing
 @Suite struct ChainWriterTests {
     private func entries(_ count: Int) -> [Entry] {
         (0..<count).map {
-            Entry(flags: $0 == 0 ? 1 : 0x102, checksum: UInt32($0) &* 77, page: PFN(0x5000 + UInt64($0)), index: UInt64($0))
+            Entry(
+                flags: $0 == 0 ? 1 : 0x102, checksum: UInt32($0) &* 77, page: PFN(0x5000 + UInt64($0)),
+                index: UInt64($0))
         }
     }
 

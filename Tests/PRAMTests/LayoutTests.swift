@@ -17,7 +17,8 @@ import Testing
     @Test func linkHeaderOfX86_64() {
         let link = Link(
             decoding: page(
-                (0, [0x6d, 0x61, 0x72, 0x70]), (4, little(0x1122_3344, 4)), (8, little(3, 4)), (12, little(0xffff_ffff, 4)),
+                (0, [0x6d, 0x61, 0x72, 0x70]), (4, little(0x1122_3344, 4)), (8, little(3, 4)),
+                (12, little(0xffff_ffff, 4)),
                 (16, little(0x0102_0304_0506_0708, 8))), .x86_64)
         #expect(link.magic == 0x7072_616d)
         #expect(link.checksum == 0x1122_3344)
@@ -55,7 +56,9 @@ import Testing
     @Test(arguments: [(ChainLayout.x86_64, 16, 24, 4080), (.i386, 12, 20, 4076)])
     func encodedLink(_ layout: ChainLayout, _ next: Int, _ first: Int, _ slack: Int) {
         let entries = (0..<169).map {
-            Entry(flags: 0x102, checksum: 0x0f0f_0000 + UInt32($0), page: PFN(0x55_0000_0000 + UInt64($0)), index: UInt64($0) << 40)
+            Entry(
+                flags: 0x102, checksum: 0x0f0f_0000 + UInt32($0), page: PFN(0x55_0000_0000 + UInt64($0)),
+                index: UInt64($0) << 40)
         }
         let bytes = Link(next: PFN(0xabcd_ef01_2345), entries: entries).encoded(layout).bytes
         #expect(Array(bytes[0..<4]) == [0x6d, 0x61, 0x72, 0x70])
@@ -87,8 +90,10 @@ import Testing
     @Test func fileImage() {
         let image = FileImage(
             decoding: page(
-                (0, little(0x0102_0304_0506_0708, 8)), (8, little(0o100640, 4)), (12, little(4, 4)), (16, [0x61, 0xff, 0x0a, 0x62]),
-                (20, [0x63])).bytes)
+                (0, little(0x0102_0304_0506_0708, 8)), (8, little(0o100640, 4)), (12, little(4, 4)),
+                (16, [0x61, 0xff, 0x0a, 0x62]),
+                (20, [0x63])
+            ).bytes)
         #expect(image.size == 0x0102_0304_0506_0708)
         #expect(image.mode == 0o100640)
         #expect(image.nameLength == 4)

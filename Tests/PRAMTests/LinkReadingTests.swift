@@ -186,6 +186,10 @@ import Testing
         #expect(!looks { $0[8] = 170 })  // length
         #expect(!looks { $0[8] = 0 })
         #expect(!looks { $0[8] = 49 })  // an entry behind the last one
-        #expect(!looks { for i in 24 + 24..<4096 { $0[i] = 0 }; $0[8] = 1 })  // nothing but META
+        #expect(
+            !looks {
+                for i in 24 + 24..<4096 { $0[i] = 0 }
+                $0[8] = 1
+            })  // nothing but META
     }
 }

@@ -122,7 +122,7 @@ import Testing
     }
 
     @Test func theFirstNumberOfAllIsNotThereFromTheStart() {
-        // The key of the last chunk used starts as 2^64 - 1, the one of 2^64 - 1 is 2^55 - 1: neither may pass for a hit.
+        // The key of the last chunk used starts as 2^64 - 1: it must not pass for a hit.
         for number in [0, UInt64.max, 511, 512, 1 << 63] {
             var set = SparseSet()
             #expect(!set.contains(number))

@@ -1,7 +1,8 @@
 import PRAM
 import Testing
 
-/// Physical memory in a dictionary. Pages that are not in it are absent; those in `unreadable` are there and cannot be read.
+/// Physical memory in a dictionary. Pages that are not in it are absent; those in `unreadable` are there, but cannot be
+/// read.
 final class TestMemory: PhysicalMemory {
     var pages: [UInt64: PageBytes] = [:]
     var unreadable: Set<UInt64> = []
@@ -20,12 +21,14 @@ final class TestMemory: PhysicalMemory {
                 continue
             }
             states[i] = unreadable.contains(number) ? .unreadable : .present
-            page.bytes.withUnsafeBytes { (destination + i * pageSize).copyMemory(from: $0.baseAddress!, byteCount: pageSize) }
+            page.bytes.withUnsafeBytes {
+                (destination + i * pageSize).copyMemory(from: $0.baseAddress!, byteCount: pageSize)
+            }
         }
     }
 }
 
-/// Lays a chain out by hand: each call puts one page into memory and gives its entry, so that a test can lie about any of it.
+/// Lays a chain out by hand: each call puts one page into memory and gives its entry, so that a test can lie about any.
 final class Chain {
     let memory = TestMemory()
     let layout: ChainLayout
@@ -70,7 +73,8 @@ final class Chain {
         for _ in groups { links.append(add(PageBytes()).number) }
         for (i, entries) in groups.enumerated() {
             let next = first + i + 1 < links.count ? links[first + i + 1] : 0
-            memory.pages[links[first + i]] = Link(next: PFN(next), entries: entries).encoded(layout, slack: stamp?.bytes ?? [])
+            memory.pages[links[first + i]] = Link(next: PFN(next), entries: entries).encoded(
+                layout, slack: stamp?.bytes ?? [])
         }
         return PFN(links[0])
     }
@@ -114,7 +118,9 @@ final class Chain {
                 return EntryResult(state: state, checksum: state == .present ? page.pageChecksum : 0)
             }
             results.withUnsafeBufferPointer {
-                evaluation.accept(walked, results: $0) { FileImage(decoding: memory.pages[entries[$0].page.number]!.bytes) }
+                evaluation.accept(walked, results: $0) {
+                    FileImage(decoding: memory.pages[entries[$0].page.number]!.bytes)
+                }
             }
         }
         evaluation.finish()

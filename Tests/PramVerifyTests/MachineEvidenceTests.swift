@@ -67,7 +67,7 @@ private func bootParameters(_ start: UInt64, _ size: UInt64) -> [UInt8] {
         try fakes.write("boot_params", bootParameters(0x11ff_f000, 0x10_0000))
         #expect(try MachineEvidence.collect(fakes.paths).initrd == PhysicalRange(start: 0x11ff_f000, size: 1 << 20))
         try fakes.write("ramoops/mem_address", "285212672\n")
-        #expect(try MachineEvidence.collect(fakes.paths).ramoops == nil)
+        #expect(try MachineEvidence.collect(fakes.paths).ramoops == PhysicalRange(start: 0x1100_0000, size: 1))
         try fakes.write("ramoops/mem_size", "1048576\n")
         #expect(try MachineEvidence.collect(fakes.paths).ramoops == PhysicalRange(start: 0x1100_0000, size: 1 << 20))
         try fakes.write("vmcore", "")

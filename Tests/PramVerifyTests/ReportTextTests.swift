@@ -5,11 +5,14 @@ import Testing
 @testable import PramVerify
 
 @Suite struct ReportTextTests {
-    @Test(arguments: [
-        (0, "0 bytes"), (1, "1 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (1536, "1.5 KiB"), (1024 * 1024 - 1, "1023.9 KiB"),
-        (1 << 20, "1.0 MiB"), (5 << 30, "5.0 GiB"), (1 << 40, "1.0 TiB"), (1 << 50, "1.0 PiB"), (1 << 60, "1.0 EiB"),
-        (.max, "15.9 EiB"),
-    ] as [(UInt64, String)])
+    @Test(
+        arguments: [
+            (0, "0 bytes"), (1, "1 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (1536, "1.5 KiB"),
+            (1024 * 1024 - 1, "1023.9 KiB"),
+            (1 << 20, "1.0 MiB"), (5 << 30, "5.0 GiB"), (1 << 40, "1.0 TiB"), (1 << 50, "1.0 PiB"),
+            (1 << 60, "1.0 EiB"),
+            (.max, "15.9 EiB"),
+        ] as [(UInt64, String)])
     func byteCounts(_ bytes: UInt64, _ text: String) { #expect(TextReport.byteCount(bytes) == text) }
 
     @Test func nounsAgreeWithTheirNumber() {
@@ -20,16 +23,18 @@ import Testing
         #expect(TextReport.counted(2, "entry") == "2 entries")
     }
 
-    @Test(arguments: [
-        (0o100644, "-rw-r--r--"), (0o100000, "----------"), (0o100777, "-rwxrwxrwx"), (0o104755, "-rwsr-xr-x"),
-        (0o104644, "-rwSr--r--"), (0o102755, "-rwxr-sr-x"), (0o102644, "-rw-r-Sr--"), (0o101777, "-rwxrwxrwt"),
-        (0o101776, "-rwxrwxrwT"), (0o040755, "?rwxr-xr-x"), (0, "?---------"),
-    ] as [(UInt32, String)])
+    @Test(
+        arguments: [
+            (0o100644, "-rw-r--r--"), (0o100000, "----------"), (0o100777, "-rwxrwxrwx"), (0o104755, "-rwsr-xr-x"),
+            (0o104644, "-rwSr--r--"), (0o102755, "-rwxr-sr-x"), (0o102644, "-rw-r-Sr--"), (0o101777, "-rwxrwxrwt"),
+            (0o101776, "-rwxrwxrwT"), (0o040755, "?rwxr-xr-x"), (0, "?---------"),
+        ] as [(UInt32, String)])
     func modesAsLsShowsThem(_ mode: UInt32, _ text: String) { #expect(FileList.modeText(mode) == text) }
 
-    @Test(arguments: [
-        (0o100644, "0100644"), (0, "0000000"), (0o107777, "0107777"), (0o7777777, "7777777"), (.max, "37777777777"),
-    ] as [(UInt32, String)])
+    @Test(
+        arguments: [
+            (0o100644, "0100644"), (0, "0000000"), (0o107777, "0107777"), (0o7777777, "7777777"), (.max, "37777777777"),
+        ] as [(UInt32, String)])
     func modesInOctal(_ mode: UInt32, _ text: String) { #expect(JSONReport.octalMode(mode) == text) }
 
     @Test func everyFindingHasAKindAndASentenceOfItsOwn() {
@@ -50,7 +55,7 @@ import Testing
 }
 
 @Suite struct InvocationTests {
-    /// Takes a call apart as the program does, from words of C. They are never freed: getopt_long remembers where it was.
+    /// Takes a call apart as the program does, from words of C. Never freed: getopt_long remembers where it was.
     private func invocation(_ words: String...) throws -> Invocation {
         var pointers: [UnsafeMutablePointer<CChar>?] = (["pram-verify"] + words).map { strdup($0) }
         pointers.append(nil)
@@ -111,7 +116,9 @@ import Testing
             let word = "--\(option.name)" + (option.argument.map { "=\($0)" } ?? "")
             #expect(lines.contains { $0.hasPrefix("  \(word) ") && $0.hasSuffix(" \(option.summary)") }, "\(word)")
         }
-        for status in ["0 intact", "4 damaged", "8 could not look", "16 wrong usage"] { #expect(Usage.help.contains(status)) }
+        for status in ["0 intact", "4 damaged", "8 could not look", "16 wrong usage"] {
+            #expect(Usage.help.contains(status))
+        }
         #expect(lines.allSatisfy { $0.utf8.count <= 100 })
     }
 

@@ -75,8 +75,8 @@ import Testing
         }
         #expect(
             compact(text)
-                == #"{"text":"ab","fixed":"c","big":18446744073709551615,"small":-1,"yes":true,"no":false,"nothing":null,"#
-                + #""list":[1,"two",{}],"empty":[]}"#)
+                == #"{"text":"ab","fixed":"c","big":18446744073709551615,"small":-1,"yes":true,"no":false,"#
+                + #""nothing":null,"list":[1,"two",{}],"empty":[]}"#)
         #expect(text.hasSuffix("}\n"))
     }
 
@@ -115,6 +115,8 @@ import Testing
         json.endArray()
         json.finish()
         #expect(pieces > 3)
-        #expect(compact(String(decoding: text.bytes, as: UTF8.self)) == "[" + (0..<50_000).map(String.init).joined(separator: ",") + "]")
+        #expect(
+            compact(String(decoding: text.bytes, as: UTF8.self)) == "["
+                + (0..<50_000).map(String.init).joined(separator: ",") + "]")
     }
 }

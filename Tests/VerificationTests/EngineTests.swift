@@ -15,7 +15,9 @@ import Verification
 
     private func expectTheSame(_ chain: RandomChain, _ what: String, _ location: SourceLocation = #_sourceLocation) {
         let one = summary(chain.check(threads: 1))
-        for threads in [2, 3, 8] { #expect(summary(chain.check(threads: threads)) == one, "\(what)", sourceLocation: location) }
+        for threads in [2, 3, 8] {
+            #expect(summary(chain.check(threads: threads)) == one, "\(what)", sourceLocation: location)
+        }
     }
 
     @Test(arguments: [TestMemory.Access.read, .mapped, .mixed])
@@ -62,7 +64,9 @@ import Verification
     @Test func threadsSayTheSameOfALoop() {
         let chain = longChain(6)
         let target = chain.links[3]
-        chain.forge(chain.links.count - 1) { page in for i in 0..<8 { page[16 + i] = UInt8(truncatingIfNeeded: target >> (8 * UInt64(i))) } }
+        chain.forge(chain.links.count - 1) { page in
+            for i in 0..<8 { page[16 + i] = UInt8(truncatingIfNeeded: target >> (8 * UInt64(i))) }
+        }
         #expect(chain.check().findings.contains { $0.kind == .linkLoop && $0.page?.number == target })
         expectTheSame(chain, "loop")
     }
@@ -103,7 +107,8 @@ import Verification
             let page = PageBytes([UInt8(truncatingIfNeeded: index), UInt8(index >> 8), 1])
             if index != 300 { memory[0x1001 + index] = page }
             if links[links.count - 1].count == 169 { links.append([]) }
-            links[links.count - 1].append(Entry(flags: 2, checksum: page.pageChecksum, page: PFN(0x1001 + index), index: index))
+            links[links.count - 1].append(
+                Entry(flags: 2, checksum: page.pageChecksum, page: PFN(0x1001 + index), index: index))
         }
         for (number, entries) in links.enumerated() {
             let next: UInt64 = number + 1 < links.count ? 0x100 + UInt64(number) + 1 : 0
@@ -166,7 +171,10 @@ import Verification
         try file.truncate(to: UInt64(pageSize))
         let mapping = try Mapping(file, offset: 0, count: 2 * pageSize)
         // The second page of the mapping lies behind the end of the file: touching it is a SIGBUS.
-        memory.vanished = [gone[gone.startIndex].data[1]: mapping.base + pageSize, gone[gone.startIndex + 1].meta: mapping.base + pageSize]
+        memory.vanished = [
+            gone[gone.startIndex].data[1]: mapping.base + pageSize,
+            gone[gone.startIndex + 1].meta: mapping.base + pageSize,
+        ]
         let outcome = check(chain.head, memory, threads: threads).evaluation
         #expect(outcome.verdict == .indeterminate)
         #expect(Set(outcome.findings.map(\.kind)) == [.pageUnreadable])
@@ -188,7 +196,9 @@ private final class VanishingMemory: PhysicalMemory {
     }
 
     func contains(_ page: PFN) -> Bool { memory.contains(page) }
-    func mapped(_ page: PFN) -> UnsafeRawPointer? { vanished[page.number].map { UnsafeRawPointer($0) } ?? memory.mapped(page) }
+    func mapped(_ page: PFN) -> UnsafeRawPointer? {
+        vanished[page.number].map { UnsafeRawPointer($0) } ?? memory.mapped(page)
+    }
 
     func read(
         _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>

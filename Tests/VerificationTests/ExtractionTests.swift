@@ -44,7 +44,8 @@ private final class RecordingSink: FileSink {
 
     private func chain(_ seed: UInt64, pages: Int = 8) -> RandomChain {
         var random = SeededNumbers(seed)
-        return RandomChain(&random, layout: random.chance(50) ? .i386 : .x86_64, flags: .all, fileCount: 8, pages: pages)
+        return RandomChain(
+            &random, layout: random.chance(50) ? .i386 : .x86_64, flags: .all, fileCount: 8, pages: pages)
     }
 
     private func expectContent(_ chain: RandomChain, _ extracted: Extracted, _ number: Int) {

@@ -33,8 +33,8 @@ import Verification
         }
     }
 
-    /// One bit anywhere in any page of a chain: found, at that page; what does not depend on it stays intact; what does is
-    /// never called so.
+    /// One bit anywhere in any page of a chain: found, at that page; what does not depend on it stays intact; what does
+    /// is never called so.
     @Test(arguments: 1...8 as ClosedRange<UInt64>)
     func oneFlippedBit(_ seed: UInt64) {
         var random = SeededNumbers(seed &* 1000)
@@ -48,7 +48,8 @@ import Verification
                 let bit = random.chance(50) ? random.below(8 * 320) : random.below(8 * 4096)
                 chain.memory.flip(page, bit: bit)
                 let outcome = chain.check()
-                let place = "seed \(seed) round \(round) page \(page) \(chain.roles[page]!) byte \(bit / 8) bit \(bit % 8)"
+                let place =
+                    "seed \(seed) round \(round) page \(page) \(chain.roles[page]!) byte \(bit / 8) bit \(bit % 8)"
                 switch chain.roles[page]! {
                 case .link(let number):
                     seen.links += 1
@@ -73,7 +74,8 @@ import Verification
         return offset >= 0 && offset % 24 == 1 && bit % 8 == 0
     }
 
-    private func judge(_ outcome: ChainEvaluation, _ chain: RandomChain, _ page: UInt64, badFile: Int, _ place: String) {
+    private func judge(_ outcome: ChainEvaluation, _ chain: RandomChain, _ page: UInt64, badFile: Int, _ place: String)
+    {
         let grave = outcome.findings.filter { $0.kind.severity != .note }
         #expect(!grave.isEmpty && grave.allSatisfy { $0.page?.number == page }, "\(place): \(summary(outcome))")
         #expect(outcome.verdict == .damaged, "\(place)")
@@ -86,7 +88,7 @@ import Verification
     private func judge(
         _ outcome: ChainEvaluation, _ chain: RandomChain, _ page: UInt64, brokenLink: Int, isFlag: Bool, _ place: String
     ) {
-        // An LRU flag that is missing or back again is what kernels do themselves: the checksum proves the link all the same.
+        // An LRU flag that is missing or back again is what kernels do themselves: the checksum proves the link still.
         if isFlag && outcome.verdict == .intact {
             #expect(outcome.files.allSatisfy { $0.status == .intact }, "\(place)")
             return
@@ -209,7 +211,8 @@ import Verification
         var random = SeededNumbers(seed &* 0xabcdef)
         for round in 0..<150 {
             let chain = RandomChain(
-                &random, layout: random.chance(30) ? .i386 : .x86_64, flags: RandomChain.Flags.allCases[random.below(3)])
+                &random, layout: random.chance(30) ? .i386 : .x86_64, flags: RandomChain.Flags.allCases[random.below(3)]
+            )
             lie(chain, &random)
             chain.memory.access = [.mapped, .read, .mixed][random.below(3)]
             let outcome = chain.check()
@@ -223,7 +226,9 @@ import Verification
         let layout = outcome.links.first.map { ChainLayout(ofLinkIn: memory[$0.page.number]!) } ?? .x86_64
         for (number, file) in outcome.files.enumerated() where file.status == .intact {
             #expect(file.badPages == 0 && file.metaFits, "\(place) file \(number)")
-            #expect(FileImage.isSafe(file.name) && file.mode & ~0xfff == 0x8000 && file.size < 1 << 63, "\(place) file \(number)")
+            #expect(
+                FileImage.isSafe(file.name) && file.mode & ~0xfff == 0x8000 && file.size < 1 << 63,
+                "\(place) file \(number)")
             #expect(!file.isDuplicate, "\(place) file \(number)")
             var indexes: Set<UInt64> = []
             var link = file.link
@@ -239,10 +244,14 @@ import Verification
                     if here.kind == .meta && !isFirst { break scan }
                     #expect(outcome.links[link].proved, "\(place) file \(number): link \(link) is not proved")
                     #expect(here.kind != .unknown, "\(place) file \(number) entry \(entry)")
-                    #expect(memory[here.page.number]?.pageChecksum == here.checksum, "\(place) file \(number) entry \(entry)")
+                    #expect(
+                        memory[here.page.number]?.pageChecksum == here.checksum,
+                        "\(place) file \(number) entry \(entry)")
                     if here.kind == .data {
                         #expect(here.index < (file.size + 4095) / 4096, "\(place) file \(number) index \(here.index)")
-                        #expect(indexes.insert(here.index).inserted, "\(place) file \(number) index \(here.index) \(summary(outcome))")
+                        #expect(
+                            indexes.insert(here.index).inserted,
+                            "\(place) file \(number) index \(here.index) \(summary(outcome))")
                     }
                     entry += 1
                 }

@@ -2,7 +2,8 @@ import PRAM
 import Synchronization
 import Verification
 
-/// Physical memory in a dictionary. Pages that are not in it are absent; those in `unreadable` are there and cannot be read.
+/// Physical memory in a dictionary. Pages that are not in it are absent; those in `unreadable` are there, but cannot be
+/// read.
 final class TestMemory: PhysicalMemory {
     /// How the engine gets at the pages.
     enum Access { case mapped, read, mixed }
@@ -98,7 +99,11 @@ final class RandomChain {
         var hasAllPages: Bool { UInt64(indexes.count) == (size + 4095) / 4096 }
     }
 
-    enum Role: Equatable { case link(Int), meta(Int), data(Int) }
+    enum Role: Equatable {
+        case link(Int)
+        case meta(Int)
+        case data(Int)
+    }
 
     let memory = TestMemory()
     let layout: ChainLayout
@@ -113,7 +118,8 @@ final class RandomChain {
     ///   - pages: at most so many pages a file.
     ///   - linkSize: at most so many entries a link.
     init(
-        _ random: inout SeededNumbers, layout: ChainLayout, flags: Flags, fileCount: Int = 5, pages: Int = 5, linkSize: Int = 6
+        _ random: inout SeededNumbers, layout: ChainLayout, flags: Flags, fileCount: Int = 5, pages: Int = 5,
+        linkSize: Int = 6
     ) {
         self.layout = layout
         // Page numbers in ascending, descending or no order, above the first MiB, seldom above 4 GiB.
@@ -130,7 +136,8 @@ final class RandomChain {
 
         var entries: [(entry: Entry, file: Int)] = []
         for number in 0..<1 + random.below(fileCount) {
-            let name = Array("file \(number), ".utf8) + (0..<random.below(4)).map { _ in UInt8(0x30 + random.below(70)) }
+            let name =
+                Array("file \(number), ".utf8) + (0..<random.below(4)).map { _ in UInt8(0x30 + random.below(70)) }
             let span = UInt64(1 + random.below(pages + 3))
             let size = random.chance(10) ? 0 : (span - 1) * 4096 + UInt64(1 + random.below(4096))
             var indexes = Array(0..<(size + 4095) / 4096)
@@ -141,7 +148,9 @@ final class RandomChain {
             default: break
             }
             indexes = Array(indexes.prefix(pages))
-            var file = File(name: name.filter { $0 != UInt8(ascii: "/") }, size: size, mode: 0o100000 | UInt32(random.below(0o10000)))
+            var file = File(
+                name: name.filter { $0 != UInt8(ascii: "/") }, size: size,
+                mode: 0o100000 | UInt32(random.below(0o10000)))
             var image = FileImage(size: size, mode: file.mode, name: file.name).encoded()
             for i in 272..<pageSize where i % 7 == 0 { image[i] = UInt8(truncatingIfNeeded: i) }
             file.meta = newPage()
@@ -150,12 +159,16 @@ final class RandomChain {
             entries.append((Entry(flags: 1, checksum: image.pageChecksum, page: PFN(file.meta), index: 0), number))
             for index in indexes {
                 let page = newPage()
-                let content = PageBytes((0..<16).map { _ in UInt8(truncatingIfNeeded: random.next()) } + [UInt8(number) | 1])
+                let content = PageBytes(
+                    (0..<16).map { _ in UInt8(truncatingIfNeeded: random.next()) } + [UInt8(number) | 1])
                 memory[page] = content
                 roles[page] = .data(number)
                 let lru = flags == .all || flags == .random && random.chance(50)
                 entries.append(
-                    (Entry(flags: lru ? 0x102 : 2, checksum: content.pageChecksum, page: PFN(page), index: index), number))
+                    (
+                        Entry(flags: lru ? 0x102 : 2, checksum: content.pageChecksum, page: PFN(page), index: index),
+                        number
+                    ))
                 file.indexes.append(index)
                 file.data.append(page)
             }
@@ -205,7 +218,9 @@ final class RandomChain {
         return files[file].lastLink < link && files[file].hasAllPages
     }
 
-    func check(threads: Int = 1) -> ChainEvaluation { VerificationTests.check(head, memory, threads: threads).evaluation }
+    func check(threads: Int = 1) -> ChainEvaluation {
+        VerificationTests.check(head, memory, threads: threads).evaluation
+    }
 }
 
 func check(

@@ -1,4 +1,4 @@
-"""Links that lie with fitting checksums, against the shipped program: what the engine's tests cover, once more from outside."""
+"""Links that lie with fitting checksums, and noise: what the engine's tests cover, once more from outside."""
 
 import random
 import struct
@@ -10,7 +10,8 @@ from support import DAMAGED, INTACT, CommandTest, grave, kinds, sample_files, st
 class Lies(CommandTest):
     def setUp(self):
         super().setUp()
-        self.files = [chain.File("first", b"1" * 5000), chain.File("second", b"2" * 5000), chain.File("third", b"3" * 9000)]
+        self.files = [chain.File("first", b"1" * 5000), chain.File("second", b"2" * 5000),
+                      chain.File("third", b"3" * 9000)]
         self.memory, self.head = chain.write_chain(self.files, iter(range(16, 100)), per_link=4)
         self.links = [link.pfn for link in chain.walk(self.memory.__getitem__, self.head)]
         self.assertEqual(len(self.links), 3)
@@ -103,10 +104,12 @@ class Noise(CommandTest):
                 pfn = noise.choice(links) if noise.random() < 0.7 else noise.choice(list(memory))
                 page = bytearray(changed[pfn])
                 at = noise.randrange(0, 400)
-                page[at:at + 8] = noise.choice([noise.randbytes(8), bytes(8), b"\xff" * 8, bytes([noise.randint(1, 40)]) + bytes(7)])
+                page[at:at + 8] = noise.choice(
+                    [noise.randbytes(8), bytes(8), b"\xff" * 8, bytes([noise.randint(1, 40)]) + bytes(7)])
                 changed[pfn] = bytes(page)
                 if pfn in links and noise.random() < 0.7:
                     changed[pfn] = chain.sealed(chain.MAGIC.to_bytes(4, "little") + changed[pfn][4:])
             with self.subTest(round_):
-                result = self.run_json("--memory", self.image(changed), "--pfn", f"{head:x}", "--threads", noise.choice("13"))
+                threads = noise.choice("13")
+                result = self.run_json("--memory", self.image(changed), "--pfn", f"{head:x}", "--threads", threads)
                 self.assertIn(result.status, (INTACT, DAMAGED))

@@ -14,12 +14,12 @@ LINES = [
     (b"pram=1b\n", 0x1B, 0),
     (b"a=b\vpram=1b\fc\rd", 0x1B, 0),
     (b"pram=+1b", 0x1B, 0),
-    # Quoting: anywhere, one leading and one trailing quote of the value go.
+    # Quoting: anywhere; a leading quote of the value goes, and with it, never without it, a trailing one.
     (b'pram="1b"', 0x1B, 0),
     (b'"pram=1b"', 0x1B, 0),
     (b'x="a pram=22 b" pram=1b', 0x1B, 0),
     (b'x="a pram=1b', None, 0),
-    (b'pram=1b"', 0x1B, 0),
+    (b'pram=1b"', None, 1),  # a value loses its last quote only with its first (next_arg)
     (b'pram="1b', 0x1B, 0),
     (b'pram=""1b""', None, 1),
     (b'pram="1b quiet"', None, 1),

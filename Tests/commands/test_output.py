@@ -9,7 +9,8 @@ import subprocess
 import chain
 from support import DAMAGED, FAILED, INTACT, PROGRAM, TIMEOUT, CommandTest, Result, kinds, sample_files
 
-NASTY = [b"\x1b[2J", b"\x1b]0;title\x07", b"new\nline", b"tab\t", b"back\\slash", b"\x7f\x80\x9b31m\xff", b'quo"te', b"\r", b"a\xc2\x9b"]
+NASTY = [b"\x1b[2J", b"\x1b]0;title\x07", b"new\nline", b"tab\t", b"back\\slash", b"\x7f\x80\x9b31m\xff", b'quo"te',
+         b"\r", b"a\xc2\x9b"]
 
 
 class Streams(CommandTest):
@@ -54,13 +55,15 @@ class Streams(CommandTest):
     def test_standard_error_that_cannot_be_written(self):
         with open("/dev/full", "wb") as full:
             self.assertEqual(self.run_program("check", *self.where, stderr=full).status, INTACT)
-            self.assertEqual(self.run_program("check", "--memory", "/nothing", "--pfn", "1", stderr=full).status, FAILED)
+            nothing = self.run_program("check", "--memory", "/nothing", "--pfn", "1", stderr=full)
+            self.assertEqual(nothing.status, FAILED)
 
     def test_damage_and_a_full_device_add_up(self):
         memory, head = chain.write_chain(sample_files(), iter(range(16, 100)))
         memory[head + 1] = bytes(4096)
         with open("/dev/full", "wb") as full:
-            result = self.run_program("check", "--memory", self.image(memory, "bad.img"), "--pfn", f"{head:x}", stdout=full)
+            where = ["--memory", self.image(memory, "bad.img"), "--pfn", f"{head:x}"]
+            result = self.run_program("check", *where, stdout=full)
         self.assertEqual(result.status, DAMAGED | FAILED, result)
 
     def test_a_report_longer_than_a_pipe(self):
@@ -80,7 +83,7 @@ class Streams(CommandTest):
 
 
 class Escaping(CommandTest):
-    """`run_program` itself fails when a raw byte comes out: what is left to test is that the names are there, escaped."""
+    """`run_program` itself fails when a raw byte comes out: left to test is that the names are there, escaped."""
 
     def test_names(self):
         image, head = self.chain_image([chain.File(name, b"x") for name in NASTY])

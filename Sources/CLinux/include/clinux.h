@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -55,6 +56,12 @@ const char *pv_next_name(DIR *stream);
 
 /* Everything written before is visible to whoever sees what is written after. */
 static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+/* Waits for something to read, at most so many milliseconds. */
+static inline bool pv_wait_readable(int number, int milliseconds) {
+    struct pollfd wanted = {.fd = number, .events = POLLIN};
+    return poll(&wanted, 1, milliseconds) > 0;
+}
 
 static inline int pv_duplicate(int number) { return fcntl(number, F_DUPFD_CLOEXEC, 0); }
 
