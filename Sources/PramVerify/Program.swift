@@ -20,6 +20,8 @@ public func pramVerifyMain(
         } else if call.has(.version) {
             output.write("pram-verify \(Usage.version)\n")
             status = []
+        } else if call.command == .cmdline {
+            status = try CmdlineRun.run(call, output, errors)
         } else {
             let report = call.command.writes ? try WritingRun.run(call) : try ChainRun.run(call)
             status = report.status
