@@ -259,7 +259,7 @@ extension Invocation {
 /// The call itself was wrong.
 struct UsageError: Error {
     let message: String
-    init(_ message: String) { self.message = message }
+    init(_ message: Phrase) { self.message = message.text }
 }
 
 /// The bytes of a C string; empty for NULL.

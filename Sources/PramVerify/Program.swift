@@ -15,7 +15,7 @@ public func pramVerifyMain(
     do throws(UsageError) {
         let call = try Invocation(count, words)
         if call.has(.help) {
-            output.write(Usage.help)
+            output.write(Phrase(Usage.help))
             status = []
         } else if call.has(.version) {
             output.write("pram-verify \(Usage.version)\n")

@@ -204,7 +204,7 @@ struct WritingRun {
                 WritingFailure(
                     .decisionNeeded,
                     "the command line names page \(hexadecimal(page.number)), and the range has a chain at page "
-                        + hexadecimal(ranges.number),
+                        + "\(hexadecimal(ranges.number))",
                     remedy: "choose one of them with --pfn"))
         }
         return named
