@@ -153,7 +153,7 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
         #expect(try !names(memory, made).contains("b intact"))
     }
 
-    @Test(arguments: [false, true]) func `a page that two files claim is at most one's afterwards`(inPlace: Bool) throws {
+    @Test(arguments: [false, true]) func `a page that two files claim is one's at most`(inPlace: Bool) throws {
         for fits in [true, false] {
             for mode in 0..<3 {
                 var dice = Dice(4)
