@@ -6,7 +6,7 @@ SWIFT ?= swift
 STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
-.PHONY: all static run test bench size install-tools clean FORCE
+.PHONY: all static run test bench bench-smoke size install-tools clean FORCE
 
 all: static
 
@@ -32,7 +32,16 @@ test: static
 size: static
 	@scripts/size
 
+# Measures (Documentation/PERFORMANCE.md). BENCH_SIZE=256M and BENCH_RUNS=3 make it short; see Benchmarks/report for more.
+bench: static
+	$(SWIFT) build -c release --scratch-path .build-bench --product pram-bench
+	Benchmarks/report $(PROGRAM) .build-bench/release/pram-bench
+
+# Shows in a few seconds that it works; what it measures means nothing.
+bench-smoke:
+	BENCH_SIZE=64M BENCH_RUNS=1 $(MAKE) bench
+
 clean:
-	rm -rf .build .build-static build
+	rm -rf .build .build-static .build-bench build
 
 FORCE:

@@ -67,7 +67,7 @@ let package = Package(
         .target(
             name: "PramVerify",
             dependencies: [
-                "PRAM", "KernelCommandLine", "Text", "Linux", "MemorySources", "Verification",
+                "PRAM", "KernelCommandLine", "Text", "Linux", "CChecksum", "MemorySources", "Verification",
                 "ChainWriting",
             ],
             swiftSettings: everywhere),
@@ -76,13 +76,15 @@ let package = Package(
         .executableTarget(
             name: "pram-verify",
             dependencies: ["PramVerify"],
+            exclude: ["no-unwind-tables.ld"],
             swiftSettings: everywhere,
             linkerSettings: [
                 .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("blkid"),
                 .linkedLibrary("m"),
                 .unsafeFlags(
-                    ["-Xclang-linker", "-static", "-Xlinker", "--gc-sections", "-Xlinker", "-s",
-                     "-enable-experimental-feature", "Embedded"], shipped),
+                    ["-Xclang-linker", "-static", "-enable-experimental-feature", "Embedded", "-use-ld=lld"]
+                        + ["--gc-sections", "--icf=all", "-s"].flatMap { ["-Xlinker", $0] }
+                        + ["-Xlinker", "\(Context.packageDirectory)/Sources/pram-verify/no-unwind-tables.ld"], shipped),
             ]),
 
         // What `make bench` needs besides the program itself; no part of what ships

@@ -46,11 +46,13 @@ enum Peer {
 /// not in the time.
 final class PeerRun {
     private static let stretch = 16 * Link.capacity
-    private static let batch = 256
+    private static let batch = 64
 
     private let peer: Peer
     private let threads: Int
     private let mapping: Mapping
+    /// Where pages are read from instead of being mapped.
+    private let image: PlainImage?
     private var order: [PFN] = []
     /// When the last thread was there, and when each of them was done.
     private let monitor = Monitor()
@@ -61,16 +63,18 @@ final class PeerRun {
     init(_ arguments: Arguments, _ path: [UInt8]) throws(SystemError) {
         guard let head = arguments.number("head", radix: 16), let peer = Peer.all.first(where: { $0.name == arguments["peer"] }),
             let threads = arguments.number("threads"), threads > 0,
-            let mapped = arguments["mapped"], mapped == "before" || mapped == "during" else {
-            fail("run: head= peer= threads= mapped=before|during")
+            let mapped = arguments["mapped"], ["before", "during", "never"].contains(mapped) else {
+            fail("run: head= peer= threads= mapped=before|during|never")
         }
         self.peer = peer
         self.threads = Int(threads)
         let file = try FileDescriptor.open(path)
         mapping = try Mapping(file, offset: 0, count: Int(try file.status().st_size))
         let limit = (arguments.number("limit") ?? .max) / UInt64(pageSize)
-        // The links are read through another descriptor, so that nothing of the mapping is there yet.
-        var walk = ChainWalk(head: PFN(head), memory: try PlainImage(path))
+        // The links are not read through the mapping, so that nothing of it is there yet.
+        let image = try PlainImage(path)
+        self.image = mapped == "never" ? image : nil
+        var walk = ChainWalk(head: PFN(head), memory: image)
         var links = UInt64(0)
         var start = 0
         while UInt64(order.count) < limit, let link = walk.next()?.link {
@@ -108,7 +112,9 @@ final class PeerRun {
     private func work() {
         let pages = UnsafeMutablePointer<UnsafeRawPointer?>.allocate(capacity: PeerRun.batch)
         let checksums = UnsafeMutablePointer<UInt32>.allocate(capacity: PeerRun.batch)
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: PeerRun.batch * pageSize, alignment: pageSize)
         defer {
+            buffer.deallocate()
             pages.deallocate()
             checksums.deallocate()
         }
@@ -126,7 +132,12 @@ final class PeerRun {
             monitor.unlock()
             for first in stride(from: start, to: end, by: PeerRun.batch) {
                 let count = min(PeerRun.batch, end - first)
-                for i in 0..<count { pages[i] = address(order[first + i]) }
+                if let image {
+                    image.read(order[first..<first + count], into: buffer)
+                    for i in 0..<count { pages[i] = UnsafeRawPointer(buffer + i * pageSize) }
+                } else {
+                    for i in 0..<count { pages[i] = address(order[first + i]) }
+                }
                 var batch = pv_page_batch(pages: UnsafePointer(pages), checksums: checksums, count: count, done: 0)
                 peer.run(&batch)
             }
@@ -160,17 +171,25 @@ private final class PlainImage: PhysicalMemory {
     func contains(_ page: PFN) -> Bool { true }
     func mapped(_ page: PFN) -> UnsafeRawPointer? { nil }
 
+    /// For the walk along the links.
     func read(
         _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
     ) {
-        for i in 0..<count {
-            let buffer = UnsafeMutableRawBufferPointer(start: destination + i * pageSize, count: pageSize)
-            guard let address = first.advanced(by: UInt64(i))?.address,
-                (try? file.read(at: address, into: buffer)) == pageSize else {
-                states[i] = .absent
-                continue
-            }
-            states[i] = .present
+        let buffer = UnsafeMutableRawBufferPointer(start: destination, count: count * pageSize)
+        let got = first.address.flatMap { try? file.read(at: $0, into: buffer) } ?? 0
+        for i in 0..<count { states[i] = (i + 1) * pageSize <= got ? .present : .absent }
+    }
+
+    /// Reads pages in ascending order, adjacent ones in one go.
+    func read(_ pages: ArraySlice<PFN>, into destination: UnsafeMutableRawPointer) {
+        var start = pages.startIndex
+        while start < pages.endIndex {
+            var end = start + 1
+            while end < pages.endIndex, pages[end].number == pages[end - 1].number + 1 { end += 1 }
+            let buffer = UnsafeMutableRawBufferPointer(
+                start: destination + (start - pages.startIndex) * pageSize, count: (end - start) * pageSize)
+            guard (try? file.read(at: pages[start].number << 12, into: buffer)) == buffer.count else { fail("cut short") }
+            start = end
         }
     }
 }

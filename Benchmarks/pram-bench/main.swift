@@ -2,7 +2,7 @@
 // program is compared with. Benchmarks/report runs it; see Documentation/PERFORMANCE.md.
 //
 //   pram-bench make PATH bytes=N files=N order=sequential|reversed|random [huge=1] [zeros=1]
-//   pram-bench run PATH head=PFN peer=NAME threads=N mapped=before|during [limit=BYTES]
+//   pram-bench run PATH head=PFN peer=NAME threads=N mapped=before|during|never [limit=BYTES]
 //   pram-bench peers
 //
 // Each answers with one line of JSON.

@@ -5,6 +5,16 @@ import PRAM
 import Text
 import Verification
 
+/// Which pages of the range, of those that the chain does not use, may be taken for new links.
+public enum FreePages: Sendable {
+    /// None: the memory is the kernel's.
+    case none
+    /// Those that hold zeros: the rest of an image is somebody's.
+    case zeroed
+    /// All: the range holds nothing but the chain.
+    case all
+}
+
 /// Writes a chain without what was damaged.
 ///
 /// Where the range has free pages, all new links and META pages go there and are read back; then the head page alone is
@@ -38,10 +48,10 @@ public struct ChainDrop {
     }
 
     /// - Parameters:
-    ///   - takesFreePages: whether pages of the range that the chain does not use may be taken.
+    ///   - free: see `FreePages`.
     ///   - generation: marks the new links.
     public func run(
-        takesFreePages: Bool, generation: UInt64, threads: Int, seed: UInt64
+        taking free: FreePages, generation: UInt64, threads: Int, seed: UInt64
     ) throws(WritingFailure) -> Outcome {
         guard !plan.entries.isEmpty else {
             try write(chain.head, PageBytes())
@@ -50,7 +60,7 @@ public struct ChainDrop {
         }
         let stamp = LinkStamp(generation: generation)
         let isAtomic: Bool
-        if takesFreePages, let pages = freePages(plan.renamed.count + (plan.entries.count - 1) / Link.capacity) {
+        if let pages = freePages(free, plan.renamed.count + (plan.entries.count - 1) / Link.capacity) {
             try writeAnew(pages, stamp)
             isAtomic = true
         } else {
@@ -69,14 +79,23 @@ public struct ChainDrop {
     // MARK: - In one step
 
     /// Pages of the range that the chain does not use; nil when there are fewer than that.
-    private func freePages(_ count: Int) -> [PFN]? {
+    private func freePages(_ free: FreePages, _ count: Int) -> [PFN]? {
+        if free == .none { return nil }
         var pages: [PFN] = []
         var number = memory.pages.lowerBound
         while pages.count < count && number < memory.pages.upperBound {
-            if number != 0 && !chain.usedPages.contains(number) { pages.append(PFN(number)) }
+            if number != 0 && !chain.usedPages.contains(number) && (free == .all || isZero(PFN(number))) {
+                pages.append(PFN(number))
+            }
             number += 1
         }
         return pages.count == count ? pages : nil
+    }
+
+    private func isZero(_ page: PFN) -> Bool {
+        var state = PageState.absent
+        let bytes = PageBytes(page, of: memory, state: &state)
+        return state == .present && bytes.isZero
     }
 
     private func writeAnew(_ pages: [PFN], _ stamp: LinkStamp) throws(WritingFailure) {

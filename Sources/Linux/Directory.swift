@@ -55,4 +55,22 @@ public final class Directory {
     public func synchronize() throws(SystemError) {
         guard fsync(descriptor) == 0 else { throw SystemError(last: "fsync", path: path) }
     }
+
+    /// The names in a directory, in no order, without `.` and `..`.
+    public static func names(in path: [UInt8]) throws(SystemError) -> [[UInt8]] {
+        guard !path.contains(0) else { throw SystemError("opendir", code: EINVAL, path: path) }
+        guard let stream = withCString(path, { opendir($0) }) else { throw SystemError(last: "opendir", path: path) }
+        defer { closedir(stream) }
+        var names: [[UInt8]] = []
+        while true {
+            // NULL is both the end and an error; errno tells them apart.
+            pv_set_errno(0)
+            guard let entry = readdir(stream) else {
+                guard pv_errno() == 0 else { throw SystemError(last: "readdir", path: path) }
+                return names
+            }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if !name.elementsEqual(".".utf8) && !name.elementsEqual("..".utf8) { names.append(name) }
+        }
+    }
 }

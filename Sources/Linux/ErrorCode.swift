@@ -24,8 +24,14 @@ public enum ErrorCode {
     public static let invalid = EINVAL
     /// EMFILE
     public static let tooManyOpenFiles = EMFILE
+    /// ESTALE: what was looked at before is not the same any more.
+    public static let stale = ESTALE
     /// EFBIG
     public static let tooBig = EFBIG
+    /// EBUSY: mounted, or held by another program.
+    public static let busy = EBUSY
+    /// EROFS
+    public static let readOnly = EROFS
 }
 
 /// The effective user of this process; 0 is root.

@@ -50,6 +50,17 @@ public struct FileDescriptor: ~Copyable {
         return status
     }
 
+    /// Opens a block device for reading and writing, for nobody else: EBUSY while it is mounted, and while it is open
+    /// so it cannot be mounted (O_EXCL without O_CREAT, open(2)).
+    public static func openExclusively(_ path: [UInt8]) throws(SystemError) -> FileDescriptor {
+        try open(path, O_RDWR | O_EXCL | O_NONBLOCK)
+    }
+
+    /// The device's number; nil for anything but a block device.
+    public var blockDevice: UInt64? {
+        do throws(SystemError) { return Linux.blockDevice(try status()) } catch { return nil }
+    }
+
     /// The size of a block device in bytes. Moves the file's position.
     public func deviceSize() throws(SystemError) -> UInt64 {
         let end = lseek(number, 0, SEEK_END)
@@ -157,18 +168,36 @@ public struct FileDescriptor: ~Copyable {
         }
     }
 
-    /// The whole of a small file whose size stat(2) does not tell (/proc, /sys).
-    /// - Throws: EFBIG past `limit` bytes.
+    /// A second descriptor of the same open file (fcntl(2), F_DUPFD_CLOEXEC).
+    public func duplicated() throws(SystemError) -> FileDescriptor {
+        let copy = pv_duplicate(number)
+        guard copy >= 0 else { throw SystemError(last: "dup", path: path) }
+        return FileDescriptor(adopting: copy, path: path)
+    }
+
+    /// Makes the file at least `length` bytes long, with room on the disk for all of it (posix_fallocate(3)).
+    public func allocate(_ length: UInt64) throws(SystemError) {
+        guard let length = off_t(exactly: length) else { throw SystemError("fallocate", code: EFBIG, path: path) }
+        var code = posix_fallocate(number, 0, length)
+        while code == EINTR { code = posix_fallocate(number, 0, length) }
+        guard code == 0 else { throw SystemError("fallocate", code: code, path: path) }
+    }
+
+    /// The whole of a small file whose size stat(2) does not tell (/proc, /sys, a pipe).
+    /// - Throws: EFBIG past `limit` bytes; ENODATA for a pipe into which nobody writes anything for two seconds.
     public static func contents(of path: [UInt8], limit: Int) throws(SystemError) -> [UInt8] {
-        let file = try open(path)
+        let file = try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+        let isPipe = try file.status().st_mode & UInt32(S_IFMT) == UInt32(S_IFIFO)
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
             let count = chunk.withUnsafeMutableBytes { CLinux.read(file.number, $0.baseAddress, $0.count) }
             if count < 0 {
                 if pv_errno() == EINTR { continue }
+                if pv_errno() == EAGAIN && pv_wait_readable(file.number, 2000) { continue }
                 throw SystemError(last: "read", path: path)
             }
+            if count == 0 && bytes.isEmpty && isPipe { throw SystemError("read", code: ENODATA, path: path) }
             if count == 0 { return bytes }
             guard bytes.count + count <= limit else { throw SystemError("read", code: EFBIG, path: path) }
             bytes += chunk[..<count]
@@ -179,4 +208,9 @@ public struct FileDescriptor: ~Copyable {
 /// Calls `body` with the path's bytes and a terminating NUL.
 public func withCString<Result>(_ path: [UInt8], _ body: (UnsafePointer<CChar>) -> Result) -> Result {
     (path + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
+}
+
+/// The number of the block device that a path names; nil when it names anything else.
+public func blockDevice(_ status: stat) -> UInt64? {
+    status.st_mode & UInt32(S_IFMT) == UInt32(S_IFBLK) ? UInt64(status.st_rdev) : nil
 }

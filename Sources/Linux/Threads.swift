@@ -55,3 +55,6 @@ public final class Monitor {
 
 /// How many processors this process may run on; at least 1.
 public func processorCount() -> Int { Int(pv_processor_count()) }
+
+/// How often the calling thread has touched a page that was not in the page tables, so far.
+public func pageFaultCount() -> Int { pv_thread_page_faults() }

@@ -183,15 +183,18 @@ extension CompressionError {
         case .corrupt, .truncated, .trailingGarbage:
             MemoryFailure(
                 .malformed, source: name, message,
-                remedy: "if it is a raw image that only looks like \(wrapping.name) data, open it as a raw image")
+                remedy: "if it is a raw image that only looks like \(wrapping.name) data, use --raw")
         case .unsupported, .windowTooLarge:
             MemoryFailure(.unsupported, source: name, message, remedy: "unpack it with \(wrapping.name) first")
-        case .tooLong: MemoryFailure(.tooLarge, source: name, message, remedy: "raise the limit")
+        case .tooLong: MemoryFailure(.tooLarge, source: name, message, remedy: "raise the limit with --unpack-limit")
         case .outOfResources:
             MemoryFailure(
                 .outOfResources, source: name, message,
                 remedy: "free some, or set TMPDIR to a directory with more space")
-        case .inputOutput: MemoryFailure(.inputOutput, source: name, message)
+        case .inputOutput:
+            MemoryFailure(
+                .inputOutput, source: name, message,
+                remedy: "set TMPDIR to a directory that can be written, with room for the unpacked dump")
         }
     }
 }

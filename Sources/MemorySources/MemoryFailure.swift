@@ -6,6 +6,10 @@ public struct MemoryFailure: Error, Sendable {
     public enum Cause: Int, Sendable {
         case noSuchFile, notPermitted, notAFile, inputOutput, unsupported, malformed, tooLarge, strictDevmem, lockdown
         case notConfigured, rangeNotReserved, noSuchMemory, outOfResources
+        /// A device that another program has, or that is mounted.
+        case inUse
+        /// A device on which something lies that would be lost.
+        case occupied
 
         public var name: StaticString {
             switch self {
@@ -22,6 +26,8 @@ public struct MemoryFailure: Error, Sendable {
             case .rangeNotReserved: "range-not-reserved"
             case .noSuchMemory: "no-such-memory"
             case .outOfResources: "out-of-resources"
+            case .inUse: "in-use"
+            case .occupied: "occupied"
             }
         }
     }

@@ -227,7 +227,10 @@ public final class ChainEvaluation {
             generation: link.stamp?.generation))
         if !proved { breakOff(at: number) }
         for (entryNumber, entry) in link.entries.enumerated() {
-            unsafe accept(entry, at: number, entryNumber, results?[entryNumber], image)
+            let result = unsafe results?[entryNumber]
+            let hasImage = entry.kind == .meta && result?.state == .present && entry.page.number != 0
+                && entry.page.address != nil
+            accept(entry, at: number, entryNumber, result, hasImage ? image(entryNumber) : nil)
         }
     }
 
@@ -290,7 +293,7 @@ public final class ChainEvaluation {
     // MARK: - Entries
 
     private func accept(
-        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: (Int) -> FileImage
+        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: FileImage?
     ) {
         entryCount += 1
         if entry.kind == .meta {
@@ -379,7 +382,7 @@ public final class ChainEvaluation {
     // MARK: - Files
 
     private func openFile(
-        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: (Int) -> FileImage
+        _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: FileImage?
     ) {
         guard let result else { return }  // pages are not looked at: no names, no files
         let file = files.count
@@ -391,8 +394,7 @@ public final class ChainEvaluation {
             report(Finding(kind, link: link, entry: number, page: entry.page, file: file, detail: detail))
             opened.damaged = true
         }
-        if result.state == .present && entry.page.number != 0 && entry.page.address != nil {
-            let meta = image(number)
+        if let meta = image {
             stored.size = meta.size
             stored.mode = meta.mode
             stored.name = meta.name

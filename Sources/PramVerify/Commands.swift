@@ -33,11 +33,11 @@ struct ChainRun {
 
     private mutating func look() throws(Failure) {
         var options = ChainCheck.Options()
-        options.threads = try threadCount()
+        options.threads = try call.threadCount()
         options.linksOnly = call.has(.linksOnly)
         report.linksOnly = options.linksOnly
-        let base = try size(.base) ?? 0
-        let unpackLimit = try size(.unpackLimit) ?? 1 << 40
+        let base = try call.size(.base) ?? 0
+        let unpackLimit = try call.size(.unpackLimit) ?? 1 << 40
         try checkOperands()
         let choice = MemoryChoice(call[.memory])
         let head = try Head.find(call, live: choice.isLive)
@@ -49,7 +49,7 @@ struct ChainRun {
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }
         let progress = Progress(started)
         options.progress = { progress.show($0) }
-        let check = ChainCheck(head: page, memory: memory, options: options, seed: hashSeed())
+        let check = ChainCheck(head: page, memory: memory, options: options, seed: randomNumber())
         let evaluation = check.run()
         progress.clear()
         report.memory?.notes = memory.notes  // asked last: some only show while pages are read
@@ -77,32 +77,13 @@ struct ChainRun {
     private func open(_ directory: [UInt8]) throws(Failure) -> Directory {
         do throws(SystemError) { return try Directory(directory) } catch { throw .system(error, remedy: "") }
     }
-
-    private func threadCount() throws(Failure) -> Int {
-        guard let text = call[.threads] else { return min(processorCount(), 256) }
-        guard let number = Int(String(decoding: text, as: UTF8.self)), number >= 1, number <= 256 else {
-            throw .usage(UsageError("--threads takes a number from 1 to 256"))
-        }
-        return number
-    }
-
-    /// A number of bytes as the kernel writes them: decimal, 0x, octal, with a suffix K, M, G, T, P or E.
-    private func size(_ option: Option) throws(Failure) -> UInt64? {
-        guard let text = call[option] else { return nil }
-        let number = KernelNumber.memparse(text[...])
-        guard !text.isEmpty, let first = text.first, first >= UInt8(ascii: "0") && first <= UInt8(ascii: "9"),
-            number.rest.isEmpty, !number.wrapped else {
-            throw .usage(UsageError("--\(option.name) takes a number of bytes, not \(escaped(text))"))
-        }
-        return number.value
-    }
 }
 
 /// A number that nobody can foresee.
-func hashSeed() -> UInt64 {
-    var seed = monotonicNanoseconds()
-    _ = withUnsafeMutableBytes(of: &seed) { getrandom($0.baseAddress, $0.count, UInt32(GRND_NONBLOCK)) }
-    return seed
+func randomNumber() -> UInt64 {
+    var number = monotonicNanoseconds()
+    _ = withUnsafeMutableBytes(of: &number) { getrandom($0.baseAddress, $0.count, UInt32(GRND_NONBLOCK)) }
+    return number
 }
 
 /// How far a check is, on a terminal, once it takes longer than a second.

@@ -1,3 +1,4 @@
+import CChecksum
 import CLinux
 import Linux
 import PRAM
@@ -7,12 +8,13 @@ import Verification
 /// What became of one file that was to be extracted.
 struct Extraction {
     enum Outcome: Int {
-        case written, writtenWithHoles, refused, failed
+        case written, writtenWithHoles, writtenUnproved, refused, failed
 
         var name: StaticString {
             switch self {
             case .written: "written"
             case .writtenWithHoles: "written-with-holes"
+            case .writtenUnproved: "written-unproved"
             case .refused: "refused"
             case .failed: "failed"
             }
@@ -33,6 +35,8 @@ struct Extractor {
     var replaces = false
     /// suid, sgid and sticky bits are kept.
     var keepsModeBits = false
+    /// Every file is on the disk, and was read back and compared, before it gets its name.
+    var synchronizes = false
 
     /// - Parameter names: which files; empty for all.
     func extract(
@@ -54,7 +58,7 @@ struct Extractor {
                 return nil
             }
             do throws(SystemError) {
-                target = try Target(directory, file)
+                target = try Target(directory, file, readsBack: synchronizes)
                 return target
             } catch {
                 results.append(Extraction(name: file.name, outcome: .failed, message: error.message))
@@ -65,6 +69,11 @@ struct Extractor {
             target = nil
             results.append(complete(files[number], ended, outcome))
         }
+        if synchronizes {
+            do throws(SystemError) { try directory.synchronize() } catch {
+                results.append(Extraction(name: [], outcome: .failed, message: error.message))
+            }
+        }
         for (place, name) in names.enumerated() where !found[place] {
             results.append(Extraction(name: name, outcome: .failed, message: "the chain has no file of this name"))
         }
@@ -72,6 +81,7 @@ struct Extractor {
     }
 
     private func refusal(_ file: StoredFile) -> String? {
+        if !file.metaFits { return "its META page does not fit, so its name and size are hearsay" }
         if !FileImage.isSafe(file.name) { return "its name is not one safe path component" }
         if file.isDuplicate { return "an earlier file has the same name" }
         if file.status != .intact && !takesDamaged { return "it is \(file.status.name); --damaged extracts it all the same" }
@@ -89,18 +99,31 @@ struct Extractor {
             return failed("its pages have changed since they were checked")
         }
         do throws(SystemError) {
-            try target.finish(mode: file.mode & (keepsModeBits ? 0o7777 : 0o777))
+            guard try target.finish(mode: file.mode & (keepsModeBits ? 0o7777 : 0o777)) else {
+                return failed("it does not read back as written")
+            }
             try directory.rename(target.name, to: file.name, replace: replaces)
         } catch {
             return failed(error.code == EEXIST ? "a file of this name exists; --force replaces it" : error.message)
         }
-        guard outcome.holeCount > 0 else { return Extraction(name: file.name, outcome: .written, message: "") }
+        guard outcome.holeCount > 0 else {
+            switch file.status {
+            case .intact: return Extraction(name: file.name, outcome: .written, message: "")
+            case .quarantined, .indeterminate:
+                return Extraction(name: file.name, outcome: .writtenUnproved, message: "it is \(file.status.name)")
+            case .incomplete, .damaged:
+                return Extraction(
+                    name: file.name, outcome: .writtenWithHoles,
+                    message: "it is \(file.status.name): what is missing of it reads as zeros")
+            }
+        }
         var list = ""
         for index in outcome.holes.prefix(20) { list += list.isEmpty ? "\(index)" : ", \(index)" }
         if outcome.holeCount > 20 { list += ", ..." }
         return Extraction(
             name: file.name, outcome: .writtenWithHoles,
-            message: "bad pages were left as holes: \(outcome.holeCount), at page index \(list)")
+            message: (outcome.holeCount == 1 ? "1 bad page was left as a hole" : "\(outcome.holeCount) bad pages were left as holes")
+                + ", at page index \(list)")
     }
 }
 
@@ -129,8 +152,11 @@ private final class Target: FileSink {
     private let file: FileDescriptor
     private let size: UInt64
     private let vectors = UnsafeMutablePointer<iovec>.allocate(capacity: 256)
+    /// What was written, to be read back; nil when it is not to be.
+    private var copies: WrittenCopies?
 
-    init(_ directory: Directory, _ stored: StoredFile) throws(SystemError) {
+    init(_ directory: Directory, _ stored: StoredFile, readsBack: Bool) throws(SystemError) {
+        copies = readsBack ? WrittenCopies() : nil
         file = try directory.createTemporary()
         size = stored.size
         // The size first: what is not written is a hole, and a size that the file system refuses shows before the copying.
@@ -153,14 +179,71 @@ private final class Target: FileSink {
         var count = 0
         for page in pages where left > 0 && count < 256 {
             let length = Int(min(left, UInt64(pageSize)))
+            var page = page
+            if let copies, let source = page {
+                guard let copy = copies.take(source, count: length, place: count) else {
+                    throw SystemError("read", code: EFAULT, path: file.path)
+                }
+                page = copy
+            }
             vectors[count] = iovec(iov_base: UnsafeMutableRawPointer(mutating: page), iov_len: length)
             left -= UInt64(length)
             count += 1
         }
+        let written = size - offset - left
         try file.write(vectors, count: count, at: offset)
+        copies?.wrote(offset, written)
     }
 
-    func finish(mode: UInt32) throws(SystemError) {
+    /// Gives the file its mode, and where it is to be read back, waits until it is on the disk and compares it.
+    /// - Returns: false when it does not read back as written.
+    func finish(mode: UInt32) throws(SystemError) -> Bool {
         guard fchmod(file.number, mode_t(mode)) == 0 else { throw SystemError(last: "fchmod", path: name) }
+        guard let copies else { return true }
+        guard fsync(file.number) == 0 else { throw SystemError(last: "fsync", path: name) }
+        return try copies.readBack(file)
+    }
+}
+
+/// Remembers what was written to a file: which parts, and one checksum over all of them in order.
+private final class WrittenCopies {
+    private static let capacity = 256
+    private let buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity * pageSize, alignment: pageSize)
+    private var checksum: UInt32 = 0
+    private var parts: [(offset: UInt64, count: UInt64)] = []
+
+    deinit { buffer.deallocate() }
+
+    /// Copies up to a page out of memory that may vanish, and adds it to the checksum.
+    func take(_ source: UnsafeRawPointer, count: Int, place: Int) -> UnsafeRawPointer? {
+        guard place < WrittenCopies.capacity else { return nil }
+        let copy = buffer + place * pageSize
+        guard guardedCopy(source, to: copy, count: count) else { return nil }
+        checksum = pv_crc32c(checksum, copy, count)
+        return UnsafeRawPointer(copy)
+    }
+
+    func wrote(_ offset: UInt64, _ count: UInt64) {
+        if let last = parts.last, last.offset + last.count == offset {
+            parts[parts.count - 1].count += count
+        } else {
+            parts.append((offset, count))
+        }
+    }
+
+    func readBack(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
+        var found: UInt32 = 0
+        for part in parts {
+            var done: UInt64 = 0
+            while done < part.count {
+                let count = Int(min(part.count - done, UInt64(WrittenCopies.capacity * pageSize)))
+                let read = try file.read(
+                    at: part.offset + done, into: UnsafeMutableRawBufferPointer(start: buffer, count: count))
+                guard read == count else { return false }
+                found = pv_crc32c(found, buffer, count)
+                done += UInt64(count)
+            }
+        }
+        return found == checksum
     }
 }

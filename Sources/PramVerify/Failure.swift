@@ -1,3 +1,4 @@
+import ChainWriting
 import Linux
 import MemorySources
 
@@ -6,6 +7,9 @@ enum Failure: Error {
     case usage(UsageError)
     case system(SystemError, remedy: String)
     case memory(MemoryFailure)
+    case writing(WritingFailure)
+    case refused(WriteRefusal)
+    case locked(LockFailure)
 
     var status: ExitStatus {
         if case .usage = self { .usage } else { .failed }
@@ -17,6 +21,10 @@ enum Failure: Error {
         case .usage: "usage"
         case .system: "system-call"
         case .memory(let failure): failure.cause.name
+        case .writing(let failure): failure.cause.name
+        case .refused(let refusal): refusal.cause.name
+        case .locked(.held): "locked"
+        case .locked: "no-lock"
         }
     }
 
@@ -25,6 +33,9 @@ enum Failure: Error {
         case .usage(let error): error.message
         case .system(let error, _): error.message
         case .memory(let failure): "\(failure.source): \(failure.message)"
+        case .writing(let failure): failure.message
+        case .refused(let refusal): refusal.message
+        case .locked(let failure): failure.message
         }
     }
 
@@ -39,6 +50,22 @@ enum Failure: Error {
         case .usage: "see pram-verify --help"
         case .system(_, let remedy): remedy
         case .memory(let failure): failure.remedy
+        case .writing(let failure): failure.remedy
+        case .refused(let refusal): refusal.remedy
+        case .locked(.held): "wait until it is done"
+        case .locked: "let /run be a writable file system of the root user"
         }
     }
+}
+
+/// Makes a failed system call the failure of the run.
+func calling<Result: ~Copyable>(
+    remedy: String = "", _ body: () throws(SystemError) -> Result
+) throws(Failure) -> Result {
+    do throws(SystemError) { return try body() } catch { throw .system(error, remedy: remedy) }
+}
+
+/// The same for a chain that was not written.
+func writing<Result>(_ body: () throws(WritingFailure) -> Result) throws(Failure) -> Result {
+    do throws(WritingFailure) { return try body() } catch { throw .writing(error) }
 }

@@ -6,7 +6,7 @@ import Text
 /// Where the chain starts, and who said so.
 struct Head {
     enum Origin: Int {
-        case option, commandLineText, commandLineFile, procCmdline, sysKernelPram
+        case option, commandLineText, commandLineFile, procCmdline, sysKernelPram, range
 
         var name: StaticString {
             switch self {
@@ -15,6 +15,7 @@ struct Head {
             case .commandLineFile: "command-line-file"
             case .procCmdline: "proc-cmdline"
             case .sysKernelPram: "sys-kernel-pram"
+            case .range: "range"
             }
         }
     }
@@ -65,7 +66,7 @@ struct Head {
         return try? KernelNumber.kstrtoul(text[...], .hexadecimal)
     }
 
-    private init(origin: Origin, page: PFN?, malformed: [String] = []) {
+    init(origin: Origin, page: PFN?, malformed: [String] = []) {
         self.origin = origin
         self.page = page
         self.malformed = malformed

@@ -43,7 +43,8 @@ struct JSONReport {
         writeLinks(report, &json)
         writeFiles(report, &json)
         writeFindings(report, &json)
-        if report.command == .extract { writeExtractions(report, &json) }
+        if report.command == .extract || report.command == .load { writeExtractions(report, &json) }
+        if let written = report.written { writeWritten(written, &json) }
         json.number("elapsed_ms", report.elapsedNanoseconds / 1_000_000)
         json.endObject()
         json.finish()
@@ -140,6 +141,27 @@ struct JSONReport {
             json.endObject()
         }
         json.endArray()
+    }
+
+    private static func writeWritten(_ written: Written, _ json: inout JSONWriter) {
+        json.beginObject("written")
+        json.string("pram", String(written.head?.number ?? 0, radix: 16))
+        json.bool("changed", written.changed)
+        json.bool("atomic", written.isAtomic)
+        json.beginArray("files")
+        for file in written.files {
+            json.beginObject()
+            json.string("name", escaped(file.name))
+            json.string("name_hex", hexadecimal(file.name))
+            json.string("fate", file.fate)
+            json.string("message", file.message)
+            json.endObject()
+        }
+        json.endArray()
+        json.beginArray("warnings")
+        for warning in written.warnings { json.string(nil, warning) }
+        json.endArray()
+        json.endObject()
     }
 
     private static func writeExtractions(_ report: Report, _ json: inout JSONWriter) {

@@ -1,23 +1,32 @@
 import CLinux
+import KernelCommandLine
+import Linux
 import Text
 
 /// What the program can be asked to do.
 enum Command: Int, CaseIterable {
-    case check, list, extract
+    case check, list, extract, save, load, erase, drop, quarantine, cmdline
 
     var name: StaticString {
         switch self {
         case .check: "check"
         case .list: "list"
         case .extract: "extract"
+        case .save: "save"
+        case .load: "load"
+        case .erase: "erase"
+        case .drop: "drop"
+        case .quarantine: "quarantine"
+        case .cmdline: "cmdline"
         }
     }
 
     /// The words behind the options, for the synopsis.
     var operands: StaticString {
         switch self {
-        case .check, .list: ""
         case .extract: " DIR [NAME...]"
+        case .save, .load: " DIR"
+        default: ""
         }
     }
 
@@ -26,8 +35,25 @@ enum Command: Int, CaseIterable {
         case .check: "verify the chain, link by link and page by page (the default)"
         case .list: "list the files of the chain, like ls -l, with what is known of each"
         case .extract: "write the intact files of the chain into the directory DIR"
+        case .save: "write the regular files of the directory DIR as a chain into a reserved range of memory"
+        case .load: "check the chain, and restore its intact files into the directory DIR"
+        case .erase: "clear the head of the chain, so that no chain is left"
+        case .drop: "cut out what is damaged, and keep everything else"
+        case .quarantine: "keep what is damaged under other names, marked, and everything else as it is"
+        case .cmdline: "print the command line for the next kexec, with pram= when the chain may be handed on"
         }
     }
+
+    /// Whether it may write memory; what it prints and how it ends is WritingRun's affair then.
+    var writes: Bool {
+        switch self {
+        case .check, .list, .extract, .cmdline: false
+        default: true
+        }
+    }
+
+    /// Whether standard output is one line, `pram=PFN`, for scripts.
+    var printsHead: Bool { self == .save || self == .drop || self == .quarantine }
 
     static func named(_ word: [UInt8]) -> Command? {
         allCases.first { $0.name.withUTF8Buffer { $0.elementsEqual(word) } }
@@ -38,6 +64,8 @@ enum Command: Int, CaseIterable {
 enum Option: Int, CaseIterable {
     case memory, base, raw, unpackLimit, pfn, cmdline, cmdlineFile
     case json, linksOnly, threads, damaged, force, preserveMode
+    case region, device, size, replace, erase, dryRun, keepHoles, refit, salvage, cut
+    case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
     case help, version
 
     var name: StaticString {
@@ -55,6 +83,23 @@ enum Option: Int, CaseIterable {
         case .damaged: "damaged"
         case .force: "force"
         case .preserveMode: "preserve-mode"
+        case .region: "region"
+        case .device: "device"
+        case .size: "size"
+        case .replace: "replace"
+        case .erase: "erase"
+        case .dryRun: "dry-run"
+        case .keepHoles: "keep-holes"
+        case .refit: "refit"
+        case .salvage: "salvage"
+        case .cut: "cut"
+        case .from: "from"
+        case .append: "append"
+        case .remove: "remove"
+        case .kexecOptions: "kexec-options"
+        case .kexecFile: "kexec-file"
+        case .kexecLoad: "kexec-load"
+        case .checkLoaded: "check-loaded"
         case .help: "help"
         case .version: "version"
         }
@@ -70,6 +115,12 @@ enum Option: Int, CaseIterable {
         case .cmdline: "TEXT"
         case .cmdlineFile: "FILE"
         case .threads: "N"
+        case .region: "START+SIZE"
+        case .device: "PATH|PARTUUID=ID|PARTLABEL=NAME"
+        case .size: "BYTES"
+        case .from: "FILE"
+        case .append: "TEXT"
+        case .remove: "NAME"
         default: nil
         }
     }
@@ -77,7 +128,17 @@ enum Option: Int, CaseIterable {
     var commands: [Command] {
         switch self {
         case .linksOnly: [.check]
-        case .damaged, .force, .preserveMode: [.extract]
+        case .raw, .unpackLimit: [.check, .list, .extract, .load, .cmdline]
+        case .from, .append, .remove, .kexecOptions, .kexecFile, .kexecLoad, .checkLoaded: [.cmdline]
+        case .json, .cmdlineFile: Command.allCases.filter { $0 != .cmdline }
+        case .damaged, .preserveMode: [.extract, .load]
+        case .force: [.extract, .load, .save]
+        case .region, .device: [.save, .load, .erase, .drop, .quarantine]
+        case .size, .replace: [.save]
+        case .erase: [.load]
+        case .dryRun: [.drop, .quarantine]
+        case .keepHoles, .refit: [.drop]
+        case .salvage, .cut: [.drop, .quarantine]
         default: Command.allCases
         }
     }
@@ -97,6 +158,23 @@ enum Option: Int, CaseIterable {
         case .damaged: "extract damaged files too, bad pages as holes"
         case .force: "replace files that exist"
         case .preserveMode: "keep suid, sgid and sticky bits"
+        case .region: "the reserved range to write, where there are several"
+        case .device: "a pmem device to write instead"
+        case .size: "how large to make an image that is written"
+        case .replace: "save over the chain that the range holds"
+        case .erase: "clear the head once every file was restored"
+        case .dryRun: "show what would be done, and do nothing"
+        case .keepHoles: "keep damaged files too, bad pages as holes, marked"
+        case .refit: "make every link fit again as a kernel wants it, and drop nothing"
+        case .salvage: "keep what cannot prove that it belongs to the chain, marked"
+        case .cut: "drop what cannot prove that it belongs to the chain"
+        case .from: "a file with the line to start from (/proc/cmdline)"
+        case .append: "put in parameters; may be repeated"
+        case .remove: "take out the parameters of this name; may be repeated"
+        case .kexecOptions: "print what kexec is to be called with, so that the chain lives"
+        case .kexecFile: "kexec_file_load will be used (kexec -s)"
+        case .kexecLoad: "kexec_load will be used (kexec -c)"
+        case .checkLoaded: "see that a kernel is loaded, and check the chain once more"
         case .help: "show this help"
         case .version: "show the version"
         }
@@ -109,7 +187,11 @@ struct Invocation {
     /// What follows the command, as bytes.
     var operands: [[UInt8]] = []
     private var values: [[UInt8]?] = Option.allCases.map { _ in nil }
+    /// Every option with its argument, in the order of the call.
+    private var given: [(option: Option, value: [UInt8])] = []
 
+    /// The arguments of an option that may be repeated, in the order of the call.
+    func all(_ option: Option) -> [[UInt8]] { given.filter { $0.option == option }.map { $0.value } }
     func has(_ option: Option) -> Bool { values[option.rawValue] != nil }
     subscript(_ option: Option) -> [UInt8]? { values[option.rawValue] }
 
@@ -122,7 +204,6 @@ struct Invocation {
                 has_arg: $0.argument == nil ? no_argument : required_argument, flag: nil, val: 0x100 + Int32($0.rawValue))
         }
         table.append(option(name: nil, has_arg: 0, flag: nil, val: 0))
-        var seen: [Option] = []
         pv_restart_options()
         while true {
             let before = pv_optind()
@@ -138,8 +219,9 @@ struct Invocation {
                     code == Int32(UInt8(ascii: ":")) ? "option \(word) needs an argument"
                         : "unknown or ambiguous option \(word)")
             }
-            values[known.rawValue] = known.argument == nil ? [] : bytes(of: pv_optarg())
-            seen.append(known)
+            let value = known.argument == nil ? [] : bytes(of: pv_optarg())
+            values[known.rawValue] = value
+            given.append((known, value))
         }
         for place in pv_optind()..<max(pv_optind(), count) { operands.append(bytes(of: words[Int(place)])) }
         if let word = operands.first {
@@ -147,9 +229,30 @@ struct Invocation {
             command = named
             operands.removeFirst()
         }
-        for option in seen where !option.commands.contains(command) {
+        for option in given.map({ $0.option }) where !option.commands.contains(command) {
             throw UsageError("--\(option.name) does not go with \(command.name)")
         }
+    }
+}
+
+extension Invocation {
+    func threadCount() throws(Failure) -> Int {
+        guard let text = self[.threads] else { return min(processorCount(), 256) }
+        guard let number = Int(String(decoding: text, as: UTF8.self)), number >= 1, number <= 256 else {
+            throw .usage(UsageError("--threads takes a number from 1 to 256"))
+        }
+        return number
+    }
+
+    /// A number of bytes as the kernel writes them: decimal, 0x, octal, with a suffix K, M, G, T, P or E.
+    func size(_ option: Option) throws(Failure) -> UInt64? {
+        guard let text = self[option] else { return nil }
+        let number = KernelNumber.memparse(text[...])
+        guard !text.isEmpty, let first = text.first, first >= UInt8(ascii: "0") && first <= UInt8(ascii: "9"),
+            number.rest.isEmpty, !number.wrapped else {
+            throw .usage(UsageError("--\(option.name) takes a number of bytes, not \(escaped(text))"))
+        }
+        return number.value
     }
 }
 

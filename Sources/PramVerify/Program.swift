@@ -20,13 +20,17 @@ public func pramVerifyMain(
         } else if call.has(.version) {
             output.write("pram-verify \(Usage.version)\n")
             status = []
+        } else if call.command == .cmdline {
+            status = try CmdlineRun.run(call, output, errors)
         } else {
-            let report = try ChainRun.run(call)
+            let report = call.command.writes ? try WritingRun.run(call) : try ChainRun.run(call)
             status = report.status
             if call.has(.json) {
                 JSONReport.write(report, to: output)
             } else if call.command == .list {
                 FileList.write(report, to: output)
+            } else if call.command.printsHead {
+                WrittenReport.write(report, to: output, errors)
             } else {
                 TextReport.write(report, to: output)
             }

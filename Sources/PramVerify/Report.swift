@@ -17,6 +17,8 @@ struct Report {
     var failure: Failure?
     /// What became of each file that was to be extracted.
     var extractions: [Extraction] = []
+    /// What was done to memory, by the commands that write it.
+    var written: Written?
     var elapsedNanoseconds: UInt64 = 0
 
     struct Memory {
@@ -29,7 +31,11 @@ struct Report {
         var refusals: [MemoryFailure] = []
 
         init(_ choice: MemoryChoice, _ memory: any PhysicalMemory) {
-            path = escaped(choice.path)
+            self.init(path: escaped(choice.path), memory)
+        }
+
+        init(path: String, _ memory: any PhysicalMemory) {
+            self.path = path
             kind = memory.kind
             zerosMayBeHoles = memory.zerosMayBeHoles
         }
@@ -58,6 +64,10 @@ struct Report {
 
     var status: ExitStatus {
         if let failure { return failure.status }
+        if let written, command == .drop || command == .quarantine {
+            if written.changed { return .corrected }
+            return verdict == .intact || evaluation == nil ? [] : .damaged
+        }
         var status: ExitStatus = verdict == .damaged || verdict == .indeterminate ? .damaged : []
         if extractions.contains(where: { $0.outcome == .failed }) { status.insert(.failed) }
         if extractions.contains(where: { $0.outcome == .refused }) { status.insert(.damaged) }

@@ -22,8 +22,12 @@ struct TextReport {
         for extraction in report.extractions where extraction.outcome != .written {
             output.write("\(label(extraction.outcome)): \(escaped(extraction.name)): \(extraction.message)\n")
         }
-        if report.command == .extract && report.failure == nil {
-            let written = report.extractions.count { $0.outcome == .written || $0.outcome == .writtenWithHoles }
+        if let written = report.written {
+            for warning in written.warnings { output.write("warning: \(warning)\n") }
+            if written.changed && written.head == nil { output.write("erased:  the head of the chain is clear\n") }
+        }
+        if report.command == .extract || report.command == .load, report.failure == nil {
+            let written = report.extractions.count { $0.outcome != .refused && $0.outcome != .failed }
             output.write("extracted: \(counted(written, "file"))\n")
         }
     }
@@ -32,6 +36,7 @@ struct TextReport {
         switch outcome {
         case .written: "extracted"
         case .writtenWithHoles: "with holes"
+        case .writtenUnproved: "not proved"
         case .refused, .failed: "not extracted"
         }
     }
@@ -45,6 +50,7 @@ struct TextReport {
             case .commandLineFile: "--cmdline-file"
             case .procCmdline: "/proc/cmdline"
             case .sysKernelPram: "/sys/kernel/pram"
+            case .range: "the range's first page"
             }
         if let page = head.page {
             output.write("head:    page \(hexadecimal(page.number)), from \(from)\n")

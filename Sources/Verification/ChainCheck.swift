@@ -82,10 +82,7 @@ public final class ChainCheck {
 
     private func verifyPages() {
         var workers: [WorkerHandle] = []
-        for _ in 1..<max(1, options.threads) {
-            // Fewer threads than asked for, even none, only take longer.
-            if let worker = try? WorkerHandle({ self.work() }) { workers.append(worker) } else { break }
-        }
+        var wanted = options.threads - 1
         let verifier = PageVerifier(memory)
         var ended = false
         var judged = 0
@@ -102,6 +99,11 @@ public final class ChainCheck {
                 judged += 1
             } else if !ended && ready - judged < ring.count {
                 ended = !fill(ring[ready % ring.count])
+                // A thread is started when there is work for it besides the first slice. Fewer than asked for, even none, only
+                // take longer.
+                if ready > 0 && workers.count < wanted {
+                    if let worker = try? WorkerHandle({ self.work() }) { workers.append(worker) } else { wanted = 0 }
+                }
             } else if judged == ready {
                 break
             } else {

@@ -45,6 +45,8 @@ public struct ChainExtraction {
         func finishFile() {
             guard let finished = sink else { return }
             batch.flush(to: finished, &outcome)
+            // Fewer entries than the check has seen: what is missing must not pass for holes of the file.
+            if left > 0 && outcome.failure == nil { outcome.failure = SystemError("read", code: ErrorCode.stale) }
             end(number, outcome)
             sink = nil
         }
@@ -54,9 +56,10 @@ public struct ChainExtraction {
                 if entry.kind == .meta {
                     finishFile()
                     number += 1
-                    guard number < files.count else { return }
                     // The chain may have changed since it was checked: then the rest is not what was judged.
-                    guard files[number].link == walked.number, files[number].entry == place else { return }
+                    guard number < files.count, files[number].link == walked.number, files[number].entry == place else {
+                        return
+                    }
                     left = files[number].pages
                     outcome = Outcome()
                     sink = begin(number)

@@ -4,15 +4,30 @@ import PRAM
 
 /// Computes the checksums of a slice's pages: in ascending order of PFN, straight out of mapped memory where there is a
 /// mapping, else in large reads of adjacent pages. One per thread.
+///
+/// Mapped memory is not always the faster way: where the kernel keeps a file in small pages, it takes a page fault for every
+/// 16 of them, and that costs more than to have them copied into the cache, many at a time. So the faults are counted.
 final class PageVerifier {
-    /// How many pages are handed to the checksum loop, or read, in one go (1 MiB).
+    /// How many pages are handed to the checksum loop in one go (1 MiB).
     private static let batchCapacity = 256
+    /// How many pages are read in one go: as much as stays in the nearer caches (256 KiB).
+    private static let readCapacity = 64
+    /// A fault for so many pages or fewer makes reading the better way (a huge page has 512, a usual fault brings in 16) ...
+    private static let pagesPerFault = 64
+    /// ... as long as so many adjacent pages can be had with each call.
+    private static let pagesPerRead = 8
+    /// Faults that the verifier's own memory may cost in a slice.
+    private static let ownFaults = 32
 
     private let memory: any PhysicalMemory
     private let pages = UnsafeMutablePointer<UnsafeRawPointer?>.allocate(capacity: batchCapacity)
     private let checksums = UnsafeMutablePointer<UInt32>.allocate(capacity: batchCapacity)
     private let states = UnsafeMutablePointer<PageState>.allocate(capacity: batchCapacity)
-    private let buffer = UnsafeMutableRawPointer.allocate(byteCount: batchCapacity * pageSize, alignment: pageSize)
+    private let buffer = UnsafeMutableRawPointer.allocate(byteCount: readCapacity * pageSize, alignment: pageSize)
+    /// Whether it was found to take many page faults to go through the mapping.
+    private var faultsOften = false
+    /// Whether the pages of this slice are read although they are mapped.
+    private var readsMapped = false
     /// The entries whose pages are in the batch.
     private var batch: [Int] = []
     /// PFN << 12 | number of the entry in the slice: sorts by PFN and fits, as a PFN with an address has 52 bits.
@@ -29,12 +44,14 @@ final class PageVerifier {
 
     func verify(_ slice: Slice) {
         slice.prepareImages()
-        putInOrder(slice)
+        let inRuns = putInOrder(slice)
+        readsMapped = faultsOften && inRuns
+        let faultsBefore = pageFaultCount()
         var place = 0
         while place < order.count {
             let entry = Int(order[place] & 0xfff)
             let page = PFN(order[place] >> 12)
-            if let mapped = memory.mapped(page) {
+            if let mapped = mapped(page) {
                 place += 1
                 if slice.entries[entry].kind == .meta {
                     // What the image tells must be what the checksum was taken of, so both are taken from one copy.
@@ -49,9 +66,14 @@ final class PageVerifier {
             }
         }
         verifyBatch(slice)
+        let faults = pageFaultCount() - faultsBefore
+        if inRuns && faults > order.count / PageVerifier.pagesPerFault + PageVerifier.ownFaults { faultsOften = true }
     }
 
-    private func putInOrder(_ slice: Slice) {
+    private func mapped(_ page: PFN) -> UnsafeRawPointer? { readsMapped ? nil : memory.mapped(page) }
+
+    /// - Returns: whether most pages lie next to others.
+    private func putInOrder(_ slice: Slice) -> Bool {
         order.removeAll(keepingCapacity: true)
         var sorted = true
         for (number, entry) in slice.entries.enumerated() where entry.page.number != 0 && entry.page.address != nil {
@@ -60,6 +82,9 @@ final class PageVerifier {
             order.append(key)
         }
         if !sorted { order.sort() }
+        var runs = 1
+        for place in order.indices.dropFirst() where (order[place] >> 12) - (order[place - 1] >> 12) > 1 { runs += 1 }
+        return order.count >= runs * PageVerifier.pagesPerRead
     }
 
     private func verifyMeta(_ slice: Slice, _ entry: Int, _ mapped: UnsafeRawPointer) {
@@ -96,8 +121,8 @@ final class PageVerifier {
         var end = place + 1
         while end < order.count {
             let page = order[end] >> 12
-            guard page <= (order[end - 1] >> 12) + 1, page - first < PageVerifier.batchCapacity,
-                memory.mapped(PFN(page)) == nil else { break }
+            guard page <= (order[end - 1] >> 12) + 1, page - first < PageVerifier.readCapacity,
+                mapped(PFN(page)) == nil else { break }
             end += 1
         }
         let count = Int((order[end - 1] >> 12) - first) + 1

@@ -64,7 +64,7 @@ class Corpus(CommandTest):
         self.extract(where, report, expected["stored"], intact)
 
     def find_damage(self, bad, report, name):
-        """Every damage of the manifest is in the report, with its place; and the report finds no file bad without one."""
+        """Every damage of the manifest is in the report, with its place."""
         found = [(f["kind"], f["link"], f["entry"], f["pfn"]) for f in report["findings"]]
         for damage in bad:
             entry = damage.get("entry_index")

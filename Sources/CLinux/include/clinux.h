@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -56,6 +57,14 @@ const char *pv_next_name(DIR *stream);
 /* Everything written before is visible to whoever sees what is written after. */
 static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+/* Waits for something to read, at most so many milliseconds. */
+static inline bool pv_wait_readable(int number, int milliseconds) {
+    struct pollfd wanted = {.fd = number, .events = POLLIN};
+    return poll(&wanted, 1, milliseconds) > 0;
+}
+
+static inline int pv_duplicate(int number) { return fcntl(number, F_DUPFD_CLOEXEC, 0); }
+
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
 
 /* Makes SIGBUS survivable inside the two functions below, and SIGPIPE and SIGXFSZ errors of write(2). Call once, at start. */
@@ -70,3 +79,6 @@ bool pv_guarded_copy(void *destination, const void *source, size_t length);
 
 /* Processors this process may run on (sched_getaffinity), at least 1. */
 int pv_processor_count(void);
+
+/* How often the calling thread has touched a page that was not in the page tables, so far. */
+long pv_thread_page_faults(void);

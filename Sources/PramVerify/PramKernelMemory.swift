@@ -1,0 +1,55 @@
+import CLinux
+import Linux
+import MemorySources
+import PRAM
+import Text
+
+/// The System RAM of a kernel that has pram, in which a chain lies between boot and mount. It is read by whatever way reaches
+/// it, and written by write(2) on /dev/mem, which only kernels without CONFIG_STRICT_DEVMEM allow.
+///
+/// None of its pages is ours but the chain's own, and these only as long as /sys/kernel/pram still names the chain.
+final class PramKernelMemory: WritableMemory {
+    private let live: LiveMemory
+    private let file: FileDescriptor
+    private let systemRAM: [PhysicalRange]
+
+    init(_ machine: MachineEvidence) throws(Failure) {
+        do throws(MemoryFailure) { live = try LiveMemory.open() } catch { throw .memory(error) }
+        file = try calling(remedy: WritingTarget.devMemRemedy) { () throws(SystemError) in
+            try FileDescriptor.open(Array("/dev/mem".utf8), O_RDWR)
+        }
+        systemRAM = machine.iomem.systemRAM
+    }
+
+    /// Any page that has an address: `write` looks at each.
+    var pages: Range<UInt64> { 0..<1 << 52 }
+    var zerosMayBeHoles: Bool { live.zerosMayBeHoles }
+    var kind: String { live.kind }
+    func contains(_ page: PFN) -> Bool { live.contains(page) }
+    func mapped(_ page: PFN) -> UnsafeRawPointer? { live.mapped(page) }
+
+    func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
+        live.read(first, count: count, into: destination, states: states)
+    }
+
+    func fill(
+        _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        throw SystemError("write", code: EPERM, path: file.path)
+    }
+
+    func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
+        guard let address = page.address, systemRAM.contains(where: { $0.contains(page) }) else {
+            throw SystemError("write", code: EFAULT, path: file.path)
+        }
+        var failure: SystemError?
+        bytes.bytes.withUnsafeBytes { source in
+            do throws(SystemError) { try file.write(source, at: address) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    func synchronize() throws(SystemError) {}
+}

@@ -1,0 +1,302 @@
+import ChainWriting
+import CLinux
+import KernelCommandLine
+import Linux
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// What a command did to memory.
+struct Written {
+    /// The value for the next kernel's `pram=`; nil when no chain is left.
+    var head: PFN?
+    var changed = true
+    /// Whether the old chain gave way to the new one in a single write.
+    var isAtomic = true
+    /// The files that did not simply stay: name, what became of it, why.
+    var files: [(name: [UInt8], fate: StaticString, message: String)] = []
+    /// Sentences for people.
+    var warnings: [String] = []
+}
+
+/// One run of a command that writes memory.
+struct WritingRun {
+    private let call: Invocation
+    private var report: Report
+    private let started = monotonicNanoseconds()
+    private let threads: Int
+    private let base: UInt64
+
+    /// Runs the command.
+    /// - Throws: only what makes the call itself wrong; whatever else goes wrong is in the report.
+    static func run(_ call: Invocation) throws(UsageError) -> Report {
+        var report = Report(command: call.command)
+        do throws(Failure) {
+            var run = try WritingRun(call)
+            do throws(Failure) { try run.act() } catch { run.report.failure = error }
+            run.report.elapsedNanoseconds = monotonicNanoseconds() - run.started
+            report = run.report
+        } catch {
+            report.failure = error
+        }
+        if case .usage(let usage) = report.failure { throw usage }
+        return report
+    }
+
+    private init(_ call: Invocation) throws(Failure) {
+        self.call = call
+        report = Report(command: call.command)
+        threads = try call.threadCount()
+        base = try call.size(.base) ?? 0
+        let expected = call.command == .save || call.command == .load ? 1 : 0
+        if call.operands.count < expected { throw .usage(UsageError("\(call.command.name) needs a directory")) }
+        if call.operands.count > expected {
+            throw .usage(UsageError("too many words: \(escaped(call.operands[expected]))"))
+        }
+        if call.has(.salvage) && call.has(.cut) {
+            throw .usage(UsageError("--salvage and --cut exclude each other"))
+        }
+    }
+
+    private mutating func act() throws(Failure) {
+        switch call.command {
+        case .save: try save()
+        case .load: try load()
+        case .erase: try erase()
+        default: try drop()
+        }
+    }
+
+    // MARK: - save
+
+    private mutating func save() throws(Failure) {
+        let size = try call.size(.size)
+        let directory = try calling { () throws(SystemError) in try SourceDirectory(call.operands[0]) }
+        let plan = try writing { () throws(WritingFailure) in try SavePlan(directory) }
+        let target = try WritingTarget.open(call, size: size, base: base, mayEditKernelMemory: false)
+        report.memory = Report.Memory(path: target.name, target.memory)
+        report.head = Head(origin: .range, page: target.head)
+        if let chain = holdsChain(target), !call.has(.replace) {
+            throw .writing(
+                WritingFailure(
+                    .holdsChain, "the range holds a chain already, \(chain.verdict.name), with \(chain.files.count) files",
+                    remedy: "load it, erase it, or write over it with --replace"))
+        }
+        var chainSave = try writing { () throws(WritingFailure) in
+            try ChainSave(plan, from: directory, into: target.memory, generation: randomNumber())
+        }
+        let threads = threads
+        let (head, chain) = try writing { () throws(WritingFailure) in
+            try chainSave.run(threads: threads, seed: randomNumber())
+        }
+        report.evaluation = chain
+        report.layout = .x86_64
+        report.written = Written(head: head, warnings: plan.warnings)
+    }
+
+    /// What lies at the range's first page, if it is a chain in any state.
+    private func holdsChain(_ target: WritingTarget) -> ChainEvaluation? {
+        var options = ChainCheck.Options()
+        options.linksOnly = true
+        let chain = ChainCheck(head: target.head, memory: target.memory, options: options, seed: randomNumber()).run()
+        return chain.links.isEmpty ? nil : chain
+    }
+
+    // MARK: - load and erase
+
+    private mutating func load() throws(Failure) {
+        let erases = call.has(.erase)
+        let choice = MemoryChoice(call[.memory])
+        var target: WritingTarget?
+        if erases || call.has(.device) {
+            target = try WritingTarget.open(call, size: nil, base: base, mayEditKernelMemory: false)
+        }
+        if choice.isLive { try refuseCrashKernel(erases: erases) }
+        let head = try chosenHead(choice, target)
+        report.head = head
+        guard let page = head.page else { return }
+        let memory: any PhysicalMemory
+        if let target, !choice.isLive || call.has(.device) {
+            memory = target.memory
+            report.memory = Report.Memory(path: target.name, memory)
+        } else {
+            memory = try choice.open(base: base, unpackLimit: try call.size(.unpackLimit) ?? 1 << 40, raw: call.has(.raw))
+            report.memory = Report.Memory(choice, memory)
+        }
+        let survey = SurveyedChain(head: page, memory: memory, threads: threads, seed: randomNumber())
+        report.evaluation = survey.evaluation
+        report.layout = survey.layout
+        guard survey.evaluation.files.contains(where: { $0.status == .intact }) || call.has(.damaged) else { return }
+
+        let directory = try calling { () throws(SystemError) in try Directory(call.operands[0]) }
+        let extractor = Extractor(
+            directory: directory, takesDamaged: call.has(.damaged), replaces: call.has(.force),
+            keepsModeBits: call.has(.preserveMode), synchronizes: true)
+        report.extractions = extractor.extract([], of: survey.evaluation, head: page, memory: memory)
+        let isComplete = survey.evaluation.verdict == .intact
+            && report.extractions.count == survey.evaluation.files.count
+            && report.extractions.allSatisfy { $0.outcome == .written }
+        guard erases, let target else { return }
+        guard isComplete else {
+            report.written = Written(head: page, changed: false, warnings: ["the chain stays: not every file was restored"])
+            return
+        }
+        try clear(page, target)
+    }
+
+    private mutating func erase() throws(Failure) {
+        let target = try WritingTarget.open(call, size: nil, base: base, mayEditKernelMemory: false)
+        let head = try chosenHead(MemoryChoice(call[.memory]), target)
+        report.head = head
+        report.memory = Report.Memory(path: target.name, target.memory)
+        guard let page = head.page else { return }
+        try clear(page, target)
+    }
+
+    private mutating func clear(_ page: PFN, _ target: WritingTarget) throws(Failure) {
+        guard target.memory.pages.contains(page.number) else {
+            throw .writing(
+                WritingFailure(
+                    .noChain, "the head, page \(hexadecimal(page.number)), does not lie in the range that may be written",
+                    remedy: "name the right range with --region, or the head with --pfn"))
+        }
+        try calling { () throws(SystemError) in
+            try target.memory.write(page, PageBytes())
+            try target.memory.synchronize()
+        }
+        var state = PageState.absent
+        guard PageBytes(page, of: target.memory, state: &state).isZero, state == .present else {
+            throw .writing(WritingFailure(.notVerified, "the head page does not read back as zeros"))
+        }
+        report.written = Written(head: nil)
+    }
+
+    private func refuseCrashKernel(erases: Bool) throws(Failure) {
+        guard let machine = try? MachineEvidence.collect(), machine.isCrashKernel, !call.has(.pfn) else { return }
+        throw .refused(
+            WriteRefusal(
+                .crashKernel, "this is a crash kernel: its command line's pram= may be meant for another",
+                remedy: "name the head of the chain with --pfn"))
+    }
+
+    /// The head of the chain that is meant. Where the command line and the range that is written disagree, nobody guesses.
+    private func chosenHead(_ choice: MemoryChoice, _ target: WritingTarget?) throws(Failure) -> Head {
+        if call.has(.pfn) || call.has(.cmdline) || call.has(.cmdlineFile) { return try Head.find(call, live: false) }
+        guard choice.isLive && !call.has(.device) else {
+            // An image that save wrote has its head on its first page, or on page 1, for page 0 can be no head.
+            let first = try WritingTarget.wantedRegion(call)?.start ?? max(base, UInt64(pageSize))
+            return Head(origin: .range, page: target?.head ?? PFN(containing: first))
+        }
+        let named = try Head.find(call, live: true)
+        if named.origin == .sysKernelPram || named.isRefused { return named }
+        var ranges = target?.head
+        if ranges == nil, let machine = try? MachineEvidence.collect() {
+            let wanted = try WritingTarget.wantedRegion(call)
+            if let region = try? WritableRegion.find(wanted, in: machine) {
+                ranges = PFN(containing: region.range.start)
+            }
+        }
+        guard let ranges, headHoldsChain(ranges) else { return named }
+        guard let page = named.page else { return Head(origin: .range, page: ranges) }
+        guard page == ranges else {
+            throw .writing(
+                WritingFailure(
+                    .decisionNeeded,
+                    "the command line names page \(hexadecimal(page.number)), and the range has a chain at page "
+                        + hexadecimal(ranges.number),
+                    remedy: "choose one of them with --pfn"))
+        }
+        return named
+    }
+
+    private func headHoldsChain(_ page: PFN) -> Bool {
+        guard let memory = try? LiveMemory.open() else { return false }
+        var walk = ChainWalk(head: page, memory: memory)
+        return walk.next()?.link != nil
+    }
+
+    // MARK: - drop and quarantine
+
+    private mutating func drop() throws(Failure) {
+        let isDry = call.has(.dryRun)
+        let target = try WritingTarget.open(call, size: nil, base: base, mayEditKernelMemory: true)
+        let head = try chosenHead(MemoryChoice(call[.memory]), target)
+        report.head = head
+        report.memory = Report.Memory(path: target.name, target.memory)
+        guard let page = head.page else {
+            report.written = Written(head: nil, changed: false)
+            return
+        }
+        if head.isRefused {
+            throw .writing(
+                WritingFailure(
+                    .noChain, "the kernel has refused this chain, or a mount has consumed it: its pages are in use again",
+                    remedy: "look at what is left with check, and save what you can with extract"))
+        }
+        let survey = SurveyedChain(head: page, memory: target.memory, threads: threads, seed: randomNumber())
+        report.evaluation = survey.evaluation
+        report.layout = survey.layout
+        guard !survey.evaluation.links.isEmpty else { return }
+
+        var options = DropPlan.Options()
+        options.keepsHoles = call.has(.keepHoles)
+        options.quarantines = call.command == .quarantine
+        options.unproved = call.has(.salvage) ? .salvage : call.has(.cut) ? .cut : nil
+        let isRefit = call.has(.refit)
+        let plan = DropPlan(survey, options: options, refits: isRefit)
+        var written = Written(head: page, changed: false, files: describe(plan, survey.evaluation))
+        report.written = written
+        if isRefit && plan.fates.contains(where: { $0 != .kept }) {
+            throw .writing(
+                WritingFailure(
+                    .decisionNeeded, "the chain is damaged: --refit alone would hide that",
+                    remedy: "pram-verify drop without --refit cuts the damage out, and refits what is left"))
+        }
+        if plan.isUndecided {
+            report.written?.warnings = [
+                "what lies behind the damaged link cannot prove that it belongs to this chain: "
+                    + "--salvage keeps it, marked, --cut drops it"
+            ]
+            return
+        }
+        guard plan.isNeeded, !isDry else { return }
+        guard target.memory.pages.contains(page.number) else {
+            throw .writing(WritingFailure(.noChain, "the head does not lie in the range that may be written"))
+        }
+        let drop = ChainDrop(survey, plan, in: target.memory) { () throws(WritingFailure) in
+            guard target.freePages == .none else { return }
+            if Head.kernelsHead() != page.number {
+                throw WritingFailure(.changed, "/sys/kernel/pram no longer names this chain, so its pages are not ours")
+            }
+        }
+        let threads = threads
+        let outcome = try writing { () throws(WritingFailure) in
+            try drop.run(taking: target.freePages, generation: randomNumber(), threads: threads, seed: randomNumber())
+        }
+        written.head = outcome.head
+        written.changed = true
+        written.isAtomic = outcome.isAtomic
+        if !outcome.isAtomic {
+            written.warnings.append("there was no free page, so links were changed one by one, not in a single step")
+        }
+        report.written = written
+        report.evaluation = outcome.chain
+    }
+
+    private func describe(
+        _ plan: DropPlan, _ evaluation: ChainEvaluation
+    ) -> [(name: [UInt8], fate: StaticString, message: String)] {
+        var files: [(name: [UInt8], fate: StaticString, message: String)] = []
+        for (number, fate) in plan.fates.enumerated() {
+            let name = evaluation.files[number].name
+            switch fate {
+            case .kept: break
+            case .quarantined(let new): files.append((name, "quarantined", "kept as \(escaped(new)), marked"))
+            case .dropped(let reason): files.append((name, "dropped", "\(reason.sentence)"))
+            case .undecided: files.append((name, "undecided", "nothing proves that it belongs to this chain"))
+            }
+        }
+        return files
+    }
+}

@@ -1,0 +1,133 @@
+import ChainWriting
+import CLinux
+import Linux
+import MemorySources
+import PRAM
+import Text
+
+/// The memory that a command writes, found by the rules of `WritableRegion`, and locked.
+struct WritingTarget {
+    let memory: any WritableMemory
+    /// Where a chain starts when nothing else is said: the range's first page.
+    let head: PFN
+    /// What it is, for the report.
+    let name: String
+    /// Which pages that the chain does not use may be taken.
+    let freePages: FreePages
+    /// What the running machine says; nil for an image.
+    let machine: MachineEvidence?
+    /// Kept while the target is in use.
+    private let lock: LockKeeper?
+
+    private final class LockKeeper {
+        private let lock: FileLock
+        init(_ lock: consuming FileLock) { self.lock = lock }
+    }
+
+    /// Opens what the options name: an image, a pmem device, or the reserved range of this machine.
+    /// - Parameters:
+    ///   - size: makes an image this large, and makes it first where there is none.
+    ///   - mayEditKernelMemory: whether System RAM may be written where a PRAM kernel holds a chain: for drop alone.
+    static func open(
+        _ call: Invocation, size: UInt64?, base: UInt64, mayEditKernelMemory: Bool
+    ) throws(Failure) -> WritingTarget {
+        let region = try wantedRegion(call)
+        if let path = call[.memory], !path.elementsEqual("auto".utf8) {
+            return try openImage(path, size: size, base: base, region: region)
+        }
+        if size != nil { throw .usage(UsageError("--size goes with --memory FILE")) }
+        let lock: FileLock
+        do throws(LockFailure) { lock = try FileLock.exclusive() } catch { throw .locked(error) }
+        let keeper = LockKeeper(lock)
+        let machine = try MachineEvidence.collect()
+        if let text = call[.device] { return try openDevice(text, call, machine, keeper) }
+        if mayEditKernelMemory, let kernels = Head.kernelsHead(), kernels != 0 {
+            let memory = try PramKernelMemory(machine)
+            return WritingTarget(
+                memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, lock: keeper)
+        }
+        let found: WritableRegion
+        do throws(WriteRefusal) { found = try WritableRegion.find(region, in: machine) } catch { throw .refused(error) }
+        let file = try calling(remedy: devMemRemedy) { () throws(SystemError) in
+            try FileDescriptor.open(Array("/dev/mem".utf8), O_RDWR)
+        }
+        let memory = MemoryFile(
+            file, range: found.range, offset: found.range.start, kind: "/dev/mem", isMapped: true, isBuffered: false)
+        return WritingTarget(
+            memory: memory, head: PFN(containing: found.range.start), name: "/dev/mem", freePages: .all, machine: machine,
+            lock: keeper)
+    }
+
+    static let devMemRemedy =
+        "run this as root; under lockdown (Secure Boot) use a pmem range (memmap=nn!ss) and --device"
+
+    static func wantedRegion(_ call: Invocation) throws(Failure) -> PhysicalRange? {
+        guard let text = call[.region] else { return nil }
+        do throws(UsageError) { return try PhysicalRange(region: text) } catch { throw .usage(error) }
+    }
+
+    private static func openDevice(
+        _ text: [UInt8], _ call: Invocation, _ machine: MachineEvidence, _ lock: LockKeeper
+    ) throws(Failure) -> WritingTarget {
+        guard let name = DeviceName(text) else {
+            throw .usage(UsageError("--device takes a path, PARTUUID=... or PARTLABEL=..., not \(escaped(text))"))
+        }
+        let target: PmemTarget
+        do throws(MemoryFailure) {
+            // What a chain has put there is no file system; whether it may be replaced is asked elsewhere.
+            target = try PmemTarget.open(name, overwrite: call.has(.force))
+        } catch {
+            throw .memory(error)
+        }
+        do throws(WriteRefusal) {
+            try WritableRegion.check(device: target.range, in: machine)
+        } catch {
+            throw .refused(error)
+        }
+        let file = try calling { () throws(SystemError) in try target.file.duplicated() }
+        let memory = MemoryFile(
+            file, range: target.range, offset: 0, kind: escaped(target.site.name), isMapped: false, isBuffered: true)
+        return WritingTarget(
+            memory: memory, head: PFN(containing: target.range.start), name: escaped(text), freePages: .all,
+            machine: machine, lock: lock)
+    }
+
+    private static func openImage(
+        _ path: [UInt8], size: UInt64?, base: UInt64, region: PhysicalRange?
+    ) throws(Failure) -> WritingTarget {
+        func malformed(_ message: String, _ remedy: String) -> Failure {
+            .memory(MemoryFailure(.malformed, source: escaped(path), message, remedy: remedy))
+        }
+        let file = try calling { () throws(SystemError) in
+            try FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | (size == nil ? 0 : O_CREAT), mode: 0o600)
+        }
+        guard file.isRegular else {
+            throw .memory(
+                MemoryFailure(
+                    .notAFile, source: escaped(path), "only regular files and reserved ranges are written",
+                    remedy: "name a raw image, or leave --memory out to write this machine's reserved range"))
+        }
+        do throws(LockFailure) { try file.lock(.exclusive) } catch { throw .locked(error) }
+        var length = UInt64(clamping: try calling { () throws(SystemError) in try file.status() }.st_size)
+        if let size, size > length {
+            try calling(remedy: "make room, or a smaller image") { () throws(SystemError) in try file.allocate(size) }
+            length = size
+        }
+        guard base % UInt64(pageSize) == 0 else { throw malformed("the base is not a multiple of 4096", "") }
+        // Page 0 can be no head: pram=0 says that there is no chain.
+        let first = max(base, UInt64(pageSize))
+        let (end, overflow) = base.addingReportingOverflow(length & ~UInt64(pageSize - 1))
+        guard !overflow, let whole = PhysicalRange(start: first, end: end) else {
+            throw malformed("the image has no room for a chain", "make it larger with --size")
+        }
+        let range = region ?? whole
+        guard whole.contains(range), range.start % UInt64(pageSize) == 0, range.size % UInt64(pageSize) == 0 else {
+            throw malformed("--region does not name whole pages of the image", "")
+        }
+        let memory = MemoryFile(
+            file, range: range, offset: range.start - base, kind: "raw image", isMapped: true, isBuffered: true)
+        return WritingTarget(
+            memory: memory, head: PFN(containing: range.start), name: escaped(path), freePages: .zeroed, machine: nil,
+            lock: nil)
+    }
+}
