@@ -211,7 +211,7 @@ import Verification
                 }
                 let failed = writingFailure {
                     _ = try ChainDrop(surveyed, drop, in: memory, permit: permit)
-                        .run(takesFreePages: !inPlace, generation: 1, threads: 1, seed: 1)
+                        .run(taking: inPlace ? .none : .all, generation: 1, threads: 1, seed: 1)
                 }
                 #expect(failed?.cause == .changed && memory.attempts == number)
             }
