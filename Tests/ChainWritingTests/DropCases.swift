@@ -153,7 +153,7 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
         #expect(try !names(memory, made).contains("b intact"))
     }
 
-    @Test(arguments: [false, true]) func `a page that two files claim is at most one's afterwards`(inPlace: Bool) throws {
+    @Test(arguments: [false, true]) func `a page that two files claim is one's at most`(inPlace: Bool) throws {
         for fits in [true, false] {
             for mode in 0..<3 {
                 var dice = Dice(4)
@@ -281,6 +281,25 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
         #expect(try names(memory, made) == ["1 intact", "2 intact", "3 intact"])
         // The head is the last that changes.
         #expect(memory.writes.last?.page == made.head)
+    }
+
+    @Test func `in an image, only free pages of zeros are taken`() throws {
+        for zeros in [0, 1, 2] {
+            var dice = Dice(10)
+            let files = (0..<4).map { file("\($0)", 100, &dice) }
+            var made = MadeChain(shape(stamped: false), files, links: [169, 169, 66], &dice)
+            made.image.flip(made.slots[made.dataSlots(0)[50]].page, bit: 1)
+            let cleared = made.free.shuffled(using: &dice).prefix(zeros)
+            for page in cleared { made.image[page] = Page() }
+            let memory = RecordedMemory(made.image, isMapped: true)
+            let surveyed = survey(memory, made)
+            let outcome = try ChainDrop(surveyed, plan(surveyed), in: memory)
+                .run(taking: .zeroed, generation: 1, threads: 1, seed: 1)
+            // What is left takes two links, one of them the head.
+            #expect(outcome.isAtomic == (zeros > 0))
+            #expect(try names(memory, made) == ["1 intact", "2 intact", "3 intact"])
+            for page in made.free where !cleared.contains(page) { #expect(memory.image[page] == made.image[page]) }
+        }
     }
 
     @Test func `pages that the source does not hold are no reason to drop without a word`() throws {

@@ -38,7 +38,7 @@ func plan(
 func run(_ chain: SurveyedChain, _ plan: DropPlan, _ memory: RecordedMemory, inPlace: Bool = false) throws
     -> ChainDrop.Outcome
 {
-    try ChainDrop(chain, plan, in: memory).run(takesFreePages: !inPlace, generation: 0x77, threads: 1, seed: 1)
+    try ChainDrop(chain, plan, in: memory).run(taking: inPlace ? .none : .all, generation: 0x77, threads: 1, seed: 1)
 }
 
 func damage(_ chain: inout MadeChain, _ dice: inout Dice) -> Damage {

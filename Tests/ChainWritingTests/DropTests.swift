@@ -39,7 +39,7 @@ import Verification
             let label = "seed \(seed)" + (inPlace ? ", in place" : "")
             guard drop.isNeeded else {
                 // Nothing to do: then nothing that was found is damaged, flags that a kernel has cleared aside.
-                let isBad = surveyed.evaluation.files.contains { $0.status == .damaged || $0.status == .incomplete }
+                let isBad = surveyed.evaluation.files.contains { $0.status == .damaged }
                 if surveyed.evaluation.verdict == .damaged || isBad {
                     Issue.record("\(label): not needed; \(damage.words), \(made.shape)")
                     failures += 1
@@ -211,7 +211,7 @@ import Verification
                 }
                 let failed = writingFailure {
                     _ = try ChainDrop(surveyed, drop, in: memory, permit: permit)
-                        .run(takesFreePages: !inPlace, generation: 1, threads: 1, seed: 1)
+                        .run(taking: inPlace ? .none : .all, generation: 1, threads: 1, seed: 1)
                 }
                 #expect(failed?.cause == .changed && memory.attempts == number)
             }

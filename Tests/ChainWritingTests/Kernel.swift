@@ -1,5 +1,5 @@
-/// What the RFC's kernel does with a chain at boot and at mount, and nothing of what this program does: the judge of all
-/// that is written. It reads the bytes on its own.
+/// What the RFC's kernel does with a chain at boot and at mount, and nothing of what this program does: the judge of
+/// all that is written. It reads the bytes on its own.
 struct Kernel {
     enum Refusal: Error, Equatable {
         // At boot, with the page it names.

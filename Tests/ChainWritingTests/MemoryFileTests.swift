@@ -158,7 +158,7 @@ private func content(_ memory: any PhysicalMemory, _ page: UInt64) -> (state: Pa
         let damaged = SurveyedChain(head: head, memory: memory, threads: 2, seed: 1)
         let drop = plan(damaged)
         let outcome = try ChainDrop(damaged, drop, in: memory)
-            .run(takesFreePages: true, generation: 2, threads: 2, seed: 1)
+            .run(taking: .all, generation: 2, threads: 2, seed: 1)
         #expect(outcome.isAtomic && outcome.head == head)
         let left = try Kernel.files(image(memory), head: head.number)
         #expect(left.count == 5)

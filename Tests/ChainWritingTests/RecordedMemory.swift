@@ -3,8 +3,8 @@ import Linux
 import MemorySources
 import PRAM
 
-/// Memory that remembers how it was written: every write in order, so that the state after any of them can be looked at.
-/// On request a write fails, alone or with all that would follow.
+/// Memory that remembers how it was written: every write in order, so that the state after any of them can be seen. On
+/// request a write fails, alone or with all that would follow.
 final class RecordedMemory: WritableMemory {
     struct Write {
         let page: UInt64
