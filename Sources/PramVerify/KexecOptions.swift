@@ -10,8 +10,7 @@ import Text
 enum KexecOptions: Equatable {
     /// kexec_file_load.
     case file
-    /// kexec_load, into these bytes alone; without `min`, from 0 on. `max` is the last one, inclusive, as kexec(8) takes
-    /// it.
+    /// kexec_load, into these bytes alone; without `min`, from 0 on. `max` is the last one, as kexec(8) takes it.
     case load(min: UInt64?, max: UInt64)
 
     /// Which system call was asked for.

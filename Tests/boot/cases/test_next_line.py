@@ -12,7 +12,6 @@ OWN = "BOOT_IMAGE=/boot/vmlinuz"
 def kexec(machine, kernel, *words):
     """Loads and starts a kernel as cmdline says. Returns the line and the options."""
     words = " ".join(words)
-    # Without KVM and a console there is nothing to look at: these two are the harness's own.
     line = machine.must(f"pram-verify cmdline {words} >/tmp/line; cat /tmp/line")
     options = machine.must(f"pram-verify cmdline --kexec-options {words}")
     machine.must(f'kexec {options} -l {kernel} --initrd=/boot/initrd --command-line="$(cat /tmp/line)"')
@@ -90,7 +89,7 @@ class BelowTheRange(BootCase):
 
 
 class PramKernel(AfterKexec):
-    """Saved by a kernel with pram, handed to a second one, and, once made to fit again, to a third."""
+    """Saved by a kernel with pram and handed to a second one, which clears the LRU flags in it."""
 
     @classmethod
     def setUpClass(cls):
@@ -103,7 +102,6 @@ class PramKernel(AfterKexec):
         cls.head = machine.must("cat /sys/kernel/pram")
         cls.by_file = machine.run("pram-verify cmdline --kexec-file")
         cls.by_file_options = machine.run("pram-verify cmdline --kexec-options --kexec-file")
-        # The second kernel's initrd is not there to be loaded again, so the third one is not started.
         cls.line, cls.options, cls.loaded = kexec(machine, "/boot/bzImage-pram")
         cls.pram_value = machine.must("cat /sys/kernel/pram")
         cls.unfit = machine.run("pram-verify cmdline")
