@@ -10,6 +10,10 @@ public struct PageBytes: Sendable {
     /// Takes up to 4096 bytes and fills up with zeros.
     public init(_ start: some Sequence<UInt8>) {
         self.init()
+        let copied: Void? = start.withContiguousStorageIfAvailable { source in
+            unsafe bytes.withUnsafeMutableBytes { unsafe $0.copyBytes(from: source.prefix(pageSize)) }
+        }
+        guard copied == nil else { return }
         var place = 0
         for byte in start where place < pageSize {
             bytes[place] = byte
