@@ -1,5 +1,5 @@
-/// The command line for the next kernel, made from one that was there: what belongs to that boot alone is taken out, what
-/// is asked for is put in, and every other byte stays.
+/// The command line for the next kernel, made from one that was there: what belongs to that boot alone is taken out,
+/// what is asked for is put in, and every other byte stays.
 public struct NextLine: Equatable, Sendable {
     /// The parameters that are true of one boot only, with what puts them there. Each goes only when it has a value.
     ///
@@ -28,8 +28,8 @@ public struct NextLine: Equatable, Sendable {
     public private(set) var line: ParameterLine
 
     /// Takes out every `pram` that a kernel takes notice of, in whatever spelling, with a value or without (a bare one
-    /// ends the boot of a kernel with the RFC's code); the parameters of this boot; and those with one of `names`. All of
-    /// that before a bare `--`: what follows is init's.
+    /// ends the boot of a kernel with the RFC's code); the parameters of this boot; and those with one of `names`. All
+    /// of that before a bare `--`: what follows is init's.
     public init(after line: ParameterLine, removing names: [ParameterName] = []) {
         let pram: ParameterName = "pram"
         self.line = line.removing { parameter in

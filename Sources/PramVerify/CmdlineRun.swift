@@ -6,10 +6,11 @@ import PRAM
 import Text
 import Verification
 
-/// One run of `cmdline`: the command line for the next kexec, or how kexec has to be called, or a last look at the chain.
+/// One run of `cmdline`: the command line for the next kexec, or how kexec has to be called, or a last look at the
+/// chain.
 ///
-/// Whatever is found, a line that is printed is whole, and safe to start a kernel with: it names a chain only when nothing
-/// stands in the way of that one.
+/// Whatever is found, a line that is printed is whole, and safe to start a kernel with: it names a chain only when
+/// nothing stands in the way of that one.
 struct CmdlineRun {
     private let call: Invocation
     private let choice: MemoryChoice

@@ -3,8 +3,8 @@ import PRAM
 import Text
 import Verification
 
-/// A chain that was looked at, and all that decides whether the next kernel may be told of it. Pure: nothing here looks at
-/// the machine.
+/// A chain that was looked at, and all that decides whether the next kernel may be told of it. Pure: nothing here looks
+/// at the machine.
 struct HandOver {
     var head: PFN
     var verdict: Verdict
@@ -76,7 +76,8 @@ struct HandOver {
     private func stockKernelsObstacle(on next: ParameterLine) -> Obstacle? {
         let here = ReservedMemory(thisLine)
         if let page = pages.first(where: { !here.contains($0) }) { return .notReservedHere(page) }
-        if let page = pages.first(where: { page in systemRAM.contains { $0.overlaps(page) } }) { return .systemRAM(page) }
+        let managed = pages.first { page in systemRAM.contains { $0.overlaps(page) } }
+        if let managed { return .systemRAM(managed) }
         let there = ReservedMemory(next)
         if let page = pages.first(where: { !there.contains($0) }) { return .notReservedNext(page) }
         return nil
@@ -106,11 +107,11 @@ extension HandOver.Obstacle {
         case .indeterminate: "whether the chain is intact cannot be told; pram-verify check tells more"
         case .notHeld(0): "the kernel holds no chain (/sys/kernel/pram is 0), so nothing keeps these pages as they are"
         case .notHeld(let head):
-            "the kernel holds another chain (/sys/kernel/pram is \(String(head, radix: 16))), so nothing keeps these pages "
-                + "as they are"
+            "the kernel holds another chain (/sys/kernel/pram is \(String(head, radix: 16))), so nothing keeps these "
+                + "pages as they are"
         case .refitFirst(let count):
-            "\(TextReport.counted(count, "link")) would be refused by the next kernel: this one has cleared LRU flags and "
-                + "left the checksums as they were"
+            "\(TextReport.counted(count, "link")) would be refused by the next kernel: this one has cleared LRU flags "
+                + "and left the checksums as they were"
         case .otherLayout: "the chain was written by a 32-bit kernel, and a 64-bit kernel with pram would misread it"
         case .pastLimit(let limit):
             "the chain has pages beyond \(hexadecimal(limit)), where the new command line ends the memory"
@@ -133,7 +134,8 @@ extension HandOver.Obstacle {
         case .refitFirst: "run pram-verify drop --refit first"
         case .otherLayout: "extract the files instead"
         case .pastLimit: "give the next kernel all of the memory"
-        case .notReservedHere, .systemRAM: "save the files into a range that memmap=nn$ss reserves on both command lines"
+        case .notReservedHere, .systemRAM:
+            "save the files into a range that memmap=nn$ss reserves on both command lines"
         case .notReservedNext: "put the memmap= of this kernel's command line on the new one too"
         case .fileLoad: "leave out --kexec-file, and call kexec with what --kexec-options prints"
         }

@@ -10,8 +10,8 @@ import Text
 enum KexecOptions: Equatable {
     /// kexec_file_load.
     case file
-    /// kexec_load, into these bytes alone. The last one is inclusive, as kexec(8) takes it.
-    case load(PhysicalRange)
+    /// kexec_load, into these bytes alone; without `min`, from 0 on. `max` is the last one, as kexec(8) takes it.
+    case load(min: UInt64?, max: UInt64)
 
     /// Which system call was asked for.
     enum Wish { case any, file, load }
@@ -48,11 +48,11 @@ enum KexecOptions: Equatable {
             if wish == .file { throw .fileLoad }
             let range = try bannedRange(chain)
             if isLocked { throw .lockdown }
-            return .load(range)
+            return .load(min: range.start, max: range.last)
         }
         if wish != .load { return .file }
         if isLocked { throw .lockdown }
-        return .load(try rangeBelow(chain))
+        return .load(min: nil, max: try lastBelow(chain))
     }
 
     /// The largest region in which the kernel keeps no page of a chain; only its whole pages.
@@ -68,22 +68,20 @@ enum KexecOptions: Equatable {
         return largest
     }
 
-    /// All that lies below the lowest reserved range with pages of the chain in it.
-    private static func rangeBelow(_ chain: HandOver) throws(Obstacle) -> PhysicalRange {
+    /// The last byte below the lowest reserved range with pages of the chain in it.
+    private static func lastBelow(_ chain: HandOver) throws(Obstacle) -> UInt64 {
         let used = ReservedMemory(chain.thisLine).ranges.filter { range in chain.pages.contains { $0.overlaps(range) } }
         guard let start = used.map({ $0.start }).min() else { throw .notReserved }
-        guard start > lowestKernel, let below = PhysicalRange(start: 0, end: start) else { throw .noRoomBelow(start) }
-        return below
+        guard start > lowestKernel else { throw .noRoomBelow(start) }
+        return start - 1
     }
 
     /// As kexec(8) takes them.
     var text: String {
         switch self {
         case .file: "-s"
-        case .load(let range):
-            range.start == 0
-                ? "-c --mem-max=\(hexadecimal(range.last))"
-                : "-c --mem-min=\(hexadecimal(range.start)) --mem-max=\(hexadecimal(range.last))"
+        case .load(nil, let max): "-c --mem-max=\(hexadecimal(max))"
+        case .load(let min?, let max): "-c --mem-min=\(hexadecimal(min)) --mem-max=\(hexadecimal(max))"
         }
     }
 }
@@ -98,7 +96,7 @@ extension KexecOptions.Obstacle {
             "this kernel's command line has no pram_banned=START-END, so no memory is known to be free of the chain"
         case .bannedInUse: "each region of pram_banned= holds pages of the chain"
         case .noRoomBelow(let start):
-            "kexec_load (kexec -c) must keep below the chain's range, and a kernel does not fit below \(hexadecimal(start))"
+            "kexec_load (kexec -c) must keep below the chain's range, and no kernel fits below \(hexadecimal(start))"
         case .notReserved: "the chain does not lie in a range that this kernel's command line reserves"
         }
     }

@@ -52,7 +52,9 @@ struct PageRuns {
 
     /// A PFN without an address is no page.
     mutating func insert(_ page: PFN) {
-        guard let address = page.address, let range = PhysicalRange(start: address, size: UInt64(pageSize)) else { return }
+        guard let address = page.address,
+            let range = PhysicalRange(start: address, size: UInt64(pageSize))
+        else { return }
         if let last = ranges.last, last.last != .max, last.last + 1 == range.start,
             let both = PhysicalRange(start: last.start, last: range.last)
         {

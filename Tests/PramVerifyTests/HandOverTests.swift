@@ -149,7 +149,10 @@ struct ReservedMemoryTests {
     @Test func runs() {
         var runs = PageRuns()
         for page in [5, 6, 7, 9, 8, 1, 2] as [UInt64] { runs.insert(PFN(page)) }
-        #expect(runs.ranges == [range(0x5000, 0x3000), range(0x9000, 0x1000), range(0x8000, 0x1000), range(0x1000, 0x2000)])
+        let expected = [
+            range(0x5000, 0x3000), range(0x9000, 0x1000), range(0x8000, 0x1000), range(0x1000, 0x2000),
+        ]
+        #expect(runs.ranges == expected)
         runs.insert(PFN(1 << 52))
         runs.insert(PFN(.max))
         #expect(runs.ranges.count == 4)
@@ -202,6 +205,7 @@ struct KexecOptionsTests {
         #expect(
             try find(pram("pram_banned=16M-32M,64M-128M pram_banned=256M-320M pram_banned=128M-256M"))
                 == "-c --mem-min=0x10000000 --mem-max=0x13ffffff")
+        #expect(try find(pram("pram_banned=0-128M")) == "-c --mem-min=0x0 --mem-max=0x7ffffff")
         // Whole pages only.
         #expect(try find(pram("pram_banned=0x4000001-0x8000fff")) == "-c --mem-min=0x4001000 --mem-max=0x7ffffff")
     }

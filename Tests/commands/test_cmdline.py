@@ -44,13 +44,14 @@ class Lines(CmdlineTest):
         self.assertEqual(self.cmdline(LINE, "--pfn=10"), f"{kept} pram=10")
 
     def test_every_spelling_goes(self):
-        for spelling in ["pram=10", '"pram=10"', 'pram="10"', "pram=0x10", "pram=+10", "pram=garbage pram=10", "pram pram=10"]:
+        for spelling in ["pram=10", '"pram=10"', 'pram="10"', "pram=0x10", "pram=+10", "pram=garbage pram=10",
+                         "pram pram=10"]:
             with self.subTest(spelling):
                 self.assertEqual(self.cmdline(f"ro {spelling} {RESERVED}"), f"ro {RESERVED} pram=10")
 
     def test_every_other_byte_stays(self):
-        for kept in ["xpram=1f foo.pram=2", 'a="b  c"   d', "foo= bar", 'dyndbg="file x pram=1f +p"', "\t\x0b a", "a\udca0b",
-                     "root=LABEL=\udcc3\udca4", "pram_banned=1M-2M", 'x"y z"w', "acpi_rsdp=0x7b5fe014 initrd=\\a\\b"]:
+        for kept in ["xpram=1f foo.pram=2", 'a="b  c"   d', "foo= bar", 'dyndbg="file x pram=1f +p"', "\t\x0b a",
+                     "a\udca0b", "root=LABEL=\udcc3\udca4", "pram_banned=1M-2M", 'x"y z"w', "acpi_rsdp=0x7b5fe014 initrd=\\a\\b"]:
             with self.subTest(kept):
                 self.assertEqual(self.cmdline(f"{kept} {RESERVED}"), f"{kept} {RESERVED} pram=10")
 
@@ -62,8 +63,8 @@ class Lines(CmdlineTest):
         self.assertEqual(self.cmdline(f"{own} {RESERVED}"), f"{RESERVED} pram=10")
 
     def test_append_and_remove(self):
-        made = self.cmdline(f"quiet splash {RESERVED} quiet=1 -- s", "--remove=quiet", "--append=a b=1", "--remove", "splash",
-                            "--append", 'c="d e"')
+        made = self.cmdline(f"quiet splash {RESERVED} quiet=1 -- s", "--remove=quiet", "--append=a b=1", "--remove",
+                            "splash", "--append", 'c="d e"')
         self.assertEqual(made, f'{RESERVED} a b=1 c="d e" pram=10 -- s')
 
     def test_wrong_usage(self):
@@ -257,7 +258,8 @@ esac""")
                          ["[-l][/k][--command-line=ro quiet]"])
         self.run_script(str(ROOT / "kexec/pram-verify-kexec"), status=16)
 
-    def snippet(self, script="kexec-load", action="stop", settings="LOAD_KEXEC=true KERNEL_IMAGE=/k INITRD=/i", **variables):
+    def snippet(self, script="kexec-load", action="stop", settings="LOAD_KEXEC=true KERNEL_IMAGE=/k INITRD=/i",
+                **variables):
         """What Debian's init script does: sources the settings, then the snippet, and goes on."""
         path = self.scratch / script
         path.write_text(f". {self.scratch}/settings\n. {ROOT}/kexec/pram-verify\necho went on\n")
@@ -267,7 +269,8 @@ esac""")
     def test_debian(self):
         self.program("systemctl", "echo 1 reboot.target start waiting")
         self.program("runlevel", "echo N 6")
-        self.assertEqual(self.snippet(), ["[-c][--mem-max=0xfff][-l][/k][--initrd=/i][--command-line=ro quiet pram=10]"])
+        loaded = "[-c][--mem-max=0xfff][-l][/k][--initrd=/i][--command-line=ro quiet pram=10]"
+        self.assertEqual(self.snippet(), [loaded])
         for settings in ("LOAD_KEXEC=false KERNEL_IMAGE=/k", "KERNEL_IMAGE=/k",
                          "LOAD_KEXEC=true KERNEL_IMAGE=/k USE_GRUB_CONFIG=true"):
             self.assertEqual(self.snippet(settings=settings), [])
@@ -280,7 +283,8 @@ esac""")
 
     def test_debian_takes_the_name(self):
         """run-parts passes over names with a dot."""
-        listed = subprocess.run(["run-parts", "--list", str(ROOT / "kexec")], capture_output=True, text=True, check=True)
+        command = ["run-parts", "--list", str(ROOT / "kexec")]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True)
         self.assertIn(f"{ROOT}/kexec/pram-verify\n", listed.stdout)
 
 
