@@ -60,8 +60,11 @@ public struct PageBytes: Sendable {
         for (i, byte) in source.enumerated() { bytes[offset + i] = byte }
     }
 
-    public var isZero: Bool {
-        for byte in bytes where byte != 0 { return false }
+    public var isZero: Bool { isZero(from: 0) }
+
+    /// Whether the bytes from this offset to the end of the page are zero.
+    func isZero(from offset: Int) -> Bool {
+        for byte in bytes[offset...] where byte != 0 { return false }
         return true
     }
 

@@ -213,7 +213,7 @@ struct WritingRun {
     private func headHoldsChain(_ page: PFN) -> Bool {
         guard let memory = try? LiveMemory.open() else { return false }
         var walk = ChainWalk(head: page, memory: memory)
-        return walk.next()?.link != nil
+        return walk.next()?.link?.magic == Link.magic
     }
 
     // MARK: - drop and quarantine
