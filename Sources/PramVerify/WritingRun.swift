@@ -54,6 +54,7 @@ struct WritingRun {
         if call.operands.count > expected {
             throw .usage(UsageError("too many words: \(escaped(call.operands[expected]))"))
         }
+        _ = try WritingTarget.wantedRegion(call)
         if call.has(.salvage) && call.has(.cut) {
             throw .usage(UsageError("--salvage and --cut exclude each other"))
         }
@@ -116,11 +117,14 @@ struct WritingRun {
         let head = try chosenHead(choice, target)
         report.head = head
         guard let page = head.page else { return }
+        var lock: ReadingLock?
+        defer { lock?.release() }
         let memory: any PhysicalMemory
         if let target, !choice.isLive || call.has(.device) {
             memory = target.memory
             report.memory = Report.Memory(path: target.name, memory)
         } else {
+            if target == nil { lock = try ReadingLock(choice) }
             memory = try choice.open(base: base, unpackLimit: try call.size(.unpackLimit) ?? 1 << 40, raw: call.has(.raw))
             report.memory = Report.Memory(choice, memory)
         }
