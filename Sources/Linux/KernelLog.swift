@@ -1,4 +1,5 @@
 import CLinux
+import Text
 
 /// The kernel's log, into which every write to /dev/kmsg is one line (Documentation/ABI/testing/dev-kmsg). Where it cannot be
 /// written, standard error.
@@ -17,10 +18,10 @@ public final class KernelLog {
     deinit { if number >= 0 { close(number) } }
 
     /// One line, cut where the kernel would cut it.
-    public func write(_ level: Level, _ text: String) {
+    public func write(_ level: Level, _ phrase: Phrase) {
         var line = Array("<0>pram-verify: ".utf8)
         line[1] += level.rawValue
-        line += text.utf8.prefix(900)
+        line += phrase.text.utf8.prefix(900)
         line.append(UInt8(ascii: "\n"))
         let skipped = number < 0 ? 3 : 0
         line.withUnsafeBytes {

@@ -48,7 +48,7 @@ struct BootRun {
     }
 
     private func look() -> Int32 {
-        for problem in configuration.problems { log.write(.warning, problem) }
+        for problem in configuration.problems { log.write(.warning, Phrase(problem)) }
         var report = Report(command: .boot)
         report.warnings = configuration.problems
         guard configuration.policy != .off else {
@@ -63,7 +63,7 @@ struct BootRun {
         report.warnings = configuration.problems
         if report.head?.page != nil, let hazards, report.runStatus != .empty {
             report.warnings += hazards.sentences
-            for sentence in hazards.sentences { log.write(.warning, sentence) }
+            for sentence in hazards.sentences { log.write(.warning, Phrase(sentence)) }
         }
         if report.runStatus == .damaged && !isCrashKernel { correct(&report) }
         finish(&report, isCrashKernel: isCrashKernel)
@@ -71,7 +71,7 @@ struct BootRun {
         // Last, for it asks a device, which may take its time: all that is to be known of the chain is written by now.
         if report.evaluation?.links.isEmpty == false, let sentence = Hazards.hibernation(line) {
             report.warnings.append(sentence)
-            log.write(.information, sentence)
+            log.write(.information, Phrase(sentence))
             publish(report, isCrashKernel: isCrashKernel)
         }
         return 0
@@ -128,9 +128,9 @@ struct BootRun {
         report.warnings = warnings
     }
 
-    private func warn(_ text: String, _ report: inout Report) {
-        report.warnings.append(text)
-        log.write(.warning, text)
+    private func warn(_ phrase: Phrase, _ report: inout Report) {
+        report.warnings.append(phrase.text)
+        log.write(.warning, phrase)
     }
 
     private func finish(_ report: inout Report, isCrashKernel: Bool) {
@@ -145,7 +145,7 @@ struct BootRun {
     private func publish(_ report: Report, isCrashKernel: Bool) {
         let status = configuration.policy == .off ? .off : report.runStatus
         let action = configuration.action(status, on: line, isCrashKernel: isCrashKernel).0
-        if let error = RunFolder.publish(report, status, action) { log.write(.warning, error.message) }
+        if let error = RunFolder.publish(report, status, action) { log.write(.warning, Phrase(error.message)) }
     }
 
     /// A few lines for the kernel's log. It is there for everybody to read, so no names of files.
@@ -157,15 +157,16 @@ struct BootRun {
             case .corrected, .indeterminate, .failed: .warning
             default: .information
             }
-        var text = "\(status.name)"
+        var phrase: Phrase = "\(status.name)"
         if let failure = report.failure {
-            text += ": \(failure.message)"
+            phrase = "\(status.name): \(failure.message)"
         } else if let evaluation = report.evaluation, !evaluation.links.isEmpty {
-            text += ": \(TextReport.counted(evaluation.files.count, "file")), "
-                + TextReport.counted(evaluation.links.count, "link")
-                + ", \(TextReport.counted(Int(clamping: evaluation.pagesChecked), "page")) checked"
+            let files = TextReport.counted(evaluation.files.count, "file")
+            let links = TextReport.counted(evaluation.links.count, "link")
+            let pages = TextReport.counted(Int(clamping: evaluation.pagesChecked), "page")
+            phrase = "\(status.name): \(files), \(links), \(pages) checked"
         }
-        log.write(level, text)
+        log.write(level, phrase)
         guard status == .damaged || status == .indeterminate else { return }
         // The kernel drops lines where there are more than ten within five seconds.
         for finding in report.findings.filter({ $0.kind.severity != .note }).prefix(3) {
