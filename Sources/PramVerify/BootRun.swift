@@ -6,7 +6,7 @@ import PRAM
 import Text
 import Verification
 
-/// `boot`: what the hooks of an initramfs run. Everything it does is asked for on the kernel command line, what it finds is in
+/// `boot`: what the hooks of an initramfs run. All it does is asked for on the kernel command line, what it finds is in
 /// /run/pram-verify, and whatever happens it ends in time, with status 0.
 struct BootRun {
     private let line: ParameterLine
@@ -37,7 +37,8 @@ struct BootRun {
     private func giveUp(_ signal: Int32?) {
         var report = Report(command: .boot)
         if let signal {
-            report.failure = .memory(MemoryFailure(.outOfResources, source: "boot", "the check was ended by signal \(signal)"))
+            report.failure = .memory(
+                MemoryFailure(.outOfResources, source: "boot", "the check was ended by signal \(signal)"))
         } else {
             let evaluation = ChainEvaluation(seed: 0)
             evaluation.interrupt()
@@ -74,7 +75,20 @@ struct BootRun {
             log.write(.information, Phrase(sentence))
             publish(report, isCrashKernel: isCrashKernel)
         }
+        if !isCrashKernel { publishLine(report, hazards) }
         return 0
+    }
+
+    private func publishLine(_ report: Report, _ hazards: Hazards?) {
+        var call = Invocation(.cmdline)
+        if let page = report.head?.page, let evaluation = report.evaluation, let hazards, report.written == nil {
+            call.known = (page, evaluation, report.layout ?? .x86_64, hazards.pages)
+        }
+        RunFolder.publishLine { output in
+            // Why a chain is not handed on is told to those who ask: what goes nowhere here is what `cmdline` says.
+            guard let status = try? CmdlineRun.run(call, output, Output(-1, name: "nowhere")) else { return false }
+            return !status.contains(.failed)
+        }
     }
 
     private func check(_ hazards: Hazards?) -> Report {

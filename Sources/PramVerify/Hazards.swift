@@ -11,6 +11,8 @@ final class Hazards {
     private let crashKernel: [PhysicalRange]
     private let initrd: [PhysicalRange]
     private let lacksNokaslr: Bool
+    /// All that was looked at.
+    private(set) var pages = PageRuns()
     private var inSystemRAM: UInt64 = 0
     private var inCrashKernel: UInt64 = 0
     private var inInitrd: UInt64 = 0
@@ -28,6 +30,7 @@ final class Hazards {
     }
 
     func look(at page: PFN) {
+        pages.insert(page)
         if systemRAM.contains(where: { $0.contains(page) }) { inSystemRAM += 1 }
         if crashKernel.contains(where: { $0.contains(page) }) { inCrashKernel += 1 }
         if initrd.contains(where: { $0.contains(page) }) { inInitrd += 1 }

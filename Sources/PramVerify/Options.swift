@@ -209,6 +209,9 @@ struct Invocation {
     var progress: ((UInt64) -> Void)?
     var observe: ((WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
 
+    /// A chain that was verified a moment ago: `cmdline` need not do so again.
+    var known: (head: PFN, evaluation: ChainEvaluation, layout: ChainLayout, pages: PageRuns)?
+
     /// A call that the program makes itself.
     init(_ command: Command) { self.command = command }
 

@@ -58,7 +58,7 @@ extension Report {
 /// Nothing here costs the boot: what cannot be written is left out.
 struct RunFolder {
     private enum File: Int, CaseIterable {
-        case status, action, metrics, text, json
+        case status, action, metrics, text, json, cmdline
 
         var name: StaticString {
             switch self {
@@ -67,6 +67,7 @@ struct RunFolder {
             case .metrics: "metrics.prom"
             case .text: "report.txt"
             case .json: "report.json"
+            case .cmdline: "cmdline"
             }
         }
 
@@ -75,7 +76,7 @@ struct RunFolder {
         var mode: mode_t { self == .text || self == .json ? 0o600 : 0o644 }
     }
 
-    /// Replaces all files.
+    /// Replaces all files; the next command line is gone until `publishLine`.
     /// - Parameter action: nil where there is none to take: the word of an earlier `boot` goes.
     /// - Returns: what went wrong first, if anything did.
     @discardableResult
@@ -85,12 +86,24 @@ struct RunFolder {
         do throws(SystemError) {
             let folder = try Directory(FileLock.directory)
             for file in File.allCases {
-                if file == .action && action == nil || status == .off && file.rawValue > File.action.rawValue {
+                if file == .action && action == nil || file == .cmdline
+                    || status == .off && file.rawValue > File.action.rawValue
+                {
                     folder.remove(file.bytes)
                     continue
                 }
                 do throws(SystemError) {
-                    try write(file, report, status, action ?? .proceed, in: folder)
+                    try write(file, in: folder) { output in
+                        switch file {
+                        case .status: output.write("\(status.name)\n")
+                        case .action: output.write("\((action ?? .proceed).name)\n")
+                        case .metrics: writeMetrics(report, status, output)
+                        case .text: writeText(report, status, output)
+                        case .json: JSONReport.write(report, to: output)
+                        case .cmdline: break
+                        }
+                        return true
+                    }
                 } catch {
                     // An old one would be taken for the new one.
                     folder.remove(file.bytes)
@@ -103,22 +116,18 @@ struct RunFolder {
         return first
     }
 
-    private static func write(
-        _ file: File, _ report: Report, _ status: RunStatus, _ action: BootConfiguration.Action, in folder: Directory
-    ) throws(SystemError) {
+    /// The command line for the next kexec, for whoever wants to look before `cmdline` is asked.
+    /// - Parameter body: false when there is none.
+    static func publishLine(_ body: (Output) -> Bool) {
+        do throws(SystemError) { try write(.cmdline, in: try Directory(FileLock.directory), body) } catch { return }
+    }
+
+    /// - Parameter body: writes the content; false when there is to be no such file.
+    private static func write(_ file: File, in folder: Directory, _ body: (Output) -> Bool) throws(SystemError) {
         let temporary = try folder.createTemporary()
         do throws(SystemError) {
             let output = Output(temporary.number, name: file.name)
-            switch file {
-            case .status: output.write("\(status.name)\n")
-            case .action: output.write("\(action.name)\n")
-            case .metrics: writeMetrics(report, status, output)
-            case .text:
-                output.write("status:  \(status.name), by pram-verify \(report.command.name)\n")
-                TextReport.write(report, to: output)
-                if let failure = report.failure { output.write("failure: \(failure.message)\nremedy:  \(failure.remedy)\n") }
-            case .json: JSONReport.write(report, to: output)
-            }
+            guard body(output) else { return folder.remove(temporary.path) }
             try output.finish()
             guard fchmod(temporary.number, file.mode) == 0 else { throw SystemError(last: "fchmod", path: file.bytes) }
             try folder.rename(temporary.path, to: file.bytes, replace: true)
@@ -126,6 +135,12 @@ struct RunFolder {
             folder.remove(temporary.path)
             throw error
         }
+    }
+
+    private static func writeText(_ report: Report, _ status: RunStatus, _ output: Output) {
+        output.write("status:  \(status.name), by pram-verify \(report.command.name)\n")
+        TextReport.write(report, to: output)
+        if let failure = report.failure { output.write("failure: \(failure.message)\nremedy:  \(failure.remedy)\n") }
     }
 
     /// For node_exporter's textfile collector.

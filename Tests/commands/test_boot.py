@@ -50,7 +50,7 @@ class Boot(BootTest):
 
     def test_files_are_complete_and_only_those_without_names_are_for_everybody(self):
         lines = self.boot("ro", f"cd {FOLDER} && stat -c '%n %a' * .[!.]* 2>/dev/null; true")
-        self.assertEqual(lines[2:], ["action 644", "metrics.prom 644", "report.json 600", "report.txt 600", "status 644"])
+        self.assertEqual(lines[2:], ["action 644", "cmdline 644", "metrics.prom 644", "report.json 600", "report.txt 600", "status 644"])
 
     def test_json_report_follows_its_schema(self):
         report = json.loads("\n".join(self.boot("pram=xyz", f"cat {FOLDER}/report.json")[2:]))
