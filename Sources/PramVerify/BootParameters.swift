@@ -3,8 +3,8 @@ import PRAM
 import MemorySources
 import Text
 
-/// The parameters `pram_verify.NAME` on the kernel command line: the one table behind `boot`, --help, and the checks of the
-/// documentation. The kernel takes names with a dot for a module's, so PID 1 never sees them.
+/// The parameters `pram_verify.NAME` on the kernel command line: the one table behind `boot`, --help, and the checks of
+/// the documentation. The kernel takes names with a dot for a module's, so PID 1 never sees them.
 enum BootParameter: Int, CaseIterable {
     case policy, onDamage, timeout, quick, region, device
 

@@ -58,7 +58,7 @@ struct BootRun {
         }
         waitForDevice()
         let machine = try? MachineEvidence.collect()
-        let isCrashKernel = machine?.isCrashKernel ?? false
+        let isCrashKernel = machine?.isCrashKernel ?? line.contains(named: "elfcorehdr")
         let hazards = machine.map { Hazards($0, kernelsHead: Head.kernelsHead()) }
         report = check(hazards)
         report.warnings = configuration.problems
@@ -188,7 +188,7 @@ struct BootRun {
         }
     }
 
-    /// Modules make devices out of `memmap=nn!ss` in the background: a moment after they were loaded the first one is there.
+    /// Modules make devices out of `memmap=nn!ss` in the background: a moment later the first one is there.
     private func waitForDevice() {
         let isPersistent = KernelCommandLine.MemoryMap.find(in: line).inEffect.contains { $0.kind == .persistent }
         guard isPersistent, FileDescriptor.exists(Array("/sys/module/nd_pmem".utf8)) else { return }

@@ -39,13 +39,14 @@ final class Hazards {
     var sentences: [String] {
         var sentences: [String] = []
         func add(_ count: UInt64, _ text: StaticString) {
-            if count > 0 { sentences.append("\(TextReport.counted(Int(clamping: count), "page")) of the chain \(text)") }
+            let pages = TextReport.counted(Int(clamping: count), "page")
+            if count > 0 { sentences.append(Phrase("\(pages) of the chain \(text)").text) }
         }
-        add(inSystemRAM, "in memory that this kernel manages and will reuse: its command line lacks memmap=nn$ss for them")
+        add(inSystemRAM, "in memory that this kernel manages and reuses: its command line lacks memmap=nn$ss")
         add(inCrashKernel, "in what crashkernel= sets aside")
         add(inInitrd, "where the boot loader put the initrd")
         if lacksNokaslr {
-            sentences.append("this kernel has pram, and nokaslr is not on its command line: KASLR may put it on the chain")
+            sentences.append("without nokaslr a kernel that has pram may come to lie on the chain")
         }
         return sentences
     }

@@ -54,7 +54,7 @@ extension Report {
     }
 }
 
-/// The files in /run/pram-verify. Each is replaced as a whole; names of files are only in those that root alone may read.
+/// The files in /run/pram-verify. Each is replaced as a whole; file names are only in those that root alone may read.
 /// Nothing here costs the boot: what cannot be written is left out.
 struct RunFolder {
     private enum File: Int, CaseIterable {
@@ -166,7 +166,7 @@ struct RunFolder {
         gauge("check_time_seconds", "When it was done, in seconds since 1970.", UInt64(max(0, time(nil))))
     }
 
-    /// After a command that has looked at this machine's memory or written it: what is there is either of this run or gone.
+    /// After a command that has looked at this machine's memory or written it: what is there is of this run, or gone.
     static func refresh(_ report: Report) {
         guard report.memory != nil, FileDescriptor.exists(FileLock.directory) else { return }
         if let failure = report.failure {

@@ -32,8 +32,7 @@ class BootTest(CommandTest):
 
     def boot(self, line, script="", **options):
         """Boots, then shows the status, the report and whatever else is asked for."""
-        result = self.apart(line, f"$pv boot && cat {FOLDER}/status {FOLDER}/action" + (f" && {script}" if script else ""),
-                            **options)
+        result = self.apart(line, f"$pv boot && cat {FOLDER}/status {FOLDER}/action && {script or 'true'}", **options)
         self.assertEqual(result.status, INTACT, result)
         return result.out.decode().splitlines()
 
@@ -50,7 +49,8 @@ class Boot(BootTest):
 
     def test_files_are_complete_and_only_those_without_names_are_for_everybody(self):
         lines = self.boot("ro", f"cd {FOLDER} && stat -c '%n %a' * .[!.]* 2>/dev/null; true")
-        self.assertEqual(lines[2:], ["action 644", "cmdline 644", "metrics.prom 644", "report.json 600", "report.txt 600", "status 644"])
+        self.assertEqual(lines[2:], [
+            "action 644", "cmdline 644", "metrics.prom 644", "report.json 600", "report.txt 600", "status 644"])
 
     def test_json_report_follows_its_schema(self):
         report = json.loads("\n".join(self.boot("pram=xyz", f"cat {FOLDER}/report.json")[2:]))
@@ -69,7 +69,8 @@ class Boot(BootTest):
                          ["off", "continue", "action", "status"])
 
     def test_parameters_that_are_wrong_are_named_and_ignored(self):
-        for word in ("pram_verify.policy", "pram_verify.policy=", "pram_verify.policy=DROP", "pram-verify.on_damage=reboot",
+        for word in ("pram_verify.policy", "pram_verify.policy=", "pram_verify.policy=DROP",
+                     "pram-verify.on_damage=reboot",
                      "pram_verify.timeout=0", "pram_verify.timeout=1e3", "pram_verify.timeout=99999999999999999999",
                      "pram_verify.quick=2", "pram_verify.region=16M", "pram_verify.region=0x", "pram_verify.device=",
                      "pram_verify.unknown=1", "pram_verify.", "pram_verify=drop"):
@@ -81,7 +82,8 @@ class Boot(BootTest):
     def test_parameters_that_are_right_are_taken(self):
         for word in ("pram_verify.policy=drop", "pram-verify.policy=quarantine", "pram_verify.on_damage=halt",
                      "pram_verify.timeout=86400", "pram_verify.quick", "pram_verify.quick=1", "pram_verify.quick=0",
-                     "pram_verify.region=0x10000000+16M", "pram_verify.device=/dev/pmem0", '"pram_verify.policy=report"',
+                     "pram_verify.region=0x10000000+16M", "pram_verify.device=/dev/pmem0",
+                     '"pram_verify.policy=report"',
                      "xpram_verify.nothing=1", "-- pram_verify.nothing=1"):
             with self.subTest(word):
                 lines = self.boot(f"ro {word}", f"cat {FOLDER}/report.txt")

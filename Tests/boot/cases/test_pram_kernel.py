@@ -39,11 +39,12 @@ class AfterKexec(BootCase):
     needs_pram_kernels = True
     first, second = "bzImage-pram", "bzImage-pram"
     memory, append, write = "256M", "nokaslr pram_banned=0-128M", WRITE_ACROSS_THE_BORDER
+    image = staticmethod(pram_image)
 
     @classmethod
     def save_and_kexec(cls, damage=lambda machine, links: None):
         """From power-on to the second kernel's shell; `damage` may spoil the saved chain in between."""
-        cls.machine = machine = cls.start(PRAM_KERNELS / cls.first, pram_image(), cls.append, cls.memory)
+        cls.machine = machine = cls.start(PRAM_KERNELS / cls.first, cls.image(), cls.append, cls.memory)
         machine.must("mkdir /mnt && mount -t pram none /mnt")
         machine.must(f"set -e; cd /mnt; {cls.write}\n{WRITE_SMALL}", deadline=120)
         cls.sums = machine.must("cd /mnt && sha256sum *")
