@@ -19,7 +19,7 @@ class Mounted:
         machine.must("mkdir -p /mnt && mount -t pram none /mnt")
         cls.loaded_sums = sums(machine, "/mnt")
         # The files are used once more and given back, so that the kernel looks at each of the pages it was given.
-        machine.must("cat /mnt/* >/dev/null && rm /mnt/* && umount /mnt", deadline=60)
+        machine.must("for file in /mnt/*; do cat \"$file\" >/dev/null; rm -f \"$file\"; done; umount /mnt", deadline=60)
         cls.complaints = machine.must(
             "dmesg | grep -E 'PRAM: (pfn|Failed|Res.*fail)|BUG|WARNING|Oops|Bad page' || true")
 
@@ -33,25 +33,41 @@ def sums(machine, folder):
     return {name: digest for name, (digest, _) in contents(machine, folder).items()}
 
 
-class DamagedAfterKexec(Mounted, test_pram_kernel.AfterKexec):
-    """A page of one file is spoiled once the second kernel has reserved the chain, before the mount.
+@functools.lru_cache(maxsize=None)
+def image_for_two_kexecs():
+    """The initrd of machines that kexec twice: what the second kernel gets can load a third."""
+    last = initramfs.initramfs(BUILD / "images" / "pram-third.cpio.gz", program_files())
+    kernels = {"/boot/bzImage-pram": PRAM_KERNELS / "bzImage-pram", **provision.kexec_files(), **program_files()}
+    second = initramfs.initramfs(BUILD / "images" / "pram-second.cpio.gz", {**kernels, "/boot/initrd": last})
+    return initramfs.initramfs(BUILD / "images" / "pram-first.cpio.gz", {**kernels, "/boot/initrd": second})
 
-    The chain lies on both sides of the banned border: the kernel has cleared the flags of some entries.
+
+class DamagedAfterKexec(Mounted, test_pram_kernel.AfterKexec):
+    """A page of one file is spoiled before the kexec; the second kernel reserves the chain all the same.
+
+    The chain lies on both sides of the banned border: that kernel has cleared the flags of some entries.
     """
 
     actions = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.save_and_kexec()
+        def spoil(machine, links):
+            cls.order = stored_order(machine, links)
+            cls.bad_page = page_of(machine, links, DAMAGED, 11)
+            machine.must("head -c 4096 /dev/urandom | "
+                         f"dd of=/dev/mem bs=4096 seek={cls.bad_page} conv=notrunc 2>/dev/null")
+        cls.save_and_kexec(damage=spoil)
         machine = cls.machine
         cls.before = {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in cls.sums.splitlines()}
-        cls.order = stored_order(machine, cls.links)
-        cls.bad_page = page_of(machine, cls.links, DAMAGED, 11)
-        machine.must(f"head -c 4096 /dev/urandom | dd of=/dev/mem bs=4096 seek={cls.bad_page} conv=notrunc 2>/dev/null")
         cls.results = [run(machine, *words) for words in cls.actions]
         cls.checked = in_guest(machine)
+        cls.before_mount()
         cls.mount(machine)
+
+    @classmethod
+    def before_mount(cls):
+        """What else happens."""
 
     def others(self):
         return {name: digest for name, digest in self.before.items() if name != DAMAGED}
@@ -107,6 +123,26 @@ class Dropped(DamagedAfterKexec):
         self.assert_mounted(self.others())
 
 
+class DroppedAndKexecedAgain(DamagedAfterKexec):
+    """drop, and then a third kernel instead of a mount."""
+
+    actions = (("drop",),)
+
+    @classmethod
+    def image(cls):
+        return image_for_two_kexecs()
+
+    @classmethod
+    def before_mount(cls):
+        cls.kexec_with(cls.head)
+        cls.pram_value = cls.machine.must("cat /sys/kernel/pram")
+
+    def test_the_third_kernel_reserves_the_chain_and_the_mount_brings_every_other_file(self):
+        self.assert_run(self.results[0], 1, f"pram={self.head:x}\n")
+        self.assertEqual(int(self.pram_value, 16), self.head)
+        self.assert_mounted(self.others())
+
+
 class Quarantined(DamagedAfterKexec):
     """quarantine, before the mount."""
 
@@ -139,15 +175,6 @@ class OnTheStrictKernel(DamagedAfterKexec):
 
     def test_nothing_was_changed(self):
         self.assert_verdict(self.checked, "damaged")
-
-
-@functools.lru_cache(maxsize=None)
-def image_for_two_kexecs():
-    """The initrd of machines that kexec twice: what the second kernel gets can load a third."""
-    last = initramfs.initramfs(BUILD / "images" / "pram-third.cpio.gz", program_files())
-    kernels = {"/boot/bzImage-pram": PRAM_KERNELS / "bzImage-pram", **provision.kexec_files(), **program_files()}
-    second = initramfs.initramfs(BUILD / "images" / "pram-second.cpio.gz", {**kernels, "/boot/initrd": last})
-    return initramfs.initramfs(BUILD / "images" / "pram-first.cpio.gz", {**kernels, "/boot/initrd": second})
 
 
 class KexecedTwice(Mounted, test_pram_kernel.AfterKexec):
@@ -188,6 +215,39 @@ class KexecedTwiceRefitted(KexecedTwice):
     def test_the_third_kernel_reserves_the_chain_and_the_mount_brings_every_file(self):
         self.assertEqual(int(self.pram_value, 16), self.head)
         self.assert_mounted(self.before)
+
+
+class SavedByAnotherKernel(Mounted, BootCase):
+    """Debian's kernel has no pram. What it saves into a reserved range is ordinary RAM to the kernel that comes next."""
+
+    needs_pram_kernels = True
+    APPEND = "nokaslr memmap=32M$0x9000000"
+
+    @classmethod
+    def setUpClass(cls):
+        image = initramfs.initramfs(BUILD / "images" / "stock-to-pram.cpio.gz", {
+            **program_files(), **provision.kexec_files(), "/boot/bzImage-pram": PRAM_KERNELS / "bzImage-pram",
+            "/boot/initrd": initramfs.initramfs(BUILD / "images" / "pram-third.cpio.gz", program_files())})
+        cls.machine = machine = cls.start(provision.stock_kernel().image, image, cls.APPEND, STOCK_MEMORY)
+        make_samples(machine, "/tmp/files")
+        cls.files = contents(machine, "/tmp/files")
+        cls.saved = run(machine, "save", "/tmp/files")
+        cls.bad_page = page_of(machine, chain.walk(page_reader(machine), 0x9000), "page and one", 1)
+        flip_in_guest(machine, cls.bad_page * chain.PAGE)
+        cls.dropped = run(machine, "drop")
+        machine.must("kexec -s -l /boot/bzImage-pram --initrd=/boot/initrd --command-line='console=ttyS0 panic=-1 "
+                     f"nokaslr {cls.dropped.output.strip()}'")
+        machine.kexec()
+        cls.pram_value = machine.must("cat /sys/kernel/pram")
+        machine.must("mkdir /mnt && mount -t pram none /mnt")
+        cls.loaded = contents(machine, "/mnt")
+
+    def test_the_pram_kernel_reserves_and_loads_it(self):
+        self.assert_run(self.saved, 0, "pram=9000\n")
+        self.assert_run(self.dropped, 1, "pram=9000\n", "page and one: dropped")
+        self.assertEqual(self.pram_value, "9000")
+        del self.files["page and one"]
+        self.assertEqual(self.loaded, self.files)
 
 
 class OnHost(Mounted, BootCase):
