@@ -89,7 +89,8 @@ let package = Package(
 
         // What `make bench` needs besides the program itself; no part of what ships
         .executableTarget(
-            name: "pram-bench", dependencies: ["PRAM", "Linux", "CLinux", "CChecksum", "CZlib"], path: "Benchmarks/pram-bench",
+            name: "pram-bench", dependencies: ["PRAM", "Linux", "Text", "CLinux", "CChecksum", "CZlib"],
+            path: "Benchmarks/pram-bench",
             swiftSettings: [.treatAllWarnings(as: .error)],
             linkerSettings: [.linkedLibrary("z"), .linkedLibrary("blkid")]),
 

@@ -81,9 +81,21 @@ struct ChainMaker {
         let aligned = UnsafeMutableRawPointer(bitPattern: (UInt(bitPattern: room) + UInt(hugePage) - 1) & ~UInt(hugePage - 1))
         let base = mmap(aligned, size, PROT_READ, MAP_SHARED | MAP_FIXED, file.number, 0)
         guard let base, !pv_mmap_failed(base) else { throw SystemError(last: "mmap", path: file.path) }
-        guard madvise(base, size / hugePage * hugePage, adviseCollapse) == 0 else {
-            throw SystemError(last: "madvise", path: file.path)
+        // A page that something else looks at just then makes the kernel refuse; a second try, or a few more, will do.
+        var refused = 0
+        for place in stride(from: 0, to: size / hugePage * hugePage, by: hugePage) {
+            var tries = 20
+            while madvise(base + place, hugePage, adviseCollapse) != 0 {
+                tries -= 1
+                guard pv_errno() == EAGAIN else { throw SystemError(last: "madvise", path: file.path) }
+                if tries == 0 {
+                    refused += 1
+                    break
+                }
+                usleep(1000)
+            }
         }
+        guard refused * 100 <= size / hugePage else { throw SystemError("madvise", code: EAGAIN, path: file.path) }
     }
 }
 

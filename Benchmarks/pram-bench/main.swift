@@ -9,6 +9,7 @@
 
 import CLinux
 import Linux
+import Text
 
 /// What follows the path: key=value.
 struct Arguments {
@@ -35,11 +36,11 @@ do throws(SystemError) {
     let output = Output(1, name: "standard output")
     switch words.dropFirst().first {
     case "make" where words.count > 2:
-        output.write(try ChainMaker(Arguments(words[3...])).make(Array(words[2].utf8)) + "\n")
+        output.write("\(try ChainMaker(Arguments(words[3...])).make(Array(words[2].utf8)))\n")
     case "run" where words.count > 2:
-        output.write(try PeerRun(Arguments(words[3...]), Array(words[2].utf8)).run() + "\n")
+        output.write("\(try PeerRun(Arguments(words[3...]), Array(words[2].utf8)).run())\n")
     case "peers":
-        output.write("[" + Peer.all.map { "\"\($0.name)\"" }.joined(separator: ", ") + "]\n")
+        output.write(Phrase("[" + Peer.all.map { "\"\($0.name)\"" }.joined(separator: ", ") + "]\n"))
     default: fail("make, run or peers")
     }
     try output.finish()

@@ -33,6 +33,9 @@ public struct ChainSave {
             throw WritingFailure(.notSavable, "\(escaped(directory.path)) holds no regular file: a chain cannot be empty")
         }
         let pages = memory.pages
+        guard pages.lowerBound > 0 else {
+            throw WritingFailure(.notSavable, "the range begins at address 0: no chain begins at page 0")
+        }
         guard let needed = plan.pagesNeeded, needed <= UInt64(pages.count) else {
             throw WritingFailure(
                 .tooSmall, "the files need \(plan.pagesNeeded ?? .max) pages of 4 KiB, and the range has \(pages.count)",

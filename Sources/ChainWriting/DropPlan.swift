@@ -19,16 +19,23 @@ public struct SurveyedChain {
     let entries: [Listed]
     /// Every page that the chain uses, links included: none of them is free.
     let usedPages: SparseSet
+    /// Whether the last link that was found says that it is the last.
+    let isWhole: Bool
 
     /// Checks the chain page by page, and keeps what it lists: 48 bytes for each page of the chain.
     public init(head: PFN, memory: any PhysicalMemory, threads: Int, seed: UInt64) {
         var entries: [Listed] = []
         var used = SparseSet()
+        var isWhole = false
         var options = ChainCheck.Options()
         options.threads = threads
         options.observe = { walked, results in
             _ = used.insert(walked.page.number)
+            isWhole = false
             guard case .link(let link, let reading, _) = walked.content else { return }
+            isWhole = link.next.number == 0
+            // What a link leads to is never free, also where the walk does not go on: the old chain must not change.
+            _ = used.insert(link.next.number)
             let restored = reading.restored(in: link)
             for (number, original) in link.entries.enumerated() {
                 var entry = original
@@ -48,6 +55,7 @@ public struct SurveyedChain {
         self.head = head
         self.entries = entries
         usedPages = used
+        self.isWhole = isWhole
     }
 }
 
@@ -102,16 +110,20 @@ public struct DropPlan {
     /// - Parameter refits: re-make links that do not fit as they lie even where no file is lost.
     public init(_ chain: SurveyedChain, options: Options, refits: Bool) {
         let evaluation = chain.evaluation
-        let ground = Ground(evaluation)
+        let ground = Ground(chain)
         var names = Names(evaluation.files)
         var fates: [Fate] = []
-        for file in evaluation.files { fates.append(DropPlan.fate(of: file, ground, options, &names)) }
+        for number in evaluation.files.indices {
+            fates.append(DropPlan.fate(of: evaluation.files[number], number, ground, options, &names))
+        }
 
         var entries: [SurveyedChain.Listed] = []
         var renamed: [(place: Int, image: FileImage)] = []
         var file = -1
         var left: UInt64 = 0
         var indexes = SparseSet()
+        // Pages that are spoken for: a quarantined file may hold none of them.
+        var taken = DropPlan.pages(of: chain, keptBy: fates)
         for var listed in chain.entries {
             if listed.entry.kind == .meta {
                 file += 1
@@ -122,6 +134,10 @@ public struct DropPlan {
                 case .dropped: continue
                 case .kept, .undecided: break
                 case .quarantined(let name):
+                    guard taken.insert(listed.entry.page.number) else {
+                        fates[file] = .dropped(.sharesPage)
+                        continue
+                    }
                     listed = listed.with(flags: 1 | Entry.quarantined)
                     let stored = evaluation.files[file]
                     if name != stored.name {
@@ -131,10 +147,8 @@ public struct DropPlan {
                 entries.append(listed)
             } else if listed.entry.kind == .data, file >= 0, left > 0 {
                 left -= 1
-                guard let kept = DropPlan.keep(listed, of: evaluation.files[file], fates[file], options, &indexes) else {
-                    continue
-                }
-                entries.append(kept)
+                let kept = DropPlan.keep(listed, of: evaluation.files[file], fates[file], options, &indexes, &taken)
+                if let kept { entries.append(kept) }
             }
         }
         self.fates = fates
@@ -142,12 +156,27 @@ public struct DropPlan {
         self.renamed = renamed
         let damage = evaluation.verdict != .intact && (entries.count != chain.entries.count || fates.contains { $0 != .kept }
             || evaluation.links.contains { $0.standing == .broken })
-        isNeeded = damage || refits && evaluation.links.contains { $0.reading != .asIs }
+        isNeeded = damage || evaluation.verdict == .damaged && !evaluation.links.isEmpty
+            || refits && evaluation.links.contains { $0.reading != .asIs }
+    }
+
+    /// The pages of all links, and of the files that are kept as they are.
+    private static func pages(of chain: SurveyedChain, keptBy fates: [Fate]) -> SparseSet {
+        var pages = SparseSet()
+        for link in chain.evaluation.links { _ = pages.insert(link.page.number) }
+        var file = -1
+        for listed in chain.entries {
+            if listed.entry.kind == .meta { file += 1 }
+            guard file >= 0, file < fates.count, fates[file] == .kept || fates[file] == .undecided else { continue }
+            _ = pages.insert(listed.entry.page.number)
+        }
+        return pages
     }
 
     /// The DATA entry as it goes on, or nil when it is left out.
     private static func keep(
-        _ listed: SurveyedChain.Listed, of file: StoredFile, _ fate: Fate, _ options: Options, _ indexes: inout SparseSet
+        _ listed: SurveyedChain.Listed, of file: StoredFile, _ fate: Fate, _ options: Options, _ indexes: inout SparseSet,
+        _ taken: inout SparseSet
     ) -> SurveyedChain.Listed? {
         switch fate {
         case .dropped: return nil
@@ -156,12 +185,15 @@ public struct DropPlan {
             // What the kernel would refuse goes in any case: an index twice, or behind the end.
             guard let pages = FileImage(size: file.size, mode: file.mode, name: file.name).pageCount,
                 listed.entry.index < pages, let checksum = listed.checksum,
-                listed.fits || options.quarantines, indexes.insert(listed.entry.index) else { return nil }
+                listed.fits || options.quarantines, indexes.insert(listed.entry.index),
+                taken.insert(listed.entry.page.number) else { return nil }
             return listed.with(checksum: checksum)
         }
     }
 
-    private static func fate(of file: StoredFile, _ ground: Ground, _ options: Options, _ names: inout Names) -> Fate {
+    private static func fate(
+        of file: StoredFile, _ number: Int, _ ground: Ground, _ options: Options, _ names: inout Names
+    ) -> Fate {
         let reason: Reason
         switch file.status {
         case .intact, .quarantined: return .kept
@@ -169,9 +201,11 @@ public struct DropPlan {
         case .incomplete:
             // Pages that cannot be looked at may be perfectly good: nothing of that goes without a word from the user.
             if file.badPages > 0 && options.unproved == nil { return .undecided }
+            // With holes at its end, only the end of the chain shows that nothing follows.
+            if file.badPages == 0 && ground.endsHere(number) && ground.standing(of: number) == .believed { return .kept }
             reason = .incomplete
         case .indeterminate:
-            switch ground.standing(of: file) {
+            switch ground.standing(of: number) {
             case .believed: return .kept
             case .listedByBadLink: reason = .listedByBadLink
             case .sharesPage: reason = .sharesPage
@@ -207,25 +241,43 @@ private struct Ground {
     enum Standing { case believed, listedByBadLink, sharesPage, unproved }
 
     private let links: [LinkSummary]
+    private let files: [StoredFile]
+    private let isWhole: Bool
     private let firstBroken: Int?
     /// The generation of the chain: of its first link that is stamped.
     private let generation: UInt64?
+    /// Files that claim a page which others claim too.
+    private var sharing: [Bool]
 
-    init(_ evaluation: ChainEvaluation) {
-        links = evaluation.links
+    init(_ chain: SurveyedChain) {
+        links = chain.evaluation.links
+        files = chain.evaluation.files
+        isWhole = chain.isWhole
         firstBroken = links.firstIndex { $0.standing == .broken }
         generation = links.first { $0.generation != nil }?.generation
+        sharing = files.map { _ in false }
+        guard !chain.evaluation.contested.isEmpty else { return }
+        var file = -1
+        for listed in chain.entries {
+            if listed.entry.kind == .meta { file += 1 }
+            if file >= 0, file < sharing.count, chain.evaluation.contested.contains(listed.entry.page.number) {
+                sharing[file] = true
+            }
+        }
     }
 
-    func standing(of file: StoredFile) -> Standing {
-        let range = file.link...max(file.link, file.lastLink)
-        guard let firstBroken, range.upperBound >= firstBroken else {
-            // Nothing is proved wrong up to here: links that are only indeterminate, all of whose pages fit, cost no file. And
-            // where all links are proved, what is left is a page that two claim.
-            return range.contains { links[$0].standing == .indeterminate }
-                || links[..<range.lowerBound].contains { $0.standing == .indeterminate } ? .believed : .sharesPage
-        }
+    /// Whether the chain ends with this file, and says so.
+    func endsHere(_ number: Int) -> Bool { isWhole && number == files.count - 1 }
+
+    func standing(of number: Int) -> Standing {
+        if sharing[number] { return .sharesPage }
+        let file = files[number]
+        let pages = FileImage(size: file.size, mode: file.mode, name: file.name).pageCount
+        // Where a file with holes ends, only the next file shows, or the end of the chain.
+        let end = file.pages == pages ? file.lastLink : number + 1 < files.count ? files[number + 1].link : links.count - 1
+        let range = file.link...max(file.link, file.lastLink, end)
         if range.contains(where: { links[$0].standing == .broken }) { return .listedByBadLink }
+        guard let firstBroken, range.upperBound >= firstBroken else { return .believed }
         // Behind a bad link, only the stamp shows that a link belongs to this chain and is no left-over of another.
         guard let generation, range.allSatisfy({ links[$0].generation == generation && links[$0].standing == .proved })
         else { return .unproved }

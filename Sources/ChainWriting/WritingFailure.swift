@@ -26,11 +26,11 @@ public struct WritingFailure: Error, Sendable {
     public let message: String
     public let remedy: String
 
-    public init(_ cause: Cause, _ message: String, remedy: String = "") {
+    public init(_ cause: Cause, _ message: Phrase, remedy: Phrase = "") {
         self.cause = cause
-        self.message = message
-        self.remedy = remedy
+        self.message = message.text
+        self.remedy = remedy.text
     }
 
-    public init(_ error: SystemError) { self.init(.systemCall, error.message) }
+    public init(_ error: SystemError) { self.init(.systemCall, Phrase(error.message)) }
 }

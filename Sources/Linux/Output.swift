@@ -1,4 +1,5 @@
 import CLinux
+import Text
 
 /// A stream of text to a descriptor: buffered, every write checked. The first error sticks, what follows it is dropped, and
 /// `finish` reports it: a report is either whole or its run ends as a failure.
@@ -14,8 +15,8 @@ public final class Output {
         path = name.withUTF8Buffer { Array($0) }
     }
 
-    public func write(_ text: String) {
-        buffer.append(contentsOf: text.utf8)
+    public func write(_ text: Phrase) {
+        buffer.append(contentsOf: text.text.utf8)
         if buffer.count >= 1 << 16 { flush() }
     }
 

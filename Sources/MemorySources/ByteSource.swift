@@ -1,5 +1,6 @@
 import CLinux
 import Linux
+import Text
 
 /// The bytes of a dump at random access: those of a plain file, or those that a flattened one stands for. Any thread
 /// may read: there is no position, and no buffer outlives its call.

@@ -172,7 +172,7 @@ extension SystemError {
             case ENXIO, ENODEV: .notAFile
             default: .inputOutput
             }
-        let remedy = cause == .notPermitted && geteuid() != 0 ? "run it as root" : ""
+        let remedy: Phrase = cause == .notPermitted && geteuid() != 0 ? "run it as root" : ""
         return MemoryFailure(cause, source: name, "\(call): \(reason)", remedy: remedy)
     }
 }
@@ -182,18 +182,18 @@ extension CompressionError {
         switch cause {
         case .corrupt, .truncated, .trailingGarbage:
             MemoryFailure(
-                .malformed, source: name, message,
+                .malformed, source: name, Phrase(message),
                 remedy: "if it is a raw image that only looks like \(wrapping.name) data, use --raw")
         case .unsupported, .windowTooLarge:
-            MemoryFailure(.unsupported, source: name, message, remedy: "unpack it with \(wrapping.name) first")
-        case .tooLong: MemoryFailure(.tooLarge, source: name, message, remedy: "raise the limit with --unpack-limit")
+            MemoryFailure(.unsupported, source: name, Phrase(message), remedy: "unpack it with \(wrapping.name) first")
+        case .tooLong: MemoryFailure(.tooLarge, source: name, Phrase(message), remedy: "raise the limit with --unpack-limit")
         case .outOfResources:
             MemoryFailure(
-                .outOfResources, source: name, message,
+                .outOfResources, source: name, Phrase(message),
                 remedy: "free some, or set TMPDIR to a directory with more space")
         case .inputOutput:
             MemoryFailure(
-                .inputOutput, source: name, message,
+                .inputOutput, source: name, Phrase(message),
                 remedy: "set TMPDIR to a directory that can be written, with room for the unpacked dump")
         }
     }

@@ -1,4 +1,5 @@
 import PRAM
+import Text
 
 /// ELF cores of whole machines: /proc/vmcore and copies of it, `makedumpfile -E`, QEMU's dump-guest-memory. 64-bit and
 /// 32-bit, little-endian.
@@ -33,10 +34,10 @@ enum ElfCore {
     private static func open(
         _ source: any ByteSource, _ start: Bytes, _ notes: [String]
     ) throws(MemoryFailure) -> any PhysicalMemory {
-        func failure(_ cause: MemoryFailure.Cause, _ message: String, remedy: String = "") -> MemoryFailure {
+        func failure(_ cause: MemoryFailure.Cause, _ message: Phrase, remedy: Phrase = "") -> MemoryFailure {
             MemoryFailure(cause, source: source.name, message, remedy: remedy)
         }
-        let asRaw = "if it is a raw image that only begins with an ELF file, open it as a raw image"
+        let asRaw: Phrase = "if it is a raw image that only begins with an ELF file, use --raw"
 
         guard let wordSize = start.u8(4), let order = start.u8(5), let type = start.u16(16) else {
             throw failure(.malformed, "the ELF header is cut short", remedy: asRaw)

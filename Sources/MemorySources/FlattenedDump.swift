@@ -1,4 +1,5 @@
 import Linux
+import Text
 
 /// The flattened form of a dump, which `makedumpfile -F` and QEMU write where they cannot seek: the pieces of the real
 /// file in the order they were made, each with its place. Read here as if it were that real file; where pieces overlap,
@@ -43,7 +44,7 @@ final class FlattenedDump: ByteSource {
     static func recognises(_ start: Bytes) -> Bool { start.begins(with: signature) }
 
     init(_ file: any ByteSource) throws(MemoryFailure) {
-        func failure(_ cause: MemoryFailure.Cause, _ message: String) -> MemoryFailure {
+        func failure(_ cause: MemoryFailure.Cause, _ message: Phrase) -> MemoryFailure {
             MemoryFailure(cause, source: file.name, message)
         }
         let start = try file.bytes(at: 0, count: 32)

@@ -325,8 +325,8 @@ private struct Geometry {
     let descriptors: UInt64
 
     init(_ source: any ByteSource, _ start: Bytes) throws(MemoryFailure) {
-        func malformed(_ message: String) -> MemoryFailure { MemoryFailure(.malformed, source: source.name, message) }
-        func unsupported(_ message: String, _ remedy: String = "") -> MemoryFailure {
+        func malformed(_ message: Phrase) -> MemoryFailure { MemoryFailure(.malformed, source: source.name, message) }
+        func unsupported(_ message: Phrase, _ remedy: Phrase = "") -> MemoryFailure {
             MemoryFailure(.unsupported, source: source.name, message, remedy: remedy)
         }
 

@@ -32,7 +32,7 @@ enum LimeImage {
     }
 
     private static func open(_ source: any ByteSource, _ notes: [String]) throws(MemoryFailure) -> any PhysicalMemory {
-        func malformed(_ message: String) -> MemoryFailure { MemoryFailure(.malformed, source: source.name, message) }
+        func malformed(_ message: Phrase) -> MemoryFailure { MemoryFailure(.malformed, source: source.name, message) }
 
         var segments: [Segment] = []
         var offset: UInt64 = 0

@@ -78,8 +78,8 @@ public final class LiveMemory: PhysicalMemory {
         if devMem == nil && kcore == nil && pmem.isEmpty, let first = reasons.first {
             throw MemoryFailure(
                 first.cause, source: reasons.map { $0.source }.joined(separator: ", "),
-                "this machine's memory cannot be read: " + reasons.map { $0.message }.joined(separator: "; "),
-                remedy: first.remedy, reasons: reasons)
+                "this machine's memory cannot be read: \(reasons.map { $0.message }.joined(separator: "; "))",
+                remedy: Phrase(first.remedy), reasons: reasons)
         }
         return LiveMemory(
             devMem: devMem, kcore: kcore, pmem: pmem, map: map, iomem: iomem, iomemPath: escaped(paths.iomem),
@@ -288,6 +288,6 @@ extension DevMem {
         return MemoryFailure(
             reason?.cause ?? .malformed, source: source,
             "\(source) is not used: which addresses are memory is not known (\(reason?.message ?? ""))",
-            remedy: reason?.remedy ?? "")
+            remedy: Phrase(reason?.remedy ?? ""))
     }
 }

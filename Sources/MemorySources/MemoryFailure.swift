@@ -1,4 +1,5 @@
 import PRAM
+import Text
 
 /// Why a memory source could not be looked at. Every refusal names its cause and, where there is one, the way out.
 public struct MemoryFailure: Error, Sendable {
@@ -43,12 +44,12 @@ public struct MemoryFailure: Error, Sendable {
     public let reasons: [MemoryFailure]
 
     public init(
-        _ cause: Cause, source: String, _ message: String, remedy: String = "", reasons: [MemoryFailure] = []
+        _ cause: Cause, source: String, _ message: Phrase, remedy: Phrase = "", reasons: [MemoryFailure] = []
     ) {
         self.cause = cause
         self.source = source
-        self.message = message
-        self.remedy = remedy
+        self.message = message.text
+        self.remedy = remedy.text
         self.reasons = reasons
     }
 }

@@ -209,7 +209,7 @@ public final class PmemTarget {
             if !found.isEmpty {
                 throw MemoryFailure(
                     .occupied, source: source,
-                    "\(source) is not empty: it holds " + found.map(PmemTarget.describe).joined(separator: " and "),
+                    "\(source) is not empty: it holds \(found.map(PmemTarget.describe).joined(separator: " and "))",
                     remedy: "use --force when that may be lost")
             }
         }
@@ -247,7 +247,7 @@ public final class PmemTarget {
         guard found.count == 1 else {
             throw MemoryFailure(
                 .malformed, source: name.text, "\(name.text) names several devices: "
-                    + found.map { escaped($0.name) }.joined(separator: ", "), remedy: "name one of them by its path")
+                    + Phrase(found.map { escaped($0.name) }.joined(separator: ", ")), remedy: "name one of them by its path")
         }
         return site
     }

@@ -193,12 +193,16 @@ public final class ChainEvaluation {
         var proved = link.magic == Link.magic && link.hasSoundCount
         var standing = LinkSummary.Standing.broken
         var reading = reading
+        // A kernel may have cleared it, for all that the page itself tells.
+        var mayBeCleared = looksCleared
         if link.magic != Link.magic { report(Finding(.linkMagic, link: number, page: page)) }
         switch reading {
         case .asIs, .allRestored: break
         case .intervalRestored:
             // The search alone is not enough: every page must vouch for the entries as well.
             if unsafe proved && pagesVouch(for: link, results) { break }
+            // A damaged page is no proof against the link that lists it.
+            if proved { mayBeCleared = true }
             fallthrough
         default:
             if unsafe looksCleared && broken == nil && pagesVouch(for: link, results) {
@@ -208,8 +212,8 @@ public final class ChainEvaluation {
                 proved = false
                 // A kernel that clears flags clears all of a link's and touches nothing else. What that cannot explain is damage.
                 reading = .none
-                if looksCleared { standing = .indeterminate }
-                report(Finding(looksCleared ? .linkIndeterminate : .linkChecksum, link: number, page: page))
+                if mayBeCleared { standing = .indeterminate }
+                report(Finding(mayBeCleared ? .linkIndeterminate : .linkChecksum, link: number, page: page))
             }
         }
         if link.entries.contains(where: { $0.hasLRU })

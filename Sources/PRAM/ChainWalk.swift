@@ -60,8 +60,9 @@ public struct ChainWalk {
         let reading = LinkReading(of: bytes, link, layout)
         let magicFits = link.magic == Link.magic
         let certain = reading == .asIs || reading == .allRestored
-        // An interval that fits by chance is no reason to call a page a link that has not even the magic.
-        guard magicFits || certain else { return reached(number, page, .notALink(zeros: false)) }
+        // An interval that fits by chance is no reason to call a page a link that has not even the magic; nor are zeros with
+        // checksum 0 behind something that is no magic.
+        guard magicFits || certain && !bytes.isZero(from: 8) else { return reached(number, page, .notALink(zeros: false)) }
         let looksCleared = !certain && link.looksCleared(in: bytes, layout)
         let proved = magicFits && (reading != .none || looksCleared) && link.hasSoundCount
         if !onProvedGround && !(magicFits && certain) { return nil }

@@ -75,7 +75,7 @@ extension ChainLayout {
     /// checksum, half a PFN), and almost never a known type without unknown bits. A tie is x86-64.
     public init(ofLinkIn page: PageBytes) {
         func plausible(_ layout: ChainLayout) -> Int {
-            Link(decoding: page, layout).entries.count { $0.kind != .unknown && $0.flags & ~0x1ff == 0 }
+            Link(decoding: page, layout).entries.count { $0.kind != .unknown && !$0.hasUnknownFlags }
         }
         self = plausible(.i386) > plausible(.x86_64) ? .i386 : .x86_64
     }

@@ -110,7 +110,7 @@ extension Link {
             }
         }
         let unused = layout.entriesOffset + entries.count * Entry.size
-        for byte in page.bytes[unused...] where byte != 0 { return false }
+        guard page.isZero(from: unused) else { return false }
         return data > 0 && (layout == .i386 || page.u32(at: 12) == 0)
     }
 }

@@ -10,6 +10,10 @@ public struct PageBytes: Sendable {
     /// Takes up to 4096 bytes and fills up with zeros.
     public init(_ start: some Sequence<UInt8>) {
         self.init()
+        let copied: Void? = start.withContiguousStorageIfAvailable { source in
+            unsafe bytes.withUnsafeMutableBytes { unsafe $0.copyBytes(from: source.prefix(pageSize)) }
+        }
+        guard copied == nil else { return }
         var place = 0
         for byte in start where place < pageSize {
             bytes[place] = byte
@@ -56,8 +60,11 @@ public struct PageBytes: Sendable {
         for (i, byte) in source.enumerated() { bytes[offset + i] = byte }
     }
 
-    public var isZero: Bool {
-        for byte in bytes where byte != 0 { return false }
+    public var isZero: Bool { isZero(from: 0) }
+
+    /// Whether the bytes from this offset to the end of the page are zero.
+    func isZero(from offset: Int) -> Bool {
+        for byte in bytes[offset...] where byte != 0 { return false }
         return true
     }
 

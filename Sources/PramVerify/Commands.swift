@@ -44,6 +44,8 @@ struct ChainRun {
         report.head = head
         guard let page = head.page else { return }
 
+        let lock = try ReadingLock(choice)
+        defer { lock.release() }
         let memory = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
         report.memory = Report.Memory(choice, memory)
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }

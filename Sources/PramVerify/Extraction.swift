@@ -8,12 +8,13 @@ import Verification
 /// What became of one file that was to be extracted.
 struct Extraction {
     enum Outcome: Int {
-        case written, writtenWithHoles, refused, failed
+        case written, writtenWithHoles, writtenUnproved, refused, failed
 
         var name: StaticString {
             switch self {
             case .written: "written"
             case .writtenWithHoles: "written-with-holes"
+            case .writtenUnproved: "written-unproved"
             case .refused: "refused"
             case .failed: "failed"
             }
@@ -105,7 +106,17 @@ struct Extractor {
         } catch {
             return failed(error.code == EEXIST ? "a file of this name exists; --force replaces it" : error.message)
         }
-        guard outcome.holeCount > 0 else { return Extraction(name: file.name, outcome: .written, message: "") }
+        guard outcome.holeCount > 0 else {
+            switch file.status {
+            case .intact: return Extraction(name: file.name, outcome: .written, message: "")
+            case .quarantined, .indeterminate:
+                return Extraction(name: file.name, outcome: .writtenUnproved, message: "it is \(file.status.name)")
+            case .incomplete, .damaged:
+                return Extraction(
+                    name: file.name, outcome: .writtenWithHoles,
+                    message: "it is \(file.status.name): what is missing of it reads as zeros")
+            }
+        }
         var list = ""
         for index in outcome.holes.prefix(20) { list += list.isEmpty ? "\(index)" : ", \(index)" }
         if outcome.holeCount > 20 { list += ", ..." }

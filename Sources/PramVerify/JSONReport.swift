@@ -137,7 +137,7 @@ struct JSONReport {
             if finding.entry >= 0 { json.number("entry", finding.entry) } else { json.null("entry") }
             if let page = finding.page { json.string("pfn", hexadecimal(page.number)) } else { json.null("pfn") }
             if finding.file >= 0 { json.string("file", report.fileName(finding.file)) } else { json.null("file") }
-            json.string("message", report.sentence(for: finding))
+            json.string("message", report.sentence(for: finding).text)
             json.endObject()
         }
         json.endArray()

@@ -5,7 +5,7 @@ import Text
 
 /// What the program can be asked to do.
 enum Command: Int, CaseIterable {
-    case check, list, extract, save, load, erase, drop, quarantine
+    case check, list, extract, save, load, erase, drop, quarantine, cmdline
 
     var name: StaticString {
         switch self {
@@ -17,6 +17,7 @@ enum Command: Int, CaseIterable {
         case .erase: "erase"
         case .drop: "drop"
         case .quarantine: "quarantine"
+        case .cmdline: "cmdline"
         }
     }
 
@@ -39,13 +40,14 @@ enum Command: Int, CaseIterable {
         case .erase: "clear the head of the chain, so that no chain is left"
         case .drop: "cut out what is damaged, and keep everything else"
         case .quarantine: "keep what is damaged under other names, marked, and everything else as it is"
+        case .cmdline: "print the command line for the next kexec, with pram= when the chain may be handed on"
         }
     }
 
     /// Whether it may write memory; what it prints and how it ends is WritingRun's affair then.
     var writes: Bool {
         switch self {
-        case .check, .list, .extract: false
+        case .check, .list, .extract, .cmdline: false
         default: true
         }
     }
@@ -63,6 +65,7 @@ enum Option: Int, CaseIterable {
     case memory, base, raw, unpackLimit, pfn, cmdline, cmdlineFile
     case json, linksOnly, threads, damaged, force, preserveMode
     case region, device, size, replace, erase, dryRun, keepHoles, refit, salvage, cut
+    case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
     case help, version
 
     var name: StaticString {
@@ -90,6 +93,13 @@ enum Option: Int, CaseIterable {
         case .refit: "refit"
         case .salvage: "salvage"
         case .cut: "cut"
+        case .from: "from"
+        case .append: "append"
+        case .remove: "remove"
+        case .kexecOptions: "kexec-options"
+        case .kexecFile: "kexec-file"
+        case .kexecLoad: "kexec-load"
+        case .checkLoaded: "check-loaded"
         case .help: "help"
         case .version: "version"
         }
@@ -108,6 +118,9 @@ enum Option: Int, CaseIterable {
         case .region: "START+SIZE"
         case .device: "PATH|PARTUUID=ID|PARTLABEL=NAME"
         case .size: "BYTES"
+        case .from: "FILE"
+        case .append: "TEXT"
+        case .remove: "NAME"
         default: nil
         }
     }
@@ -115,7 +128,9 @@ enum Option: Int, CaseIterable {
     var commands: [Command] {
         switch self {
         case .linksOnly: [.check]
-        case .raw, .unpackLimit: [.check, .list, .extract, .load]
+        case .raw, .unpackLimit: [.check, .list, .extract, .load, .cmdline]
+        case .from, .append, .remove, .kexecOptions, .kexecFile, .kexecLoad, .checkLoaded: [.cmdline]
+        case .json, .cmdlineFile: Command.allCases.filter { $0 != .cmdline }
         case .damaged, .preserveMode: [.extract, .load]
         case .force: [.extract, .load, .save]
         case .region, .device: [.save, .load, .erase, .drop, .quarantine]
@@ -153,6 +168,13 @@ enum Option: Int, CaseIterable {
         case .refit: "make every link fit again as a kernel wants it, and drop nothing"
         case .salvage: "keep what cannot prove that it belongs to the chain, marked"
         case .cut: "drop what cannot prove that it belongs to the chain"
+        case .from: "a file with the line to start from (/proc/cmdline)"
+        case .append: "put in parameters; may be repeated"
+        case .remove: "take out the parameters of this name; may be repeated"
+        case .kexecOptions: "print what kexec is to be called with, so that the chain lives"
+        case .kexecFile: "kexec_file_load will be used (kexec -s)"
+        case .kexecLoad: "kexec_load will be used (kexec -c)"
+        case .checkLoaded: "see that a kernel is loaded, and check the chain once more"
         case .help: "show this help"
         case .version: "show the version"
         }
@@ -165,7 +187,11 @@ struct Invocation {
     /// What follows the command, as bytes.
     var operands: [[UInt8]] = []
     private var values: [[UInt8]?] = Option.allCases.map { _ in nil }
+    /// Every option with its argument, in the order of the call.
+    private var given: [(option: Option, value: [UInt8])] = []
 
+    /// The arguments of an option that may be repeated, in the order of the call.
+    func all(_ option: Option) -> [[UInt8]] { given.filter { $0.option == option }.map { $0.value } }
     func has(_ option: Option) -> Bool { values[option.rawValue] != nil }
     subscript(_ option: Option) -> [UInt8]? { values[option.rawValue] }
 
@@ -178,7 +204,6 @@ struct Invocation {
                 has_arg: $0.argument == nil ? no_argument : required_argument, flag: nil, val: 0x100 + Int32($0.rawValue))
         }
         table.append(option(name: nil, has_arg: 0, flag: nil, val: 0))
-        var seen: [Option] = []
         pv_restart_options()
         while true {
             let before = pv_optind()
@@ -194,8 +219,9 @@ struct Invocation {
                     code == Int32(UInt8(ascii: ":")) ? "option \(word) needs an argument"
                         : "unknown or ambiguous option \(word)")
             }
-            values[known.rawValue] = known.argument == nil ? [] : bytes(of: pv_optarg())
-            seen.append(known)
+            let value = known.argument == nil ? [] : bytes(of: pv_optarg())
+            values[known.rawValue] = value
+            given.append((known, value))
         }
         for place in pv_optind()..<max(pv_optind(), count) { operands.append(bytes(of: words[Int(place)])) }
         if let word = operands.first {
@@ -203,7 +229,7 @@ struct Invocation {
             command = named
             operands.removeFirst()
         }
-        for option in seen where !option.commands.contains(command) {
+        for option in given.map({ $0.option }) where !option.commands.contains(command) {
             throw UsageError("--\(option.name) does not go with \(command.name)")
         }
     }
@@ -233,7 +259,7 @@ extension Invocation {
 /// The call itself was wrong.
 struct UsageError: Error {
     let message: String
-    init(_ message: String) { self.message = message }
+    init(_ message: Phrase) { self.message = message.text }
 }
 
 /// The bytes of a C string; empty for NULL.

@@ -15,11 +15,13 @@ public func pramVerifyMain(
     do throws(UsageError) {
         let call = try Invocation(count, words)
         if call.has(.help) {
-            output.write(Usage.help)
+            output.write(Phrase(Usage.help))
             status = []
         } else if call.has(.version) {
             output.write("pram-verify \(Usage.version)\n")
             status = []
+        } else if call.command == .cmdline {
+            status = try CmdlineRun.run(call, output, errors)
         } else {
             let report = call.command.writes ? try WritingRun.run(call) : try ChainRun.run(call)
             status = report.status

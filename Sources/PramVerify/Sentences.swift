@@ -3,7 +3,7 @@ import Text
 
 /// What each finding means, in one sentence.
 extension Report {
-    func sentence(for finding: Finding) -> String {
+    func sentence(for finding: Finding) -> Phrase {
         let page = finding.page.map { "page \(hexadecimal($0.number))" } ?? "the page"
         let inFile = finding.file >= 0 ? " of \(fileName(finding.file))" : ""
         switch finding.kind {
@@ -72,7 +72,7 @@ extension Report {
         case .timeout:
             return "time ran out before the end of the chain"
         case .malformedParameter:
-            return head?.malformed[Int(finding.detail)] ?? ""
+            return Phrase(head?.malformed[Int(finding.detail)] ?? "")
         case .kernelRefused:
             return "the kernel has refused this chain, or a mount has consumed it: /sys/kernel/pram is 0"
         case .findingsOmitted:

@@ -27,7 +27,7 @@ struct TextReport {
             if written.changed && written.head == nil { output.write("erased:  the head of the chain is clear\n") }
         }
         if report.command == .extract || report.command == .load, report.failure == nil {
-            let written = report.extractions.count { $0.outcome == .written || $0.outcome == .writtenWithHoles }
+            let written = report.extractions.count { $0.outcome != .refused && $0.outcome != .failed }
             output.write("extracted: \(counted(written, "file"))\n")
         }
     }
@@ -36,6 +36,7 @@ struct TextReport {
         switch outcome {
         case .written: "extracted"
         case .writtenWithHoles: "with holes"
+        case .writtenUnproved: "not proved"
         case .refused, .failed: "not extracted"
         }
     }

@@ -317,8 +317,8 @@ struct WritableRegion: Equatable {
 
     private func text(_ range: PhysicalRange) -> String { WritableRegion.text(range) }
 
-    private static func list(_ named: [WritableRegion]) -> String {
-        named.map { "\(text($0.range)) (\($0.kind.name))" }.joined(separator: ", ")
+    private static func list(_ named: [WritableRegion]) -> Phrase {
+        Phrase(named.map { "\(text($0.range)) (\($0.kind.name))" }.joined(separator: ", "))
     }
 }
 

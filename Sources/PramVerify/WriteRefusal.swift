@@ -1,3 +1,5 @@
+import Text
+
 /// Why physical memory is not written to. No option waives any of these.
 struct WriteRefusal: Error {
     /// One for each rule.
@@ -33,9 +35,9 @@ struct WriteRefusal: Error {
     /// The way out.
     let remedy: String
 
-    init(_ cause: Cause, _ message: String, remedy: String) {
+    init(_ cause: Cause, _ message: Phrase, remedy: Phrase) {
         self.cause = cause
-        self.message = message
-        self.remedy = remedy
+        self.message = message.text
+        self.remedy = remedy.text
     }
 }

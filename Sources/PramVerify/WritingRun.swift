@@ -54,6 +54,7 @@ struct WritingRun {
         if call.operands.count > expected {
             throw .usage(UsageError("too many words: \(escaped(call.operands[expected]))"))
         }
+        _ = try WritingTarget.wantedRegion(call)
         if call.has(.salvage) && call.has(.cut) {
             throw .usage(UsageError("--salvage and --cut exclude each other"))
         }
@@ -116,11 +117,14 @@ struct WritingRun {
         let head = try chosenHead(choice, target)
         report.head = head
         guard let page = head.page else { return }
+        var lock: ReadingLock?
+        defer { lock?.release() }
         let memory: any PhysicalMemory
         if let target, !choice.isLive || call.has(.device) {
             memory = target.memory
             report.memory = Report.Memory(path: target.name, memory)
         } else {
+            if target == nil { lock = try ReadingLock(choice) }
             memory = try choice.open(base: base, unpackLimit: try call.size(.unpackLimit) ?? 1 << 40, raw: call.has(.raw))
             report.memory = Report.Memory(choice, memory)
         }
@@ -204,7 +208,7 @@ struct WritingRun {
                 WritingFailure(
                     .decisionNeeded,
                     "the command line names page \(hexadecimal(page.number)), and the range has a chain at page "
-                        + hexadecimal(ranges.number),
+                        + "\(hexadecimal(ranges.number))",
                     remedy: "choose one of them with --pfn"))
         }
         return named
@@ -213,7 +217,7 @@ struct WritingRun {
     private func headHoldsChain(_ page: PFN) -> Bool {
         guard let memory = try? LiveMemory.open() else { return false }
         var walk = ChainWalk(head: page, memory: memory)
-        return walk.next()?.link != nil
+        return walk.next()?.link?.magic == Link.magic
     }
 
     // MARK: - drop and quarantine

@@ -95,7 +95,7 @@ struct WritingTarget {
     private static func openImage(
         _ path: [UInt8], size: UInt64?, base: UInt64, region: PhysicalRange?
     ) throws(Failure) -> WritingTarget {
-        func malformed(_ message: String, _ remedy: String) -> Failure {
+        func malformed(_ message: Phrase, _ remedy: Phrase) -> Failure {
             .memory(MemoryFailure(.malformed, source: escaped(path), message, remedy: remedy))
         }
         let file = try calling { () throws(SystemError) in

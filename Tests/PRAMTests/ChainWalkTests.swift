@@ -133,3 +133,19 @@ import Testing
         #expect(walk.layout == .i386)
     }
 }
+
+/// A page of zeros but for its first word has a checksum that fits, 0, and is no link all the same.
+struct NearlyEmptyHeadTests {
+    @Test(arguments: [0, 3]) func holdsNoChain(_ offset: Int) {
+        let chain = Chain()
+        chain.link(chain.file("a", pages: 2))
+        chain.spoil(0) { page in
+            page = PageBytes()
+            page[offset] = 7
+        }
+        let outcome = chain.judge()
+        #expect(outcome.verdict == .damaged)
+        #expect(outcome.kinds.contains(.noChain))
+        #expect(outcome.files.isEmpty)
+    }
+}

@@ -47,7 +47,7 @@ import Testing
             #expect(name.utf8.allSatisfy { $0 >= 0x61 && $0 <= 0x7a || $0 == 0x2d }, "\(name) is not in kebab case")
             // Its sentence is the command line's own.
             if kind == .malformedParameter { continue }
-            let sentence = report.sentence(for: Finding(kind, link: 1, entry: 2, page: PFN(3), detail: 4))
+            let sentence = report.sentence(for: Finding(kind, link: 1, entry: 2, page: PFN(3), detail: 4)).text
             #expect(!sentence.isEmpty)
             #expect(!sentence.hasSuffix("."))
         }

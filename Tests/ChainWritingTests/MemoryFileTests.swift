@@ -1,0 +1,176 @@
+import CLinux
+import Linux
+import MemorySources
+import PRAM
+import Testing
+
+@testable import ChainWriting
+
+/// A file in /tmp of so many pages of 0x11, gone with the object.
+private final class ImageFile {
+    let path: [UInt8]
+    let count: Int
+
+    init(pages count: Int) throws {
+        pv_signals_prepare()  // as the program does
+        var name = Array("/tmp/pram-verify-test-XXXXXX\0".utf8CString)
+        let file = FileDescriptor(adopting: mkstemp(&name), path: [])
+        path = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        self.count = count
+        try [UInt8](repeating: 0x11, count: count * 4096).withUnsafeBytes { try file.write($0, at: 0) }
+    }
+
+    deinit { _ = withCString(path) { unlink($0) } }
+
+    /// The file from its second page on, as pages 100 and up.
+    func memory(isMapped: Bool, isBuffered: Bool = true) throws -> MemoryFile {
+        MemoryFile(
+            try FileDescriptor.open(path, O_RDWR),
+            range: PhysicalRange(start: 100 * 4096, size: UInt64(count - 1) * 4096)!, offset: 4096,
+            kind: "test", isMapped: isMapped, isBuffered: isBuffered)
+    }
+
+    func shrink(toPages count: Int) { _ = withCString(path) { truncate($0, count * 4096) } }
+
+    /// The first byte of each page.
+    var marks: [UInt8] {
+        get throws {
+            let bytes = try FileDescriptor.contents(of: path, limit: 1 << 24)
+            return stride(from: 0, to: bytes.count, by: 4096).map { bytes[$0] }
+        }
+    }
+}
+
+private func page(of byte: UInt8) -> PageBytes { PageBytes([UInt8](repeating: byte, count: 4096)) }
+
+private func systemError(_ body: () throws -> Void) -> Int32? {
+    do { try body() } catch { return (error as? SystemError)?.code }
+    return nil
+}
+
+private func content(_ memory: any PhysicalMemory, _ page: UInt64) -> (state: PageState, first: UInt8) {
+    var state = PageState.absent
+    let bytes = PageBytes(PFN(page), of: memory, state: &state)
+    return (state, bytes[0])
+}
+
+@Suite struct MemoryFileTests {
+    @Test(arguments: [true, false]) func `writes land where they belong, and nowhere else`(isMapped: Bool) throws {
+        let file = try ImageFile(pages: 6)
+        let memory = try file.memory(isMapped: isMapped)
+        #expect(memory.pages == 100..<105)
+        #expect((memory.mapped(PFN(100)) != nil) == isMapped)
+        try memory.write(PFN(100), page(of: 0x22))
+        try memory.write(PFN(104), page(of: 0x33))
+        try memory.fill(PFN(102), count: 2) { (bytes) throws(SystemError) in
+            #expect(bytes.count == 8192)
+            memset(bytes.baseAddress!, 0x44, bytes.count)
+        }
+        try memory.synchronize()
+        #expect(try file.marks == [0x11, 0x22, 0x11, 0x44, 0x44, 0x33])
+        #expect(content(memory, 102) == (.present, 0x44))
+        #expect(content(memory, 104) == (.present, 0x33))
+        #expect(content(memory, 105).state == .absent && content(memory, 99).state == .absent)
+    }
+
+    @Test(arguments: [true, false]) func `pages outside are neither written nor mapped`(isMapped: Bool) throws {
+        let file = try ImageFile(pages: 6)
+        let memory = try file.memory(isMapped: isMapped)
+        for number: UInt64 in [0, 99, 105, 1 << 40, 1 << 52, 1 << 52 + 100, .max] {
+            #expect(systemError { try memory.write(PFN(number), page(of: 0x22)) } == EFAULT, "page \(number)")
+            #expect(systemError { try memory.fill(PFN(number), count: 1) { _ in } } == EFAULT)
+            #expect(memory.mapped(PFN(number)) == nil && !memory.contains(PFN(number)))
+        }
+        #expect(systemError { try memory.fill(PFN(103), count: 3) { _ in } } == EFAULT)
+        #expect(try file.marks == [UInt8](repeating: 0x11, count: 6))
+    }
+
+    @Test(arguments: [true, false]) func `what a fill does not finish is an error of the fill`(isMapped: Bool) throws {
+        let file = try ImageFile(pages: 6)
+        let memory = try file.memory(isMapped: isMapped)
+        let code = systemError {
+            try memory.fill(PFN(101), count: 2) { (_) throws(SystemError) in throw SystemError("read", code: ESTALE) }
+        }
+        #expect(code == ESTALE)
+        #expect(try file.marks[5] == 0x11)
+    }
+
+    @Test func `a file that shrinks under its mapping is an error, not a crash`() throws {
+        let source = SourceFiles()
+        var dice = Dice(1)
+        try source.add([65], size: 4096 * 20 + 10, pages: Array(0...20), &dice)
+        let directory = try source.directory
+        for left in [1, 2, 8, 20] {
+            let file = try ImageFile(pages: 64)
+            let memory = try file.memory(isMapped: true)
+            file.shrink(toPages: left)
+            #expect(content(memory, 100 + UInt64(left)).state == .unreadable)
+            var save = try ChainSave(SavePlan(directory), from: directory, into: memory, generation: 1)
+            #expect(writingFailure { _ = try save.run(threads: 2, seed: 1) } != nil, "\(left) pages left")
+            #expect(content(memory, 100).state == .unreadable || content(memory, 100).first == 0)
+        }
+    }
+
+    @Test func `a survey of memory that vanishes finds pages it cannot read`() throws {
+        var dice = Dice(1)
+        let made = MadeChain(MadeChain.Shape(), &dice)
+        let file = try ImageFile(pages: made.image.pages.count)
+        let image = try FileDescriptor.open(file.path, O_RDWR)
+        try made.image.bytes.withUnsafeBytes { try image.write($0, at: 0) }
+        let start = made.image.pages.lowerBound * 4096
+        let memory = MemoryFile(
+            image, range: PhysicalRange(start: start, size: UInt64(made.image.bytes.count))!, offset: 0,
+            kind: "test", isMapped: true, isBuffered: false)
+        #expect(survey(memory, made).evaluation.files.count == made.files.count)
+        file.shrink(toPages: 0)
+        let gone = survey(memory, made).evaluation
+        #expect(gone.findings.first?.kind == .pageUnreadable && gone.files.isEmpty)
+    }
+
+    @Test func `no space is an error`() throws {
+        let memory = MemoryFile(
+            try FileDescriptor.open(Array("/dev/full".utf8), O_RDWR), range: PhysicalRange(start: 4096, size: 1 << 20)!,
+            offset: 0, kind: "test", isMapped: false, isBuffered: false)
+        #expect(systemError { try memory.write(PFN(1), page(of: 1)) } == ENOSPC)
+        #expect(systemError { try memory.fill(PFN(1), count: 1) { memset($0.baseAddress!, 1, 4096) } } == ENOSPC)
+        var dice = Dice(1)
+        let source = SourceFiles()
+        try source.add([65], size: 10, pages: [0], &dice)
+        let directory = try source.directory
+        var save = try ChainSave(SavePlan(directory), from: directory, into: memory, generation: 1)
+        #expect(writingFailure { _ = try save.run(threads: 1, seed: 1) }?.cause == .systemCall)
+    }
+
+    @Test(arguments: [true, false]) func `save and drop on a file, from end to end`(isMapped: Bool) throws {
+        var dice = Dice(9)
+        let source = SourceFiles()
+        for number in UInt8(65)...70 { try source.add([number], size: 4096 * 60 - 7, pages: Array(0..<60), &dice) }
+        let directory = try source.directory
+        let file = try ImageFile(pages: 400)
+        let memory = try file.memory(isMapped: isMapped)
+        var save = try ChainSave(SavePlan(directory), from: directory, into: memory, generation: 1)
+        let head = try save.run(threads: 2, seed: 1).head
+        #expect(try Kernel.files(image(memory), head: head.number).map(\.name) == source.expected.map(\.name))
+
+        let surveyed = SurveyedChain(head: head, memory: memory, threads: 1, seed: 1)
+        let victim = surveyed.entries.first { $0.entry.kind == .data && $0.link == 1 }!
+        try memory.write(victim.entry.page, page(of: 7))
+        let damaged = SurveyedChain(head: head, memory: memory, threads: 2, seed: 1)
+        let drop = plan(damaged)
+        let outcome = try ChainDrop(damaged, drop, in: memory)
+            .run(taking: .all, generation: 2, threads: 2, seed: 1)
+        #expect(outcome.isAtomic && outcome.head == head)
+        let left = try Kernel.files(image(memory), head: head.number)
+        #expect(left.count == 5)
+        for file in left { #expect(source.expected.contains { $0.name == file.name && $0.reads(like: file) }) }
+    }
+
+    private func image(_ memory: MemoryFile) -> Image {
+        var image = Image(memory.pages)
+        for number in memory.pages {
+            var state = PageState.absent
+            image[number] = Page(PageBytes(PFN(number), of: memory, state: &state).bytes)
+        }
+        return image
+    }
+}

@@ -1,0 +1,42 @@
+"""What the documents say of options, findings and exit codes is what the program has."""
+import json
+import pathlib
+import re
+
+from support import CommandTest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def text(name):
+    return (ROOT / name).read_text()
+
+
+class Documents(CommandTest):
+    def options(self):
+        help_text = self.run_program("--help").out.decode()
+        return re.findall(r"^  --([a-z-]+)", help_text, re.MULTILINE)
+
+    def commands(self):
+        help_text = self.run_program("--help").out.decode()
+        return re.findall(r"^  pram-verify ([a-z]+)", help_text, re.MULTILINE)
+
+    def test_every_option_is_in_the_readme_and_the_manual_page(self):
+        readme, manual = text("README.md"), text("man/pram-verify.8")
+        self.assertGreater(len(self.options()), 10)
+        for option in self.options():
+            self.assertIn(f"--{option}", readme)
+            self.assertIn(f"Fl \\-{option}", manual)
+
+    def test_every_command_is_in_the_readme_and_the_manual_page(self):
+        readme, manual = text("README.md"), text("man/pram-verify.8")
+        for command in self.commands():
+            self.assertIn(f"pram-verify {command} ", readme)
+            self.assertRegex(manual, rf"Cm {command}\b")
+
+    def test_every_finding_of_the_schema_is_described(self):
+        schema = json.loads(text("Documentation/report.schema.json"))
+        kinds = schema["$defs"]["finding"]["properties"]["kind"]["enum"]
+        self.assertGreater(len(kinds), 20)
+        for kind in kinds:
+            self.assertIn(f"`{kind}`", text("Documentation/REPORT.md"))
