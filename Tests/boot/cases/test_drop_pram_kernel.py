@@ -166,12 +166,15 @@ class OnTheStrictKernel(DamagedAfterKexec):
     """CONFIG_STRICT_DEVMEM: the chain can be read, and not be written."""
 
     second = "bzImage-pram-strict"
-    actions = (("drop",), ("quarantine",), ("drop", "--refit"))
+    actions = (("drop", "--dry-run"), ("drop",), ("quarantine",))
 
-    def test_all_are_refused_with_the_reason(self):
-        for result in self.results:
+    def test_the_plan_is_shown(self):
+        self.assert_run(self.results[0], 4, f"pram={self.head:x}\n", rf"{DAMAGED}: dropped")
+
+    def test_both_are_refused_with_the_reason(self):
+        for result in self.results[1:]:
             with self.subTest(result.command):
-                self.assert_run(result, 8, "", r"STRICT_DEVMEM")
+                self.assert_run(result, 8, "", r"CONFIG_STRICT_DEVMEM(.|\n)*extract")
 
     def test_nothing_was_changed(self):
         self.assert_verdict(self.checked, "damaged")
