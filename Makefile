@@ -1,7 +1,8 @@
 # Two commands do everything on a fresh Debian with Swift and make:
 #   make run     installs what is missing, builds, and checks the chain this machine was handed (or the shipped fixture)
 #   make test    builds and runs every test
-# After a build, `make install` puts the program, its manual and the hooks for initramfs-tools and dracut in their places.
+# After a build, `make install` puts the program, its manual, the hooks for initramfs-tools and dracut, and what ties it to
+# kexec-tools and systemd (units that do nothing until they are enabled) in their places.
 
 SWIFT ?= swift
 STATIC := .build-static/release/pram-verify
@@ -48,15 +49,25 @@ sbindir ?= $(prefix)/sbin
 mandir ?= $(prefix)/share/man
 initramfsdir ?= /usr/share/initramfs-tools
 dracutdir ?= /usr/lib/dracut/modules.d
+unitdir ?= /usr/lib/systemd/system
+defaultsdir ?= /etc/default
 
 HOOKS := hooks/pram-verify scripts/init-top/pram-verify
 DRACUT := 50pram-verify/module-setup.sh 50pram-verify/pram-verify.sh 50pram-verify/pram-verify.service
-INSTALLED = $(sbindir)/pram-verify $(mandir)/man8/pram-verify.8 \
+UNITS := pram-verify-save.service pram-verify-load.service
+INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(mandir)/man8/pram-verify.8 \
+	$(UNITS:%=$(unitdir)/%) $(defaultsdir)/kexec.d/pram-verify \
 	$(HOOKS:%=$(initramfsdir)/%) $(DRACUT:%=$(dracutdir)/%)
 
 install:
 	@test -x $(PROGRAM) || { echo "$(PROGRAM) is not built: make static" >&2; exit 1; }
 	install -D -m 755 $(PROGRAM) $(DESTDIR)$(sbindir)/pram-verify
+	install -D -m 755 kexec/pram-verify-kexec $(DESTDIR)$(sbindir)/pram-verify-kexec
+	install -D -m 644 kexec/pram-verify $(DESTDIR)$(defaultsdir)/kexec.d/pram-verify
+	@for file in $(UNITS); do install -D -m 644 systemd/$$file $(DESTDIR)$(unitdir)/$$file || exit 1; done
+	@# An administrator's settings stay.
+	@test -e $(DESTDIR)$(defaultsdir)/pram-verify || \
+		install -D -m 644 systemd/pram-verify.default $(DESTDIR)$(defaultsdir)/pram-verify
 	install -D -m 644 man/pram-verify.8 $(DESTDIR)$(mandir)/man8/pram-verify.8
 	@for file in $(HOOKS); do \
 		install -D -m 755 initramfs-hooks/$$file $(DESTDIR)$(initramfsdir)/$$file || exit 1; done

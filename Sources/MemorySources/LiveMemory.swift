@@ -100,6 +100,10 @@ public final class LiveMemory: PhysicalMemory {
         self.kcoreRefusal = kcoreRefusal
     }
 
+    /// Why /dev/mem does not reach System RAM; nil where it does. The kernel asks the same for reading and for writing
+    /// (range_is_allowed in drivers/char/mem.c).
+    public var systemRAMRefusal: MemoryFailure? { devMemRefusal ?? devMem?.systemRAMRefusal }
+
     /// The ways that could not be opened, and why; System RAM being refused to an open /dev/mem is one more, unless
     /// /proc/kcore gives it.
     public var refusals: [MemoryFailure] {

@@ -21,6 +21,15 @@ final class PramKernelMemory: WritableMemory {
         systemRAM = machine.iomem.systemRAM
     }
 
+    /// Why nothing can be written, whatever is asked for; nil where writing can be tried.
+    var refusal: MemoryFailure? {
+        guard let refused = live.systemRAMRefusal else { return nil }
+        return MemoryFailure(
+            refused.cause, source: "/dev/mem",
+            "this kernel does not let its System RAM be written: \(refused.message)",
+            remedy: "extract the intact files before the mount, or use a kernel without CONFIG_STRICT_DEVMEM")
+    }
+
     /// Any page that has an address: `write` looks at each.
     var pages: Range<UInt64> { 0..<1 << 52 }
     var zerosMayBeHoles: Bool { live.zerosMayBeHoles }

@@ -269,6 +269,7 @@ struct WritingRun {
         guard target.memory.pages.contains(page.number) else {
             throw .writing(WritingFailure(.noChain, "the head does not lie in the range that may be written"))
         }
+        if let kernels = target.memory as? PramKernelMemory, let refusal = kernels.refusal { throw .memory(refusal) }
         let drop = ChainDrop(survey, plan, in: target.memory) { () throws(WritingFailure) in
             guard target.freePages == .none else { return }
             if Head.kernelsHead() != page.number {

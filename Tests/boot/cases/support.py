@@ -1,6 +1,7 @@
 """What the cases share: the program under test, the images and chains they use, and how its answers are judged."""
 
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -118,6 +119,44 @@ def in_guest(machine, *arguments, command="check"):
     return Report(machine.run(" ".join(shlex.quote(str(word)) for word in words), deadline=120))
 
 
+def run(machine, *words):
+    """Runs the program in a guest, as people and scripts do: without --json."""
+    return machine.run(shlex.join(["pram-verify", *(str(word) for word in words)]), deadline=120)
+
+
+def contents(machine, folder):
+    """{name: (SHA-256, mode)} of the files of a folder in a guest."""
+    sums = machine.must(f"cd {folder} && find . -type f -maxdepth 1 -exec sha256sum {{}} +", deadline=120)
+    modes = machine.must(f"cd {folder} && find . -type f -maxdepth 1 -exec stat -c '%a %n' {{}} +")
+    modes = {name: mode for mode, name in (line.split(" ", 1) for line in modes.splitlines())}
+    return {name.removeprefix("./"): (digest, modes[name])
+            for digest, name in (line.split("  ", 1) for line in sums.splitlines())}
+
+
+def chain_contents(machine, head):
+    """{name: (SHA-256, mode)} of the chain in a guest's memory, as the oracle reads it from outside."""
+    read_page = page_reader(machine)
+    modes = {}
+    for link in chain.walk(read_page, head):
+        if not link.fits():
+            raise ValueError(f"the link at {link.pfn:x} does not fit its checksum")
+        for entry in link.entries:
+            if entry.type == chain.META:
+                page = read_page(entry.pfn)
+                _, mode, length = chain.FILE_IMAGE.unpack_from(page)
+                modes[page[16:16 + length]] = f"{mode & 0o7777:o}"
+    return {name.decode(): (hashlib.sha256(data).hexdigest(), modes[name])
+            for name, data in chain.read_files(read_page, head).items()}
+
+
+def flip_in_guest(machine, address):
+    """Inverts one byte of physical memory through /dev/mem, where the kernel lets it."""
+    old = machine.memory(address, 1)[0]
+    machine.must(f"printf '\\{old ^ 0xFF:03o}' | dd of=/dev/mem bs=1 seek={address} conv=notrunc 2>/dev/null")
+    if machine.memory(address, 1)[0] != old ^ 0xFF:
+        raise MachineError(f"byte at {address:#x} did not change")
+
+
 def on_host(*arguments, command="check"):
     """Runs the program here, on memory taken out of a machine."""
     words = [str(word) for word in (PROGRAM, command, *arguments, "--json")]
@@ -131,6 +170,26 @@ def on_host(*arguments, command="check"):
 def page_reader(machine):
     """read_page for the chain module: physical memory seen from outside the guest."""
     return lambda pfn: machine.memory(pfn * chain.PAGE, chain.PAGE)
+
+
+# Shell commands for a guest: files of several links' worth of pages, and things that are no files.
+WRITE_SAMPLES = """
+    head -c 1000000 /dev/urandom >large.img
+    echo snow >'café 雪.txt'; chmod 600 'café 雪.txt'
+    : >empty; chmod 755 empty
+    head -c 4096 /dev/urandom >page; chmod 400 page
+    head -c 4097 /dev/urandom >'page and one'
+    truncate -s 1M holes
+    head -c 4096 /dev/urandom | dd of=holes bs=4096 conv=notrunc 2>/dev/null
+    head -c 4096 /dev/urandom | dd of=holes bs=4096 seek=200 conv=notrunc 2>/dev/null
+    mkdir folder
+    ln -s page link
+"""
+
+
+def make_samples(machine, folder):
+    """Makes a folder with these files in a guest."""
+    machine.must(f"set -e; mkdir {folder}; cd {folder}; {WRITE_SAMPLES}")
 
 
 class BootCase(unittest.TestCase):
@@ -149,6 +208,14 @@ class BootCase(unittest.TestCase):
         machine.start()
         machine.wait_ready()
         return machine
+
+    def assert_run(self, result, status, output=None, errors=None):
+        """How a run without --json ended: its exit status, its whole standard output, a pattern on standard error."""
+        self.assertEqual(result.status, status, f"\n{result}")
+        if output is not None:
+            self.assertEqual(result.output, output, f"\n{result}")
+        if errors is not None:
+            self.assertRegex(result.errors, errors, f"\n{result}")
 
     def assert_verdict(self, report, verdict):
         """The verdict, and that the exit status is the one that belongs to it."""

@@ -42,6 +42,19 @@ class AfterKexec(BootCase):
     image = staticmethod(pram_image)
 
     @classmethod
+    def image(cls):
+        """The first kernel's initrd."""
+        return pram_image()
+
+    @classmethod
+    def kexec_with(cls, head):
+        """Kexecs the second kernel with this head on its command line."""
+        cls.machine.must(
+            f"kexec -c -l /boot/{cls.second} --initrd=/boot/initrd --mem-min=0 --mem-max={KEXEC_LIMIT:#x} "
+            f"--append='console=ttyS0 panic=-1 {cls.append} pram={head:x}'")
+        cls.machine.kexec()
+
+    @classmethod
     def save_and_kexec(cls, damage=lambda machine, links: None):
         """From power-on to the second kernel's shell; `damage` may spoil the saved chain in between."""
         cls.machine = machine = cls.start(PRAM_KERNELS / cls.first, cls.image(), cls.append, cls.memory)
@@ -53,9 +66,7 @@ class AfterKexec(BootCase):
         cls.head = int(machine.must("cat /sys/kernel/pram"), 16)
         cls.saved = chain.walk(page_reader(machine), cls.head)
         damage(machine, cls.saved)
-        machine.must(f"kexec -c -l /boot/{cls.second} --initrd=/boot/initrd --mem-min=0 --mem-max={KEXEC_LIMIT:#x} "
-                     f"--append='console=ttyS0 panic=-1 {cls.append} pram={cls.head:x}'")
-        machine.kexec()
+        cls.kexec_with(cls.head)
         cls.links = chain.walk(page_reader(machine), cls.head)
         cls.pram_value = machine.must("cat /sys/kernel/pram")
         cls.messages = machine.must("dmesg | grep PRAM: || true")

@@ -26,14 +26,6 @@ class Chains:
         return next(pfn for pfn, page in memory.items() if page == file.pages[index])
 
 
-def flip_in_guest(machine, address):
-    """Inverts one byte of a reserved range through /dev/mem, which STRICT_DEVMEM allows there."""
-    old = machine.memory(address, 1)[0]
-    machine.must(f"printf '\\{old ^ 0xFF:03o}' | dd of=/dev/mem bs=1 seek={address} conv=notrunc 2>/dev/null")
-    if machine.memory(address, 1)[0] != old ^ 0xFF:
-        raise MachineError(f"byte at {address:#x} did not change")
-
-
 class OnStockKernel(BootCase):
     """The kernel that the release installs by default."""
 

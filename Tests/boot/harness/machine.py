@@ -100,7 +100,9 @@ class Machine:
         self._command_number = 0
         LOGS.mkdir(parents=True, exist_ok=True)
         self.log_path = LOGS / f"{name}.log"
-        self._log = open(self.log_path, "wb", buffering=0)
+        self.log_path.write_bytes(b"")
+        # Appended to by QEMU and by this program alike: neither may write over what the other wrote.
+        self._log = open(self.log_path, "ab", buffering=0)
         self._scratch = tempfile.TemporaryDirectory(prefix="boot-")
         self.scratch = pathlib.Path(self._scratch.name)
 

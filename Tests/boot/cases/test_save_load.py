@@ -1,0 +1,241 @@
+"""Files saved into a reserved range of machines that run Debian's own kernels, through /dev/mem: what mount and umount
+are to a kernel that has pram, `load` and `save` are here.
+"""
+
+import json
+import re
+import time
+
+import chain
+from cases.support import *
+
+RANGE, SIZE = 0x10000000, 32 << 20
+HEAD = RANGE // chain.PAGE
+MANY = 1200
+APPEND = f"nokaslr memmap=32M${RANGE:#x}"
+
+
+class SavedThroughDevMem(BootCase):
+    """One range, nothing on the command line that names a chain."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.machine = machine = cls.start(provision.stock_kernel().image, stock_image(), APPEND, STOCK_MEMORY)
+        make_samples(machine, "/tmp/files")
+        # So many that something can happen while they are saved.
+        machine.must(f"mkdir /tmp/many; cd /tmp/many; n=0; "
+                     f"while [ $n -lt {MANY} ]; do echo $n >$n; n=$((n + 1)); done", deadline=60)
+        cls.files = contents(machine, "/tmp/files")
+
+    def setUp(self):
+        self.saved = run(self.machine, "save", "--replace", "/tmp/files")
+        self.assert_run(self.saved, 0, f"pram={HEAD:x}\n")
+
+    def range(self):
+        return self.machine.memory(RANGE, SIZE)
+
+    def spoil(self, name, index):
+        """Inverts a byte in page `index` of a file of the chain, as it lies in memory."""
+        names, read_page = None, page_reader(self.machine)
+        for link in chain.walk(read_page, HEAD):
+            for entry in link.entries:
+                if entry.type == chain.META:
+                    page = read_page(entry.pfn)
+                    names = page[16:16 + page[12]].decode()
+                elif names == name and entry.index == index:
+                    flip_in_guest(self.machine, entry.pfn * chain.PAGE + 1000)
+                    return entry.pfn
+        self.fail(f"{name} has no page {index}")
+
+    def load(self, *options):
+        """(how `load` ended, what it wrote)"""
+        self.machine.must("rm -rf /tmp/out; mkdir /tmp/out")
+        return run(self.machine, "load", *options, "/tmp/out"), contents(self.machine, "/tmp/out")
+
+    def assert_no_chain(self):
+        self.assertEqual(self.machine.memory(RANGE, chain.PAGE), bytes(chain.PAGE))
+        self.assert_run(run(self.machine, "erase"), 0)
+        self.assert_verdict(in_guest(self.machine, "/tmp/out", command="load"), "absent")
+
+    def test_control_the_range_is_reserved(self):
+        self.assertRegex(self.machine.must("cat /proc/iomem"), r"(?mi)^10000000-11ffffff : reserved$")
+
+    def test_save_says_what_it_leaves_out(self):
+        self.assertRegex(self.saved.errors, r"folder is left out: .*directories")
+        self.assertRegex(self.saved.errors, r"link is left out: .*links")
+
+    def test_what_was_saved_is_what_the_format_asks_for(self):
+        self.assertEqual(chain_contents(self.machine, HEAD), self.files)
+
+    def test_what_was_saved_is_intact_when_it_is_named_and_absent_when_it_is_not(self):
+        report = in_guest(self.machine, "--pfn", f"{HEAD:x}")
+        self.assert_verdict(report, "intact")
+        self.assertEqual({name.decode(): f"{mode & 0o7777:o}" for name, (_, mode) in report.files().items()},
+                         {name: mode for name, (_, mode) in self.files.items()})
+        self.assert_verdict(in_guest(self.machine), "absent")
+
+    def test_a_second_save_is_refused_and_changes_nothing(self):
+        before = self.range()
+        self.assert_run(run(self.machine, "save", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
+        self.assertEqual(self.range(), before)
+
+    def test_a_second_save_is_refused_for_a_damaged_chain_too(self):
+        flip_in_guest(self.machine, RANGE + 2000)
+        before = self.range()
+        self.assert_run(run(self.machine, "save", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
+        self.assertEqual(self.range(), before)
+
+    def test_load_restores_bytes_and_modes_and_leaves_the_chain(self):
+        loaded, files = self.load()
+        self.assert_run(loaded, 0)
+        self.assertEqual(files, self.files)
+        self.assertEqual(chain_contents(self.machine, HEAD), self.files)
+
+    def test_load_erase_restores_and_leaves_no_chain(self):
+        loaded, files = self.load("--erase")
+        self.assert_run(loaded, 0)
+        self.assertEqual(files, self.files)
+        self.assert_no_chain()
+
+    def test_load_erase_leaves_the_chain_when_a_file_is_damaged(self):
+        self.spoil("large.img", 77)
+        before = self.range()
+        loaded, files = self.load("--erase")
+        self.assert_run(loaded, 4)
+        self.assertEqual(files, {name: file for name, file in self.files.items() if name != "large.img"})
+        self.assertEqual(self.range(), before)
+
+    def test_erase_leaves_no_chain(self):
+        self.assert_run(run(self.machine, "erase"), 0)
+        self.assert_no_chain()
+
+    def test_drop_has_nothing_to_do_on_an_intact_chain(self):
+        before = self.range()
+        self.assert_run(run(self.machine, "drop"), 0, f"pram={HEAD:x}\n", "nothing to do")
+        self.assertEqual(self.range(), before)
+
+    def test_dry_run_shows_the_plan_and_changes_nothing(self):
+        self.spoil("large.img", 77)
+        before = self.range()
+        for command in ("drop", "quarantine"):
+            with self.subTest(command):
+                self.assert_run(run(self.machine, command, "--dry-run"), 4, f"pram={HEAD:x}\n", r"large\.img: ")
+        self.assertEqual(self.range(), before)
+
+    def test_drop_loses_the_damaged_file_and_no_other(self):
+        self.spoil("large.img", 77)
+        others = {name: file for name, file in self.files.items() if name != "large.img"}
+        self.assert_run(run(self.machine, "drop"), 1, f"pram={HEAD:x}\n", r"large\.img: dropped: it is damaged")
+        self.assertEqual(chain_contents(self.machine, HEAD), others)
+        self.assert_verdict(in_guest(self.machine, "--pfn", f"{HEAD:x}"), "intact")
+        self.assert_run(run(self.machine, "drop"), 0, f"pram={HEAD:x}\n", "nothing to do")
+        self.assertEqual(self.load("--erase")[1], others)
+        self.assert_no_chain()
+
+    def test_quarantine_keeps_the_damaged_file_marked_and_under_another_name(self):
+        self.spoil("large.img", 77)
+        others = {name: file for name, file in self.files.items() if name != "large.img"}
+        self.assert_run(run(self.machine, "quarantine"), 1, f"pram={HEAD:x}\n", r"large\.img: quarantined")
+        report = in_guest(self.machine, "--pfn", f"{HEAD:x}")
+        self.assertEqual(set(report.files("quarantined")), {b"large.img.damaged"}, f"\n{report}")
+        self.assertEqual({name.decode() for name in report.files()}, set(others), f"\n{report}")
+        self.assertEqual(self.load()[1], others)
+        loaded, files = self.load("--damaged")
+        self.assertEqual(set(files), {*others, "large.img.damaged"}, f"\n{loaded}")
+
+    def test_a_second_writer_is_refused_while_the_first_one_is_not_done(self):
+        self.machine.must("""
+            pram-verify save --replace /tmp/many >/tmp/first 2>&1 &
+            first=$!
+            until grep -q "FLOCK.* $first " /proc/locks; do kill -0 $first || exit 9; done
+            kill -STOP $first
+            for command in "save --replace /tmp/files" erase "load --erase /tmp/out" drop quarantine; do
+                pram-verify $command >/dev/null 2>/tmp/second
+                echo "$? $(cat /tmp/second)"
+            done >/tmp/seconds
+            kill -CONT $first
+            wait $first
+            echo $? >/tmp/first-status
+        """, deadline=60)
+        seconds = [line for line in self.machine.must("cat /tmp/seconds").splitlines() if re.match(r"\d", line)]
+        self.assertEqual(len(seconds), 5, seconds)
+        for line in seconds:
+            self.assertRegex(line, r"^8 .*/run/pram-verify/lock is locked by process \d+")
+        self.assertEqual(self.machine.must("cat /tmp/first-status /tmp/first"), f"0\npram={HEAD:x}")
+        report = in_guest(self.machine, "--pfn", f"{HEAD:x}")
+        self.assert_verdict(report, "intact")
+        self.assertEqual(len(report.files()), MANY)
+
+    def test_killed_at_any_moment_it_leaves_the_old_chain_or_none_or_the_new_one(self):
+        self.machine.must("pram-verify save --replace /tmp/many >/dev/null")
+        begun = time.monotonic()
+        self.machine.must("pram-verify save --replace /tmp/many >/dev/null")
+        duration = time.monotonic() - begun
+        rounds = 8
+        self.machine.must(f"""
+            for round in $(seq 0 {rounds - 1}); do
+                pram-verify save --replace /tmp/files >/dev/null 2>&1 || exit 9
+                pram-verify save --replace /tmp/many >/dev/null 2>&1 &
+                saving=$!
+                usleep $((round * {int(duration * 1e6 / (rounds - 1))} + $RANDOM % 5000))
+                kill -9 $saving
+                wait $saving
+                echo $? >/tmp/status-$round
+                pram-verify check --json --pfn {HEAD:x} >/tmp/report-$round
+                dd if=/dev/mem of=/tmp/head-$round bs=4096 skip={HEAD} count=1 2>/dev/null
+            done
+        """, deadline=120)
+        seen = []
+        for round in range(rounds):
+            report = json.loads(self.machine.get(f"/tmp/report-{round}"))
+            names = {bytes.fromhex(file["name_hex"]).decode() for file in report.get("files", [])}
+            if report["verdict"] == "intact" and names == set(self.files):
+                seen.append("old")
+            elif report["verdict"] == "intact" and len(names) == MANY:
+                seen.append("new")
+            elif self.machine.get(f"/tmp/head-{round}") == bytes(chain.PAGE):
+                seen.append("none")
+            else:
+                self.fail(f"round {round}: neither the old chain nor none nor the new one: {report}")
+        killed = [self.machine.must(f"cat /tmp/status-{round}") == "137" for round in range(rounds)]
+        self.assertIn(True, killed, "none was killed in time")
+        self.assertIn("none", seen, "none was killed while it wrote")
+        # Whatever was left: saving once more is always possible.
+        self.assert_run(run(self.machine, "save", "--replace", "/tmp/files"), 0, f"pram={HEAD:x}\n")
+        self.assertEqual(chain_contents(self.machine, HEAD), self.files)
+
+
+class SavedForTheNextKernel(BootCase):
+    """The line that save prints goes to the newest kernel, which is kexec'ed, and loads the files."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.machine = machine = cls.start(provision.stock_kernel().image, stock_image(), APPEND, STOCK_MEMORY)
+        make_samples(machine, "/tmp/files")
+        cls.files = contents(machine, "/tmp/files")
+        machine.must("kexec -s -l /boot/vmlinuz --initrd=/boot/initrd "
+                     f"--command-line='console=ttyS0 panic=-1 {APPEND} '\"$(pram-verify save /tmp/files)\"")
+        machine.kexec()
+        machine.must("mkdir /tmp/out /tmp/again")
+        cls.checked = in_guest(machine)
+        cls.loaded = run(machine, "load", "--erase", "/tmp/out")
+        cls.after = in_guest(machine)
+        cls.loaded_again = run(machine, "load", "/tmp/again")
+
+    def test_control_the_newest_kernel_runs_with_that_line(self):
+        self.assertEqual(self.machine.release, provision.newest_kernel().release)
+        self.assertIn(f" pram={HEAD:x}", self.machine.must("cat /proc/cmdline"))
+
+    def test_the_chain_is_intact_by_itself(self):
+        self.assert_verdict(self.checked, "intact")
+        self.assertEqual({name.decode() for name in self.checked.files()}, set(self.files))
+
+    def test_load_restores_every_file(self):
+        self.assert_run(self.loaded, 0)
+        self.assertEqual(contents(self.machine, "/tmp/out"), self.files)
+
+    def test_after_load_erase_nothing_is_called_intact_and_nothing_is_loaded(self):
+        self.assertEqual(self.machine.memory(RANGE, chain.PAGE), bytes(chain.PAGE))
+        self.assertNotEqual(self.after.verdict, "intact", f"\n{self.after}")
+        self.assert_run(self.loaded_again, 4)
+        self.assertEqual(contents(self.machine, "/tmp/again"), {})
