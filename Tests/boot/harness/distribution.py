@@ -36,9 +36,8 @@ def _installed(prefix):
         raise provision.Missing(f"make install: {done.stderr[-800:]}")
 
 
-def initrds(kernel, program):
-    """{name: image} with this program in them. What the tools made is used again until a hook changes; the program
-    comes in an archive of its own behind it, whose files the kernel unpacks over the first one's."""
+def made(kernel):
+    """The folder of what mkinitramfs and dracut have made, which is used again until a hook changes."""
     sources = [path for folder in ("initramfs-hooks", "dracut")
                for path in sorted((REPOSITORY / folder).rglob("*")) if path.is_file()]
     digest = hashlib.sha256(kernel.release.encode())
@@ -59,15 +58,21 @@ def initrds(kernel, program):
             raise provision.Missing(f"make-initrds: exit {done.returncode}; see {BUILD / 'initrds' / 'log'}")
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
+    return folder
 
+
+def initrds(kernel, program):
+    """{name: image} with this program in them: it comes in an archive of its own behind what the tools have made, and
+    the kernel unpacks its files over the first one's."""
+    folder = made(kernel)
     own = gzip.compress(initramfs.archive({"/usr/sbin/pram-verify": program}), compresslevel=1, mtime=0)
     images = {}
     for name in NAMES:
-        made = (folder / f"{name}.img").read_bytes()
+        image = (folder / f"{name}.img").read_bytes()
         images[name] = BUILD / "images" / f"{name}.img"
         images[name].parent.mkdir(parents=True, exist_ok=True)
         # A compressed archive starts at a multiple of four bytes.
-        images[name].write_bytes(made + b"\0" * (-len(made) % 4) + own)
+        images[name].write_bytes(image + b"\0" * (-len(image) % 4) + own)
     return images
 
 
