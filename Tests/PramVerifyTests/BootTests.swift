@@ -204,6 +204,21 @@ private final class Zeros: PhysicalMemory {
         #expect(hazards("", kernelsHead: nil).sentences.isEmpty)
     }
 
+    @Test func aHibernatedSystemIsFound() throws {
+        let path = NSTemporaryDirectory() + "pram-verify-resume-\(getpid())"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        func hibernation(_ line: String) -> String? { Hazards.hibernation(ParameterLine(Array(line.utf8))) }
+        var swap = Data(count: 4 << 20)
+        try swap.write(to: URL(fileURLWithPath: path))
+        #expect(hibernation("resume=\(path)") == nil)
+        swap.replaceSubrange(4086..<4096, with: Array("S1SUSPEND\0".utf8))
+        try swap.write(to: URL(fileURLWithPath: path))
+        #expect(hibernation("resume=\(path)")?.contains("holds a hibernated system") == true)
+        #expect(hibernation("resume=\(path) noresume") == nil)
+        #expect(hibernation("resume=UUID=no-such-device")?.contains("is not there yet") == true)
+        #expect(hibernation("resume") == nil && hibernation("resume=") == nil && hibernation("") == nil)
+    }
+
     @Test func devicesAsUdevNamesThem() {
         func path(_ value: String) -> String {
             String(decoding: Hazards.path(ofDevice: Array(value.utf8)[...]), as: UTF8.self)
