@@ -1,12 +1,13 @@
 # Two commands do everything on a fresh Debian with Swift and make:
 #   make run     installs what is missing, builds, and checks the chain this machine was handed (or the shipped fixture)
 #   make test    builds and runs every test
+# After a build, `make install` puts the program, its manual and the hooks for initramfs-tools and dracut in their places.
 
 SWIFT ?= swift
 STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
-.PHONY: all static run test bench bench-smoke size install-tools clean FORCE
+.PHONY: all static run test bench bench-smoke size install-tools install uninstall clean FORCE
 
 all: static
 
@@ -40,6 +41,33 @@ bench: static
 # Shows in a few seconds that it works; what it measures means nothing.
 bench-smoke:
 	BENCH_SIZE=64M BENCH_RUNS=1 $(MAKE) bench
+
+# The hooks lie where the two tools look for them, whatever the prefix is, and do no harm where a tool is not installed.
+prefix ?= /usr/local
+sbindir ?= $(prefix)/sbin
+mandir ?= $(prefix)/share/man
+initramfsdir ?= /usr/share/initramfs-tools
+dracutdir ?= /usr/lib/dracut/modules.d
+
+HOOKS := hooks/pram-verify scripts/init-top/pram-verify
+DRACUT := 50pram-verify/module-setup.sh 50pram-verify/pram-verify.sh 50pram-verify/pram-verify.service
+INSTALLED = $(sbindir)/pram-verify $(mandir)/man8/pram-verify.8 \
+	$(HOOKS:%=$(initramfsdir)/%) $(DRACUT:%=$(dracutdir)/%)
+
+install:
+	@test -x $(PROGRAM) || { echo "$(PROGRAM) is not built: make static" >&2; exit 1; }
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(sbindir)/pram-verify
+	install -D -m 644 man/pram-verify.8 $(DESTDIR)$(mandir)/man8/pram-verify.8
+	@for file in $(HOOKS); do \
+		install -D -m 755 initramfs-hooks/$$file $(DESTDIR)$(initramfsdir)/$$file || exit 1; done
+	@for file in $(DRACUT); do install -D -m 644 dracut/$$file $(DESTDIR)$(dracutdir)/$$file || exit 1; done
+	sed -i 's|program=/usr/sbin/|program=$(sbindir)/|' \
+		$(DESTDIR)$(initramfsdir)/hooks/pram-verify $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh
+	chmod 755 $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh
+
+uninstall:
+	rm -f $(INSTALLED:%=$(DESTDIR)%)
+	-rmdir $(DESTDIR)$(dracutdir)/50pram-verify
 
 clean:
 	rm -rf .build .build-static .build-bench build

@@ -50,6 +50,9 @@ public struct FileDescriptor: ~Copyable {
         return status
     }
 
+    /// Whether the path names anything that stat(2) can see.
+    public static func exists(_ path: [UInt8]) -> Bool { (try? status(of: path)) != nil }
+
     /// Opens a block device for reading and writing, for nobody else: EBUSY while it is mounted, and while it is open
     /// so it cannot be mounted (O_EXCL without O_CREAT, open(2)).
     public static func openExclusively(_ path: [UInt8]) throws(SystemError) -> FileDescriptor {

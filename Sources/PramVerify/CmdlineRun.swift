@@ -170,19 +170,26 @@ struct CmdlineRun {
             collected.pages.insert(walked.page)
             for entry in walked.link?.entries ?? [] { collected.pages.insert(entry.page) }
         }
-        let progress = Progress(started)
-        options.progress = { progress.show($0) }
-        let check = ChainCheck(head: candidate.page, memory: memory, options: options, seed: randomNumber())
-        let evaluation = check.run()
-        progress.clear()
+        let evaluation: ChainEvaluation
+        if let known = call.known, known.head == candidate.page {
+            evaluation = known.evaluation
+            report.layout = known.layout
+            collected.pages = known.pages
+        } else {
+            let progress = Progress(started)
+            options.progress = { progress.show($0) }
+            let check = ChainCheck(head: candidate.page, memory: memory, options: options, seed: randomNumber())
+            evaluation = check.run()
+            progress.clear()
+            report.layout = check.layout
+        }
         report.memory?.notes = memory.notes
         report.evaluation = evaluation
-        report.layout = check.layout
         report.elapsedNanoseconds = monotonicNanoseconds() - started
 
         var chain = HandOver(head: candidate.page, verdict: evaluation.verdict, thisLine: thisLine)
         chain.linksToRefit = evaluation.links.count { $0.reading != .asIs }
-        chain.layout = check.layout
+        chain.layout = report.layout ?? .x86_64
         chain.pages = collected.pages.ranges
         chain.isRefused = candidate.isRefused
         chain.kernelsHead = kernelsHead

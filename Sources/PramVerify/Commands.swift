@@ -50,7 +50,9 @@ struct ChainRun {
         report.memory = Report.Memory(choice, memory)
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }
         let progress = Progress(started)
-        options.progress = { progress.show($0) }
+        options.progress = call.progress ?? { progress.show($0) }
+        options.deadline = call.deadline
+        options.observe = call.observe
         let check = ChainCheck(head: page, memory: memory, options: options, seed: randomNumber())
         let evaluation = check.run()
         progress.clear()

@@ -15,6 +15,15 @@ enum Failure: Error {
         if case .usage = self { .usage } else { .failed }
     }
 
+    /// Whether memory may have been written before it.
+    var mayHaveWritten: Bool {
+        switch self {
+        case .usage, .refused, .locked: false
+        case .writing(let failure): failure.cause != .holdsChain && failure.cause != .decisionNeeded
+        default: true
+        }
+    }
+
     /// A stable word for machines.
     var cause: StaticString {
         switch self {

@@ -45,6 +45,11 @@ struct JSONReport {
         writeFindings(report, &json)
         if report.command == .extract || report.command == .load { writeExtractions(report, &json) }
         if let written = report.written { writeWritten(written, &json) }
+        if report.command == .boot || !report.warnings.isEmpty {
+            json.beginArray("warnings")
+            for warning in report.warnings { json.string(nil, warning) }
+            json.endArray()
+        }
         json.number("elapsed_ms", report.elapsedNanoseconds / 1_000_000)
         json.endObject()
         json.finish()

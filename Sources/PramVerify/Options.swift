@@ -1,11 +1,13 @@
 import CLinux
 import KernelCommandLine
 import Linux
+import PRAM
 import Text
+import Verification
 
 /// What the program can be asked to do.
 enum Command: Int, CaseIterable {
-    case check, list, extract, save, load, erase, drop, quarantine, cmdline
+    case check, list, extract, save, load, erase, drop, quarantine, cmdline, boot, status
 
     var name: StaticString {
         switch self {
@@ -18,6 +20,8 @@ enum Command: Int, CaseIterable {
         case .drop: "drop"
         case .quarantine: "quarantine"
         case .cmdline: "cmdline"
+        case .boot: "boot"
+        case .status: "status"
         }
     }
 
@@ -41,13 +45,15 @@ enum Command: Int, CaseIterable {
         case .drop: "cut out what is damaged, and keep everything else"
         case .quarantine: "keep what is damaged under other names, marked, and everything else as it is"
         case .cmdline: "print the command line for the next kexec, with pram= when the chain may be handed on"
+        case .boot: "check at boot, as the kernel command line asks for: what the hooks of an initramfs run"
+        case .status: "show what boot has found"
         }
     }
 
     /// Whether it may write memory; what it prints and how it ends is WritingRun's affair then.
     var writes: Bool {
         switch self {
-        case .check, .list, .extract, .cmdline: false
+        case .check, .list, .extract, .cmdline, .boot, .status: false
         default: true
         }
     }
@@ -130,7 +136,8 @@ enum Option: Int, CaseIterable {
         case .linksOnly: [.check]
         case .raw, .unpackLimit: [.check, .list, .extract, .load, .cmdline]
         case .from, .append, .remove, .kexecOptions, .kexecFile, .kexecLoad, .checkLoaded: [.cmdline]
-        case .json, .cmdlineFile: Command.allCases.filter { $0 != .cmdline }
+        case .json: Command.allCases.filter { $0 != .cmdline && $0 != .boot }
+        case .cmdlineFile: Command.allCases.filter { $0 != .cmdline && $0 != .boot && $0 != .status }
         case .damaged, .preserveMode: [.extract, .load]
         case .force: [.extract, .load, .save]
         case .region, .device: [.save, .load, .erase, .drop, .quarantine]
@@ -139,7 +146,8 @@ enum Option: Int, CaseIterable {
         case .dryRun: [.drop, .quarantine]
         case .keepHoles, .refit: [.drop]
         case .salvage, .cut: [.drop, .quarantine]
-        default: Command.allCases
+        case .help, .version: Command.allCases
+        default: Command.allCases.filter { $0 != .boot && $0 != .status }
         }
     }
 
@@ -194,6 +202,20 @@ struct Invocation {
     func all(_ option: Option) -> [[UInt8]] { given.filter { $0.option == option }.map { $0.value } }
     func has(_ option: Option) -> Bool { values[option.rawValue] != nil }
     subscript(_ option: Option) -> [UInt8]? { values[option.rawValue] }
+
+    // What no option names, and `boot` alone asks for.
+    /// See `ChainCheck.Options`.
+    var deadline: UInt64?
+    var progress: ((UInt64) -> Void)?
+    var observe: ((WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
+
+    /// A chain that was verified a moment ago: `cmdline` need not do so again.
+    var known: (head: PFN, evaluation: ChainEvaluation, layout: ChainLayout, pages: PageRuns)?
+
+    /// A call that the program makes itself.
+    init(_ command: Command) { self.command = command }
+
+    mutating func set(_ option: Option, _ value: [UInt8] = []) { values[option.rawValue] = value }
 
     /// getopt_long(3) does the parsing: options and operands in any order, `--name=value`, unambiguous abbreviations, `--`.
     /// - Throws: `UsageError`
@@ -280,6 +302,10 @@ enum Usage {
         for option in Option.allCases {
             let argument = option.argument.map { "=\($0)" } ?? ""
             text += "  \(padded("--\(option.name)\(argument)", 22)) \(option.summary)\n"
+        }
+        text += "\nKernel parameters that boot goes by:\n"
+        for parameter in BootParameter.allCases {
+            text += "  \(parameter.name)=\(parameter.values)\n      \(parameter.summary)\n"
         }
         text += "\nExit status: 0 intact or no chain, 4 damaged or indeterminate, 8 could not look, 16 wrong usage.\n"
         return text

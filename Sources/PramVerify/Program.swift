@@ -22,6 +22,10 @@ public func pramVerifyMain(
             status = []
         } else if call.command == .cmdline {
             status = try CmdlineRun.run(call, output, errors)
+        } else if call.command == .boot {
+            status = try BootRun.run(call)
+        } else if call.command == .status {
+            status = try RunFolder.show(call, to: output, errors)
         } else {
             let report = call.command.writes ? try WritingRun.run(call) : try ChainRun.run(call)
             status = report.status

@@ -19,6 +19,8 @@ struct Report {
     var extractions: [Extraction] = []
     /// What was done to memory, by the commands that write it.
     var written: Written?
+    /// Sentences of `boot` about what is wrong around the chain.
+    var warnings: [String] = []
     var elapsedNanoseconds: UInt64 = 0
 
     struct Memory {

@@ -22,6 +22,7 @@ struct TextReport {
         for extraction in report.extractions where extraction.outcome != .written {
             output.write("\(label(extraction.outcome)): \(escaped(extraction.name)): \(extraction.message)\n")
         }
+        for warning in report.warnings { output.write("warning: \(warning)\n") }
         if let written = report.written {
             for warning in written.warnings { output.write("warning: \(warning)\n") }
             if written.changed && written.head == nil { output.write("erased:  the head of the chain is clear\n") }
@@ -95,11 +96,17 @@ struct TextReport {
     }
 
     private static func writeFinding(_ finding: Finding, _ report: Report, _ output: Output) {
+        let kind = finding.kind
+        output.write("\(kind.severity.name): \(kind.name)\(place(of: finding)): \(report.sentence(for: finding))\n")
+    }
+
+    /// " link 0 entry 3 page 0x10", as far as it has any.
+    static func place(of finding: Finding) -> String {
         var place = ""
         if finding.link >= 0 { place += " link \(finding.link)" }
         if finding.entry >= 0 { place += " entry \(finding.entry)" }
         if let page = finding.page { place += " page \(hexadecimal(page.number))" }
-        output.write("\(finding.kind.severity.name): \(finding.kind.name)\(place): \(report.sentence(for: finding))\n")
+        return place
     }
 
     /// "1 link", "2 links", "3 entries".

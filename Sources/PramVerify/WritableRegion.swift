@@ -287,7 +287,7 @@ struct WritableRegion: Equatable {
     }
 
     /// Those with an address. Of a list of ranges the size is not known here; /proc/iomem tells where it was granted.
-    private static func crashReservations(on line: ParameterLine) -> [PhysicalRange] {
+    static func crashReservations(on line: ParameterLine) -> [PhysicalRange] {
         CrashKernelReservation.all(in: line).compactMap {
             guard let start = $0.offset?.value else { return nil }
             return PhysicalRange(start: start, size: max($0.size?.value ?? 1, 1))
@@ -297,7 +297,7 @@ struct WritableRegion: Equatable {
 
     /// `initrdmem=ss,nn`, and `initrd=ss,nn` as it was called before (init/do_mounts_initrd.c). Where a boot loader
     /// left the name of a file there is no number.
-    private static func initrds(on line: ParameterLine) -> [PhysicalRange] {
+    static func initrds(on line: ParameterLine) -> [PhysicalRange] {
         (line.all(named: "initrdmem") + line.all(named: "initrd")).compactMap {
             guard let value = $0.value else { return nil }
             let start = KernelNumber.memparse(value)

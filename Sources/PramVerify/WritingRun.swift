@@ -41,6 +41,7 @@ struct WritingRun {
             report.failure = error
         }
         if case .usage(let usage) = report.failure { throw usage }
+        if MemoryChoice(call[.memory]).isLive { RunFolder.refresh(report) }
         return report
     }
 

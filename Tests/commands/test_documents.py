@@ -34,6 +34,17 @@ class Documents(CommandTest):
             self.assertIn(f"pram-verify {command} ", readme)
             self.assertRegex(manual, rf"Cm {command}\b")
 
+    def test_every_kernel_parameter_is_in_the_readme_and_the_manual_page(self):
+        readme, manual = text("README.md"), text("man/pram-verify.8")
+        help_text = self.run_program("--help").out.decode()
+        parameters = re.findall(r"^  (pram_verify\.\w+)=(\S+)$", help_text, re.MULTILINE)
+        self.assertGreater(len(parameters), 4)
+        for name, values in parameters:
+            cell = values.replace("|", "\\|")
+            self.assertIn(f"| `{name}` | `{cell}` |", readme)
+            self.assertIn(f"Cm {name} ", manual)
+        self.assertEqual(set(re.findall(r"pram_verify\.\w+", readme)), {name for name, _ in parameters})
+
     def test_every_finding_of_the_schema_is_described(self):
         schema = json.loads(text("Documentation/report.schema.json"))
         kinds = schema["$defs"]["finding"]["properties"]["kind"]["enum"]

@@ -82,3 +82,10 @@ int pv_processor_count(void);
 
 /* How often the calling thread has touched a page that was not in the page tables, so far. */
 long pv_thread_page_faults(void);
+
+/* Runs body(context) in a process of its own, for so many milliseconds at most, and returns what it returned, or: not
+ * started; not done in time, and killed; ended by signal number PV_APART_KILLED - result. */
+#define PV_APART_NOT_STARTED (-1)
+#define PV_APART_LATE (-2)
+#define PV_APART_KILLED (-100)
+int pv_run_apart(int (*body)(void *), void *context, int milliseconds);

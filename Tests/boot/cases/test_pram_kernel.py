@@ -39,6 +39,7 @@ class AfterKexec(BootCase):
     needs_pram_kernels = True
     first, second = "bzImage-pram", "bzImage-pram"
     memory, append, write = "256M", "nokaslr pram_banned=0-128M", WRITE_ACROSS_THE_BORDER
+    image = staticmethod(pram_image)
 
     @classmethod
     def image(cls):

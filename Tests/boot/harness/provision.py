@@ -22,6 +22,7 @@ TOOLS = {
     "xz": "xz-utils",
     "cpio": "cpio",
     "mke2fs": "e2fsprogs",
+    "unshare": "util-linux",
 }
 
 PACKAGES = BUILD / "packages"

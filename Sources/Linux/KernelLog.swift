@@ -1,0 +1,31 @@
+import CLinux
+import Text
+
+/// The kernel's log, into which every write to /dev/kmsg is one line (Documentation/ABI/testing/dev-kmsg). Where it cannot be
+/// written, standard error.
+public final class KernelLog {
+    /// As syslog(2) numbers them.
+    public enum Level: UInt8 {
+        case error = 3
+        case warning = 4
+        case information = 6
+    }
+
+    private let number: Int32
+
+    public init() { number = pv_openat(AT_FDCWD, "/dev/kmsg", O_WRONLY | O_NONBLOCK | O_NOCTTY, 0) }
+
+    deinit { if number >= 0 { close(number) } }
+
+    /// One line, cut where the kernel would cut it.
+    public func write(_ level: Level, _ phrase: Phrase) {
+        var line = Array("<0>pram-verify: ".utf8)
+        line[1] += level.rawValue
+        line += phrase.text.utf8.prefix(900)
+        line.append(UInt8(ascii: "\n"))
+        let skipped = number < 0 ? 3 : 0
+        line.withUnsafeBytes {
+            _ = CLinux.write(number < 0 ? 2 : number, $0.baseAddress! + skipped, $0.count - skipped)
+        }
+    }
+}

@@ -1,0 +1,197 @@
+import CLinux
+import KernelCommandLine
+import Linux
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// `boot`: what the hooks of an initramfs run. All it does is asked for on the kernel command line, what it finds is in
+/// /run/pram-verify, and whatever happens it ends in time, with status 0.
+struct BootRun {
+    private let line: ParameterLine
+    private let configuration: BootConfiguration
+    private let started = monotonicNanoseconds()
+    private let log = KernelLog()
+
+    /// The work is done in a process of its own, so that nothing that happens to it happens to the boot.
+    static func run(_ call: Invocation) throws(UsageError) -> ExitStatus {
+        if let word = call.operands.first { throw UsageError("too many words: \(escaped(word))") }
+        let run = BootRun()
+        let milliseconds = Int32(run.configuration.timeout * 1000 + 2000)
+        switch runApart(milliseconds: milliseconds, { run.look() }) {
+        case .ended: break
+        case .notStarted: _ = run.look()
+        case .late: run.giveUp(nil)
+        case .killed(let signal): run.giveUp(signal)
+        }
+        return []
+    }
+
+    private init() {
+        let text = try? FileDescriptor.contents(of: Array("/proc/cmdline".utf8), limit: Head.lineLimit)
+        line = ParameterLine(text ?? [])
+        configuration = BootConfiguration(line)
+    }
+
+    private func giveUp(_ signal: Int32?) {
+        var report = Report(command: .boot)
+        if let signal {
+            report.failure = .memory(
+                MemoryFailure(.outOfResources, source: "boot", "the check was ended by signal \(signal)"))
+        } else {
+            let evaluation = ChainEvaluation(seed: 0)
+            evaluation.interrupt()
+            evaluation.finish()
+            report.evaluation = evaluation
+        }
+        finish(&report, isCrashKernel: false)
+    }
+
+    private func look() -> Int32 {
+        for problem in configuration.problems { log.write(.warning, Phrase(problem)) }
+        var report = Report(command: .boot)
+        report.warnings = configuration.problems
+        guard configuration.policy != .off else {
+            finish(&report, isCrashKernel: false)
+            return 0
+        }
+        waitForDevice()
+        let machine = try? MachineEvidence.collect()
+        let isCrashKernel = machine?.isCrashKernel ?? line.contains(named: "elfcorehdr")
+        let hazards = machine.map { Hazards($0, kernelsHead: Head.kernelsHead()) }
+        report = check(hazards)
+        report.warnings = configuration.problems
+        if report.head?.page != nil, let hazards, report.runStatus != .empty {
+            report.warnings += hazards.sentences
+            for sentence in hazards.sentences { log.write(.warning, Phrase(sentence)) }
+        }
+        if report.runStatus == .damaged && !isCrashKernel { correct(&report) }
+        finish(&report, isCrashKernel: isCrashKernel)
+
+        // Last, for it asks a device, which may take its time: all that is to be known of the chain is written by now.
+        if report.evaluation?.links.isEmpty == false, let sentence = Hazards.hibernation(line) {
+            report.warnings.append(sentence)
+            log.write(.information, Phrase(sentence))
+            publish(report, isCrashKernel: isCrashKernel)
+        }
+        if !isCrashKernel { publishLine(report, hazards) }
+        return 0
+    }
+
+    private func publishLine(_ report: Report, _ hazards: Hazards?) {
+        var call = Invocation(.cmdline)
+        if let page = report.head?.page, let evaluation = report.evaluation, let hazards, report.written == nil {
+            call.known = (page, evaluation, report.layout ?? .x86_64, hazards.pages)
+        }
+        RunFolder.publishLine { output in
+            // Why a chain is not handed on is told to those who ask: what goes nowhere here is what `cmdline` says.
+            guard let status = try? CmdlineRun.run(call, output, Output(-1, name: "nowhere")) else { return false }
+            return !status.contains(.failed)
+        }
+    }
+
+    private func check(_ hazards: Hazards?) -> Report {
+        var call = Invocation(.boot)
+        if configuration.isQuick { call.set(.linksOnly) }
+        call.deadline = started + UInt64(configuration.timeout) * 1_000_000_000
+        var next = started + 5_000_000_000
+        call.progress = { [log] pages in
+            let now = monotonicNanoseconds()
+            guard now >= next else { return }
+            next = now + 5_000_000_000
+            log.write(.information, "still at it: \(TextReport.byteCount(pages &* UInt64(pageSize))) checked")
+        }
+        if let hazards {
+            call.observe = { walked, _ in
+                guard let link = walked.link else { return }
+                hazards.look(at: walked.page)
+                for entry in link.entries { hazards.look(at: entry.page) }
+            }
+        }
+        do throws(UsageError) {
+            let report = try ChainRun.run(call)
+            if configuration.isQuick, let hazards {
+                for link in report.evaluation?.links ?? [] { hazards.look(at: link.page) }
+            }
+            return report
+        } catch {
+            var report = Report(command: .boot)
+            report.failure = .usage(error)
+            return report
+        }
+    }
+
+    /// Does what the policy asks for, by the same code as the command of that name.
+    private func correct(_ report: inout Report) {
+        guard configuration.policy == .drop || configuration.policy == .quarantine else { return }
+        let name = configuration.policy.name
+        // The chain is read two or three times more. What is begun is to be finished before the time is over.
+        guard report.elapsedNanoseconds < UInt64(configuration.timeout) * 250_000_000 else {
+            return warn("there is no time left to \(name) what is damaged; raise pram_verify.timeout", &report)
+        }
+        var call = Invocation(configuration.policy == .drop ? .drop : .quarantine)
+        if let region = configuration.region { call.set(.region, region) }
+        if let device = configuration.device { call.set(.device, device) }
+        guard let outcome = try? WritingRun.run(call) else { return }
+        if let failure = outcome.failure {
+            return warn("\(name): \(failure.message); \(failure.remedy)", &report)
+        }
+        let warnings = report.warnings
+        report = outcome
+        report.warnings = warnings
+    }
+
+    private func warn(_ phrase: Phrase, _ report: inout Report) {
+        report.warnings.append(phrase.text)
+        log.write(.warning, phrase)
+    }
+
+    private func finish(_ report: inout Report, isCrashKernel: Bool) {
+        let status = configuration.policy == .off ? .off : report.runStatus
+        announce(report, status)
+        let (action, warning) = configuration.action(status, on: line, isCrashKernel: isCrashKernel)
+        if let warning { warn("\(warning)", &report) }
+        if action != .proceed { log.write(.error, "pram_verify.on_damage=\(action.name)") }
+        publish(report, isCrashKernel: isCrashKernel)
+    }
+
+    private func publish(_ report: Report, isCrashKernel: Bool) {
+        let status = configuration.policy == .off ? .off : report.runStatus
+        let action = configuration.action(status, on: line, isCrashKernel: isCrashKernel).0
+        if let error = RunFolder.publish(report, status, action) { log.write(.warning, Phrase(error.message)) }
+    }
+
+    /// A few lines for the kernel's log. It is there for everybody to read, so no names of files.
+    private func announce(_ report: Report, _ status: RunStatus) {
+        let level: KernelLog.Level =
+            switch status {
+            case .damaged: .error
+            case .indeterminate where report.linksOnly: .information
+            case .corrected, .indeterminate, .failed: .warning
+            default: .information
+            }
+        var phrase: Phrase = "\(status.name)"
+        if let failure = report.failure {
+            phrase = "\(status.name): \(failure.message)"
+        } else if let evaluation = report.evaluation, !evaluation.links.isEmpty {
+            let files = TextReport.counted(evaluation.files.count, "file")
+            let links = TextReport.counted(evaluation.links.count, "link")
+            let pages = TextReport.counted(Int(clamping: evaluation.pagesChecked), "page")
+            phrase = "\(status.name): \(files), \(links), \(pages) checked"
+        }
+        log.write(level, phrase)
+        guard status == .damaged || status == .indeterminate else { return }
+        // The kernel drops lines where there are more than ten within five seconds.
+        for finding in report.findings.filter({ $0.kind.severity != .note }).prefix(3) {
+            log.write(level, "\(finding.kind.name)\(TextReport.place(of: finding))")
+        }
+    }
+
+    /// Modules make devices out of `memmap=nn!ss` in the background: a moment later the first one is there.
+    private func waitForDevice() {
+        let isPersistent = KernelCommandLine.MemoryMap.find(in: line).inEffect.contains { $0.kind == .persistent }
+        guard isPersistent, FileDescriptor.exists(Array("/sys/module/nd_pmem".utf8)) else { return }
+        for _ in 0..<100 where !FileDescriptor.exists(Array("/dev/pmem0".utf8)) { usleep(20_000) }
+    }
+}

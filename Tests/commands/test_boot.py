@@ -1,0 +1,164 @@
+"""`boot` and `status`, as far as they can be shown without a boot: a mount namespace with a /run, a /proc/cmdline and a
+/dev/kmsg of one's own. The program knows of no other way to be given these."""
+
+import json
+import re
+import shlex
+import subprocess
+
+from support import DAMAGED, FAILED, INTACT, PROGRAM, TIMEOUT, USAGE, CommandTest, Result
+
+FOLDER = "/run/pram-verify"
+WORDS = {"intact": 0, "corrected": 1, "empty": 0, "absent": 0, "off": 0, "damaged": DAMAGED, "indeterminate": DAMAGED,
+         "failed": FAILED}
+
+
+class BootTest(CommandTest):
+    def apart(self, line, script, run="-o size=1M"):
+        """Runs a script with `$pv` for the program, after a boot with this kernel command line."""
+        (self.scratch / "cmdline").write_text(line + "\n")
+        (self.scratch / "kmsg").write_text("")
+        steps = [
+            "mount --make-rprivate /", f"mount -t tmpfs {run} none /run",
+            f"mount --bind {self.scratch}/cmdline /proc/cmdline",
+            f"if [ -e /dev/kmsg ]; then mount --bind {self.scratch}/kmsg /dev/kmsg; fi",
+        ]
+        whole = " && ".join(steps) + f" && pv={shlex.quote(str(PROGRAM))} && {script}"
+        done = subprocess.run(["unshare", "-m", "sh", "-c", whole], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=TIMEOUT)
+        result = Result(done.returncode, done.stdout, done.stderr)
+        self.assert_printable(result)
+        return result
+
+    def boot(self, line, script="", **options):
+        """Boots, then shows the status, the report and whatever else is asked for."""
+        result = self.apart(line, f"$pv boot && cat {FOLDER}/status {FOLDER}/action && {script or 'true'}", **options)
+        self.assertEqual(result.status, INTACT, result)
+        return result.out.decode().splitlines()
+
+    def log(self):
+        """What went to the kernel's log, or to standard error where there is none."""
+        return (self.scratch / "kmsg").read_text()
+
+
+class Boot(BootTest):
+    def test_no_chain(self):
+        self.assertEqual(self.boot("ro quiet"), ["absent", "continue"])
+        if self.log():
+            self.assertEqual(self.log(), "<6>pram-verify: absent\n")
+
+    def test_files_are_complete_and_only_those_without_names_are_for_everybody(self):
+        lines = self.boot("ro", f"cd {FOLDER} && stat -c '%n %a' * .[!.]* 2>/dev/null; true")
+        self.assertEqual(lines[2:], [
+            "action 644", "cmdline 644", "metrics.prom 644", "report.json 600", "report.txt 600", "status 644"])
+
+    def test_json_report_follows_its_schema(self):
+        report = json.loads("\n".join(self.boot("pram=xyz", f"cat {FOLDER}/report.json")[2:]))
+        self.assertEqual((report["command"], report["verdict"]), ("boot", "absent"))
+        self.assert_valid(report, Result(0, b"", b""))
+
+    def test_metrics_are_well_formed(self):
+        lines = self.boot("ro", f"cat {FOLDER}/metrics.prom")[2:]
+        for line in lines:
+            self.assertRegex(line, r'^(# (HELP|TYPE) pram_verify_\w+ .+|pram_verify_\w+(\{status="\w+"\})? \d+)$')
+        self.assertIn('pram_verify_status{status="absent"} 1', lines)
+        self.assertEqual(sum(line.endswith("} 1") for line in lines), 1)
+
+    def test_policy_off(self):
+        self.assertEqual(self.boot("pram=1 pram_verify.policy=off", f"ls {FOLDER}"),
+                         ["off", "continue", "action", "status"])
+
+    def test_parameters_that_are_wrong_are_named_and_ignored(self):
+        for word in ("pram_verify.policy", "pram_verify.policy=", "pram_verify.policy=DROP",
+                     "pram-verify.on_damage=reboot",
+                     "pram_verify.timeout=0", "pram_verify.timeout=1e3", "pram_verify.timeout=99999999999999999999",
+                     "pram_verify.quick=2", "pram_verify.region=16M", "pram_verify.region=0x", "pram_verify.device=",
+                     "pram_verify.unknown=1", "pram_verify.", "pram_verify=drop"):
+            with self.subTest(word):
+                lines = self.boot(f"ro {word} quiet", f"cat {FOLDER}/report.txt")
+                self.assertEqual(lines[:2], ["absent", "continue"])
+                self.assertTrue(any(f"warning: {word} is ignored" in line for line in lines), lines)
+
+    def test_parameters_that_are_right_are_taken(self):
+        for word in ("pram_verify.policy=drop", "pram-verify.policy=quarantine", "pram_verify.on_damage=halt",
+                     "pram_verify.timeout=86400", "pram_verify.quick", "pram_verify.quick=1", "pram_verify.quick=0",
+                     "pram_verify.region=0x10000000+16M", "pram_verify.device=/dev/pmem0",
+                     '"pram_verify.policy=report"',
+                     "xpram_verify.nothing=1", "-- pram_verify.nothing=1"):
+            with self.subTest(word):
+                lines = self.boot(f"ro {word}", f"cat {FOLDER}/report.txt")
+                self.assertFalse(any("ignored" in line for line in lines), lines)
+
+    def test_many_wrong_parameters_do_not_fill_the_log(self):
+        self.boot(" ".join(f"pram_verify.x{number}=1" for number in range(90)))
+        self.assertLessEqual(self.log().count("\n"), 10)
+
+    def test_a_run_that_cannot_be_written_does_not_cost_the_boot(self):
+        for run in ("-o ro", "-o size=4k", "-o nr_inodes=2", "-o nr_inodes=4"):
+            with self.subTest(run):
+                result = self.apart("ro pram=1", "$pv boot; echo $?; ls -A /run/pram-verify 2>/dev/null; true", run)
+                lines = result.out.decode().splitlines()
+                self.assertEqual(lines[0], "0", result)
+                self.assertFalse([line for line in lines if line.endswith(".tmp")], result)
+
+    def test_what_stands_in_the_way_of_the_folder(self):
+        for trap in ("ln -s /nowhere", "mkfifo", "touch"):
+            with self.subTest(trap):
+                result = self.apart("ro", f"{trap} /run/pram-verify; $pv boot; echo $?")
+                self.assertEqual(result.out, b"0\n", result)
+
+    def test_no_command_line_can_be_read(self):
+        result = self.apart("ro", f"umount /proc/cmdline && mount --bind /dev/null /proc/cmdline && $pv boot && "
+                                  f"cat {FOLDER}/status")
+        self.assertEqual((result.status, result.out), (0, b"absent\n"), result)
+
+    def test_no_names_from_the_call(self):
+        self.assertEqual(self.apart("ro", "$pv boot word").status, USAGE)
+        self.assertEqual(self.apart("ro", "$pv boot --json").status, USAGE)
+        self.assertEqual(self.apart("ro", "$pv boot --pfn=1").status, USAGE)
+
+    def test_a_second_boot_replaces_what_the_first_has_left(self):
+        result = self.apart("ro", f"mkdir {FOLDER} && echo shell >{FOLDER}/action && echo damaged >{FOLDER}/status && "
+                                  f"$pv boot && cat {FOLDER}/status {FOLDER}/action")
+        self.assertEqual(result.out, b"absent\ncontinue\n", result)
+
+    def test_commands_on_an_image_leave_the_folder_alone(self):
+        folder = self.scratch / "in"
+        folder.mkdir()
+        (folder / "file").write_bytes(b"content")
+        result = self.apart("ro", f"$pv boot && $pv save --memory={self.scratch}/image --size=1M {folder} && "
+                                  f"cat {FOLDER}/status")
+        self.assertEqual(result.out.decode().splitlines()[-1], "absent", result)
+
+
+class Status(BootTest):
+    def test_without_a_boot(self):
+        for words in ("status", "status --json"):
+            result = self.apart("ro", f"$pv {words}")
+            self.assertEqual((result.status, result.out), (FAILED, b""), result)
+            self.assertIn(b"boot did not run", result.err)
+
+    def test_shows_what_boot_has_found(self):
+        result = self.apart("ro", "$pv boot && $pv status && $pv status --json")
+        self.assertEqual(result.status, INTACT)
+        self.assertIn(b"status:  absent", result.out)
+        self.assertIn(b'"command": "boot"', result.out)
+
+    def test_exit_status_is_that_of_the_word(self):
+        for word, status in WORDS.items():
+            result = self.apart("ro", f"mkdir {FOLDER} && cd {FOLDER} && echo {word} >status && echo x >report.txt && "
+                                      "$pv status")
+            self.assertEqual(result.status, status, result)
+
+    def test_a_word_that_nobody_wrote(self):
+        for word in ("", "fine", "intact intact", "\\377"):
+            result = self.apart("ro", f"mkdir {FOLDER} && printf '{word}\\n' >{FOLDER}/status && $pv status")
+            self.assertEqual(result.status, FAILED, result)
+
+
+class HelpShowsTheParameters(CommandTest):
+    def test_each_has_its_values(self):
+        text = self.run_program("--help").out.decode()
+        names = re.findall(r"^  (pram_verify\.\w+)=\S+$", text, re.MULTILINE)
+        self.assertEqual(len(names), len(set(names)))
+        self.assertIn("pram_verify.policy", names)

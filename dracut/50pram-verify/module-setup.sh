@@ -1,0 +1,25 @@
+#!/bin/bash
+# Puts pram-verify and the pmem drivers into an image. What is missing is said, and never fails the image.
+# shellcheck disable=SC2154 # dracut sets the variables
+
+check() { return 0; }
+
+depends() { return 0; }
+
+installkernel() { hostonly='' instmods nd_e820 nd_pmem; }
+
+install() {
+    local program=/usr/sbin/pram-verify
+    if ! { [[ -x $program ]] && inst_simple "$program" /usr/sbin/pram-verify; }; then
+        dwarn "pram-verify: $program is missing; nothing will be verified at boot"
+    fi
+    inst_multiple -o cat modprobe halt
+    if dracut_module_included systemd; then
+        inst_simple "$moddir/pram-verify.sh" /usr/lib/pram-verify/boot.sh
+        inst_simple "$moddir/pram-verify.service" "$systemdsystemunitdir/pram-verify.service"
+        $SYSTEMCTL -q --root "$initdir" add-wants initrd.target pram-verify.service
+    else
+        inst_hook cmdline 00 "$moddir/pram-verify.sh"
+    fi
+    return 0
+}
