@@ -43,8 +43,21 @@ class EarlyBoot(unittest.TestCase):
         machine = Machine(self.id().split("test_early_boot.")[1], provision.stock_kernel().image, images()[self.initrd],
                           append(self.initrd, parameters, memmap), STOCK_MEMORY, loads=loads, drives=[self.disk()])
         self.addCleanup(machine.close)
+        if not ready:
+            machine.arguments = [word.replace("panic=-1 ", "") for word in machine.arguments]
         machine.start()
         return machine.wait_ready(150) if ready else machine
+
+    def assert_stops_with(self, parameters, pattern):
+        """That a damaged chain stops the boot before the root file system is mounted."""
+        machine = self.boot(f"pram={Chains.head():x} {parameters}", Chains.damaged(), ready=False)
+        for _ in range(120):
+            if re.search(pattern, machine.log) or machine.process.poll() is not None:
+                break
+            time.sleep(1)
+        self.assertRegex(machine.log, pattern)
+        self.assertRegex(machine.log, "] pram-verify: damaged")
+        self.assertNotIn("EXT4-fs (vda): mounted", machine.log)
 
     def disk(self):
         """A copy of the root file system of one's own."""
@@ -157,13 +170,10 @@ class ByInitramfsTools(EarlyBoot):
         self.assertTrue(any("panic=" in text for _, text in self.lines(machine)))
 
     def test_halt_halts(self):
-        machine = self.boot_chain("pram_verify.on_damage=halt", Chains.damaged(), ready=False)
-        for _ in range(90):
-            if "System halted" in machine.log or machine.process.poll() is not None:
-                break
-            time.sleep(1)
-        self.assertIn("System halted", machine.log)
-        self.assertNotIn("EXT4-fs (vda): mounted", machine.log)
+        self.assert_stops_with("pram_verify.on_damage=halt", "System halted")
+
+    def test_shell_is_given(self):
+        self.assert_stops_with("pram_verify.on_damage=shell", r"exit goes on with the boot[^$]*\(initramfs\)")
 
     def test_no_chain(self):
         machine = self.boot()
@@ -249,12 +259,24 @@ class ScenarioByDracut(Scenario):
     def test_life_of_a_chain(self):
         self.life_of_a_chain()
 
+    def test_halt_halts(self):
+        self.assert_stops_with("pram_verify.on_damage=halt", "System halted")
+
+    def test_shell_is_given(self):
+        self.assert_stops_with("pram_verify.on_damage=shell", r"exit goes on with the boot[^$]*pram-verify:/# ")
+
 
 class ScenarioByDracutWithSystemd(Scenario):
     initrd = "dracut-systemd"
 
     def test_life_of_a_chain(self):
         self.life_of_a_chain()
+
+    def test_halt_halts(self):
+        self.assert_stops_with("pram_verify.on_damage=halt", "System halted")
+
+    def test_shell_is_given(self):
+        self.assert_stops_with("pram_verify.on_damage=shell", r"exit goes on with the boot[^$]*pram-verify:/# ")
 
 
 INIT_WITH_BOOT = (distribution.HERE / "init.sh").read_bytes().replace(b"\nexec ", b"\n/sbin/pram-verify boot\nexec ")
