@@ -221,7 +221,7 @@ class KexecedTwiceRefitted(KexecedTwice):
 
 
 class SavedByAnotherKernel(Mounted, BootCase):
-    """Debian's kernel has no pram. What it saves into a reserved range is ordinary RAM to the kernel that comes next."""
+    """Debian's kernel, which has no pram, saves into a reserved range: ordinary RAM to the kernel that comes next."""
 
     needs_pram_kernels = True
     APPEND = "nokaslr memmap=32M$0x9000000"

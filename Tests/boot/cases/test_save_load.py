@@ -143,13 +143,14 @@ class SavedThroughDevMem(BootCase):
         loaded, files = self.load("--damaged")
         self.assertEqual(set(files), {*others, "large.img.damaged"}, f"\n{loaded}")
 
-    def test_a_second_writer_is_refused_while_the_first_one_is_not_done(self):
+    def test_nobody_writes_or_reads_while_a_writer_is_not_done(self):
         self.machine.must("""
             pram-verify save --replace /tmp/many >/tmp/first 2>&1 &
             first=$!
             until grep -q "FLOCK.* $first " /proc/locks; do kill -0 $first || exit 9; done
             kill -STOP $first
-            for command in "save --replace /tmp/files" erase "load --erase /tmp/out" drop quarantine; do
+            for command in "save --replace /tmp/files" erase "load --erase /tmp/out" drop quarantine \\
+                           "check --pfn 10000" "load --pfn 10000 /tmp/out"; do
                 pram-verify $command >/dev/null 2>/tmp/second
                 echo "$? $(cat /tmp/second)"
             done >/tmp/seconds
@@ -158,7 +159,7 @@ class SavedThroughDevMem(BootCase):
             echo $? >/tmp/first-status
         """, deadline=60)
         seconds = [line for line in self.machine.must("cat /tmp/seconds").splitlines() if re.match(r"\d", line)]
-        self.assertEqual(len(seconds), 5, seconds)
+        self.assertEqual(len(seconds), 7, seconds)
         for line in seconds:
             self.assertRegex(line, r"^8 .*/run/pram-verify/lock is locked by process \d+")
         self.assertEqual(self.machine.must("cat /tmp/first-status /tmp/first"), f"0\npram={HEAD:x}")

@@ -25,8 +25,8 @@ def saved_range():
         source, image = pathlib.Path(folder, "files"), pathlib.Path(folder, "image")
         source.mkdir()
         (source / "snow").write_text("snow\n" * 5000)
-        subprocess.run([PROGRAM, "save", source, "--memory", image, "--size", "1M", "--base", f"{FIRST:#x}"], check=True,
-                       stdout=subprocess.DEVNULL, timeout=60)
+        subprocess.run([PROGRAM, "save", source, "--memory", image, "--size", "1M", "--base", f"{FIRST:#x}"],
+                       check=True, stdout=subprocess.DEVNULL, timeout=60)
         return image.read_bytes()
 
 
