@@ -124,6 +124,7 @@ public struct ChainDrop {
     /// Each link keeps its page and loses entries; a link that loses all of them is left out. The head stays where it is, as the
     /// kernel knows it, so if need be it takes over the entries of a later link.
     private func editInPlace(_ stamp: LinkStamp) throws(WritingFailure) {
+        try markFilesThatSpanLinks()
         let entries = try renameFiles { nil }
         var links: [(page: PFN, entries: [Entry])] = []
         for listed in entries {
@@ -140,6 +141,41 @@ public struct ChainDrop {
             let next = number + 1 < links.count ? links[number + 1].page : PFN(0)
             let link = Link(next: next, entries: links[number].entries)
             try write(links[number].page, link.encoded(chain.layout, slack: stamp.bytes))
+        }
+        try synchronize()
+    }
+
+    /// A file that does not stay as it is loses its entries link by link. Were this cut short, what is left of it could pass
+    /// for a file with holes. So where it reaches into a further link, its META entry is marked first.
+    private func markFilesThatSpanLinks() throws(WritingFailure) {
+        let links = chain.evaluation.links
+        let files = chain.evaluation.files
+        var file = -1
+        var start = 0
+        while start < chain.entries.count {
+            let number = chain.entries[start].link
+            var entries: [Entry] = []
+            var isMarked = false
+            while start < chain.entries.count && chain.entries[start].link == number {
+                var entry = chain.entries[start].entry
+                start += 1
+                if entry.kind == .meta {
+                    file += 1
+                    if file < files.count, plan.fates[file] != .kept, files[file].lastLink > number {
+                        entry.flags = 1 | Entry.quarantined
+                        isMarked = true
+                    }
+                }
+                entries.append(entry)
+            }
+            // Of what a link that is not proved lists, nothing is called intact anyway.
+            guard isMarked, links[number].standing == .proved else { continue }
+            let page = links[number].page
+            var state = PageState.absent
+            let old = PageBytes(page, of: memory, state: &state)
+            guard state == .present else { throw WritingFailure(SystemError("read", code: EIO)) }
+            let link = Link(next: Link(decoding: old, chain.layout).next, entries: entries)
+            try write(page, link.encoded(chain.layout, slack: Array(old.bytes.suffix(16))))
         }
         try synchronize()
     }

@@ -105,6 +105,9 @@ public struct DropPlan {
     /// Whether anything differs from the chain as it lies, links that are only marked anew included.
     public let isNeeded: Bool
 
+    /// Whether no file is left.
+    public var leavesNothing: Bool { entries.isEmpty }
+
     public var isUndecided: Bool { fates.contains(.undecided) }
 
     /// - Parameter refits: re-make links that do not fit as they lie even where no file is lost.

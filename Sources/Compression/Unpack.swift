@@ -96,7 +96,8 @@ private final class Input {
 
     /// Goes on behind a stream that ended: to the next one (true) or the end of the file (false).
     func moveToNextStream(of file: borrowing FileDescriptor) throws(CompressionError) -> Bool {
-        try read(from: file)
+        // Only where the next magic is not there as a whole: a file of many small streams is not read anew for each.
+        if unreadRange.count < 6 && !ended { try read(from: file) }
         if wrapping == .xz { try skipPadding(of: file) }
         if isAtEnd { return false }
         guard Wrapping(recognising: unread) == wrapping else {

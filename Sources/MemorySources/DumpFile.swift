@@ -65,6 +65,17 @@ public enum DumpFile {
         return try RawImage.open(source, base: base, notes: notes)
     }
 
+    /// What a file is by its first 4096 bytes, if it is no raw image.
+    public static func form(ofStart bytes: [UInt8]) -> StaticString? {
+        let start = Bytes(bytes)
+        if let wrapping = start.wrapping { return wrapping.name }
+        if FlattenedDump.recognises(start) { return "a flattened dump" }
+        if start.begins(with: "KDUMP   ") || start.begins(with: "DISKDUMP") { return "a kdump-compressed dump" }
+        if start.begins(with: "\u{7f}ELF") { return "an ELF file" }
+        if start.begins(with: "EMiL") || start.begins(with: "AVML") { return "a LiME image" }
+        return foreign(start)
+    }
+
     /// Asks one form after the other; nil when it is none of theirs.
     private static func known(
         _ source: any ByteSource, _ start: Bytes, base: UInt64, notes: [String]

@@ -74,7 +74,7 @@ public final class ChainEvaluation {
     public private(set) var contested = SparseSet()
 
     private var used = SparseSet()
-    /// Pages that do not fit some entry that names them, and pages that fit an entry that is not the first to name them.
+    /// Pages that do not fit the first entry that names them, and pages that fit an entry that is not the first to name them.
     private var misfits = SparseSet()
     private var fitsAgain = SparseSet()
     private var names: NameTable
@@ -205,7 +205,7 @@ public final class ChainEvaluation {
             if proved { mayBeCleared = true }
             fallthrough
         default:
-            if unsafe looksCleared && broken == nil && pagesVouch(for: link, results) {
+            if unsafe looksCleared && link.isFilled && broken == nil && pagesVouch(for: link, results) {
                 reading = .vouchedByPages
                 if vouchedFrom == nil { startVouching(at: number) }
             } else {
@@ -267,7 +267,7 @@ public final class ChainEvaluation {
     /// has verified it, and then clears all of them. So the state of the whole chain must be that of a reserved one: no
     /// LRU flag is left anywhere, no link that lists data fits as it lies, at least two do not fit (one may be a single
     /// accident, all of them at once are not), and otherwise nothing at all is wrong: every page fits, indexes ascend, all
-    /// unused bytes are zero. Else those links are indeterminate, and so is every file from the first of them on.
+    /// unused bytes are zero, every link but the last is full. Else those links are indeterminate, and so is every file from the first of them on.
     private func judgeVouched() {
         guard let start = vouchedFrom else { return }
         let vouched = links.indices.filter { links[$0].reading == .vouchedByPages }
@@ -326,14 +326,18 @@ public final class ChainEvaluation {
             open?.damaged = true
             return
         }
+        // What is not there is not remembered either: hostile numbers must not fill memory.
+        if let result, result.state == .absent {
+            report(Finding(.pageNotInSource, link: link, entry: number, page: entry.page, file: file))
+            pageIsBad(file)
+            open?.missing = true
+            return
+        }
         let shared = !used.insert(entry.page.number)
         if shared { report(Finding(.pageShared, link: link, entry: number, page: entry.page, file: file)) }
         guard let result else { return }
         switch result.state {
-        case .absent:
-            report(Finding(.pageNotInSource, link: link, entry: number, page: entry.page, file: file))
-            pageIsBad(file)
-            open?.missing = true
+        case .absent: break
         case .unreadable:
             report(Finding(.pageUnreadable, link: link, entry: number, page: entry.page, file: file))
             pageIsBad(file)
@@ -345,7 +349,8 @@ public final class ChainEvaluation {
                                page: entry.page, file: file, detail: UInt64(result.checksum)))
                 pageIsBad(file)
                 open?.damaged = true
-                _ = misfits.insert(entry.page.number)
+                // Of the first that names it only: `claim` counts the others by themselves.
+                if !shared { _ = misfits.insert(entry.page.number) }
             } else {
                 if shared { claim(entry.page) }
                 if entry.checksum == 0 {
@@ -409,13 +414,13 @@ public final class ChainEvaluation {
                 if !meta.hasSoundMode { violates(.metaMode, UInt64(meta.mode)) }
                 if !meta.hasSoundNameLength {
                     violates(.metaNameLength, UInt64(meta.nameLength))
-                } else if !meta.hasSafeName {
+                } else if !meta.hasSafeName && !used.contains(entry.page.number) {
                     violates(.metaName, 0)
                 }
             }
         }
         files.append(stored)
-        if stored.metaFits && !opened.damaged, let other = names.insert(file, in: files) {
+        if stored.metaFits && !opened.damaged && !stored.name.isEmpty, let other = names.insert(file, in: files) {
             violates(.duplicateName, UInt64(other))
             files[file].isDuplicate = true
         }

@@ -36,6 +36,10 @@ public struct Link: Sendable {
         for number in 0..<Int(count) { entries.append(Entry(decoding: page, number: number, layout)) }
     }
 
+    /// Whether it holds as many entries as a writer leaves in it, which fills a link before it begins the next. (One chain in
+    /// 169 ends with a full link; such a one is not told from a chain that was cut off.)
+    var isFilled: Bool { next.number == 0 ? entries.count < Link.capacity : entries.count == Link.capacity }
+
     public var hasSoundCount: Bool { count >= 1 && count <= UInt32(Link.capacity) }
 
     /// The page as the RFC's writer would lay it out, its checksum made.

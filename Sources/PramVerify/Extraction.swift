@@ -47,8 +47,10 @@ struct Extractor {
         var target: Target?
         let files = evaluation.files
         let wanted = WantedNames(names)
+        var reached = 0
         ChainExtraction(memory: memory, files: files).run(head: head) { number in
             let file = files[number]
+            reached = number + 1
             if !names.isEmpty {
                 guard let place = wanted.place(of: file.name) else { return nil }
                 found[place] = true
@@ -69,12 +71,21 @@ struct Extractor {
             target = nil
             results.append(complete(files[number], ended, outcome))
         }
+        // The chain ended earlier than when it was checked: what it held there is not to be missed in silence.
+        for file in files.dropFirst(reached) {
+            if !names.isEmpty {
+                guard let place = wanted.place(of: file.name) else { continue }
+                found[place] = true
+            }
+            results.append(
+                Extraction(name: file.name, outcome: .failed, message: "the chain has changed since it was checked"))
+        }
         if synchronizes {
             do throws(SystemError) { try directory.synchronize() } catch {
                 results.append(Extraction(name: [], outcome: .failed, message: error.message))
             }
         }
-        for (place, name) in names.enumerated() where !found[place] {
+        for (place, name) in names.enumerated() where !found[wanted.place(of: name) ?? place] {
             results.append(Extraction(name: name, outcome: .failed, message: "the chain has no file of this name"))
         }
         return results

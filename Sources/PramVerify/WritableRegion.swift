@@ -143,7 +143,7 @@ struct WritableRegion: Equatable {
 
     // MARK: The rules for the range itself
 
-    private static func refuseCrashKernel(_ machine: MachineEvidence) throws(WriteRefusal) {
+    static func refuseCrashKernel(_ machine: MachineEvidence) throws(WriteRefusal) {
         guard machine.isCrashKernel else { return }
         throw WriteRefusal(
             .crashKernel, "this is a crash kernel: it writes to no memory but its own",

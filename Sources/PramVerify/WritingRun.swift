@@ -79,12 +79,13 @@ struct WritingRun {
         let target = try WritingTarget.open(call, size: size, base: base, mayEditKernelMemory: false)
         report.memory = Report.Memory(path: target.name, target.memory)
         report.head = Head(origin: .range, page: target.head)
-        if let chain = holdsChain(target), !call.has(.replace) {
+        if holdsChain(target) && !call.has(.replace) {
             throw .writing(
                 WritingFailure(
-                    .holdsChain, "the range holds a chain already, \(chain.verdict.name), with \(chain.files.count) files",
+                    .holdsChain, "the range holds a chain already, or what is left of one",
                     remedy: "load it, erase it, or write over it with --replace"))
         }
+        try refuseKernelsChain(target.head, target)
         var chainSave = try writing { () throws(WritingFailure) in
             try ChainSave(plan, from: directory, into: target.memory, generation: randomNumber())
         }
@@ -98,11 +99,9 @@ struct WritingRun {
     }
 
     /// What lies at the range's first page, if it is a chain in any state.
-    private func holdsChain(_ target: WritingTarget) -> ChainEvaluation? {
-        var options = ChainCheck.Options()
-        options.linksOnly = true
-        let chain = ChainCheck(head: target.head, memory: target.memory, options: options, seed: randomNumber()).run()
-        return chain.links.isEmpty ? nil : chain
+    private func holdsChain(_ target: WritingTarget) -> Bool {
+        var walk = ChainWalk(head: target.head, memory: target.memory)
+        return walk.next()?.link != nil
     }
 
     // MARK: - load and erase
@@ -132,7 +131,17 @@ struct WritingRun {
         let survey = SurveyedChain(head: page, memory: memory, threads: threads, seed: randomNumber())
         report.evaluation = survey.evaluation
         report.layout = survey.layout
-        guard survey.evaluation.files.contains(where: { $0.status == .intact }) || call.has(.damaged) else { return }
+        guard survey.evaluation.files.contains(where: { $0.status == .intact }) || call.has(.damaged) else {
+            // Nothing was restored, so this is no success, also where the chain as such is intact.
+            report.extractions = survey.evaluation.files.map {
+                Extraction(name: $0.name, outcome: .refused, message: "it is \($0.status.name)")
+            }
+            if erases {
+                report.written = Written(
+                    head: page, changed: false, warnings: ["the chain stays: not every file was restored"])
+            }
+            return
+        }
 
         let directory = try calling { () throws(SystemError) in try Directory(call.operands[0]) }
         let extractor = Extractor(
@@ -166,6 +175,19 @@ struct WritingRun {
                     .noChain, "the head, page \(hexadecimal(page.number)), does not lie in the range that may be written",
                     remedy: "name the right range with --region, or the head with --pfn"))
         }
+        try refuseKernelsChain(page, target)
+        var before = PageState.absent
+        if PageBytes(page, of: target.memory, state: &before).isZero && before == .present {
+            report.written = Written(head: nil, changed: false)
+            return
+        }
+        var walk = ChainWalk(head: page, memory: target.memory)
+        guard walk.next()?.link != nil else {
+            throw .writing(
+                WritingFailure(
+                    .noChain, "page \(hexadecimal(page.number)) is no head of a chain, so it is not cleared",
+                    remedy: "name the head with --pfn"))
+        }
         try calling { () throws(SystemError) in
             try target.memory.write(page, PageBytes())
             try target.memory.synchronize()
@@ -175,6 +197,15 @@ struct WritingRun {
             throw .writing(WritingFailure(.notVerified, "the head page does not read back as zeros"))
         }
         report.written = Written(head: nil)
+    }
+
+    /// A kernel with pram has taken in the chain that /sys/kernel/pram names, and will follow its links when it is mounted.
+    private func refuseKernelsChain(_ page: PFN, _ target: WritingTarget) throws(Failure) {
+        guard target.machine != nil, Head.kernelsHead() == page.number else { return }
+        throw .writing(
+            WritingFailure(
+                .holdsChain, "this kernel has pram and holds the chain: only a mount may take it away",
+                remedy: "mount -t pram, and copy the files"))
     }
 
     private func refuseCrashKernel(erases: Bool) throws(Failure) {
@@ -242,7 +273,10 @@ struct WritingRun {
         let survey = SurveyedChain(head: page, memory: target.memory, threads: threads, seed: randomNumber())
         report.evaluation = survey.evaluation
         report.layout = survey.layout
-        guard !survey.evaluation.links.isEmpty else { return }
+        guard !survey.evaluation.links.isEmpty else {
+            report.written = Written(head: nil, changed: false)
+            return
+        }
 
         var options = DropPlan.Options()
         options.keepsHoles = call.has(.keepHoles)
@@ -265,11 +299,21 @@ struct WritingRun {
             ]
             return
         }
+        if !plan.isNeeded && survey.evaluation.links.contains(where: { $0.reading != .asIs }) {
+            report.written?.warnings = ["some links do not fit as they lie, so the next kernel with pram would refuse the "
+                + "chain: drop --refit makes them fit"]
+        }
         guard plan.isNeeded, !isDry else { return }
         guard target.memory.pages.contains(page.number) else {
             throw .writing(WritingFailure(.noChain, "the head does not lie in the range that may be written"))
         }
         if let kernels = target.memory as? PramKernelMemory, let refusal = kernels.refusal { throw .memory(refusal) }
+        if plan.leavesNothing && target.freePages == .none {
+            throw .writing(
+                WritingFailure(
+                    .noFreePages, "no file would be left, and a kernel that is made to mount an empty chain reads past it",
+                    remedy: "do not mount it, and start the next kernel without pram="))
+        }
         let drop = ChainDrop(survey, plan, in: target.memory) { () throws(WritingFailure) in
             guard target.freePages == .none else { return }
             if Head.kernelsHead() != page.number {

@@ -40,6 +40,7 @@ struct WritingTarget {
         do throws(LockFailure) { lock = try FileLock.exclusive() } catch { throw .locked(error) }
         let keeper = LockKeeper(lock)
         let machine = try MachineEvidence.collect()
+        do throws(WriteRefusal) { try WritableRegion.refuseCrashKernel(machine) } catch { throw .refused(error) }
         if let text = call[.device] { return try openDevice(text, call, machine, keeper) }
         if mayEditKernelMemory, let kernels = Head.kernelsHead(), kernels != 0 {
             let memory = try PramKernelMemory(machine)
@@ -108,6 +109,16 @@ struct WritingTarget {
                     remedy: "name a raw image, or leave --memory out to write this machine's reserved range"))
         }
         do throws(LockFailure) { try file.lock(.exclusive) } catch { throw .locked(error) }
+        // A dump in another form, or a packed one, has its pages elsewhere: writing would destroy it.
+        let start = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+        defer { start.deallocate() }
+        let got = try calling { () throws(SystemError) in try file.read(at: 0, into: start) }
+        if let form = DumpFile.form(ofStart: Array(start[..<got])) {
+            throw .memory(
+                MemoryFailure(
+                    .unsupported, source: escaped(path), "it looks like \(form): only raw images are written",
+                    remedy: "make a raw image of it, or name another file"))
+        }
         var length = UInt64(clamping: try calling { () throws(SystemError) in try file.status() }.st_size)
         if let size, size > length {
             try calling(remedy: "make room, or a smaller image") { () throws(SystemError) in try file.allocate(size) }

@@ -542,13 +542,15 @@ import Testing
 /// A chain whose flags a kernel has cleared, where no simple reading of the links fits: only all of its pages together
 /// can tell.
 @Suite struct VouchedLinkTests {
-    /// Links of 30 pages; every third page was copied, so neither all flags nor an interval can be restored.
+    /// A file a link, and as writers do it, every link full but the last, which has 30 pages. Every third page was copied, so
+    /// neither all flags nor an interval can be restored.
     private func scattered(links: Int, cleared: Bool = true, sparse: Bool = false) -> Chain {
         let chain = Chain()
         var groups: [[Entry]] = []
         for number in 0..<links {
-            var entries = [chain.meta("file \(number)", size: sparse ? 100 * 4096 : 30 * 4096)]
-            for index in 0..<UInt64(30) { entries.append(chain.data(sparse ? 2 * index : index, lru: index % 3 != 0)) }
+            let pages: UInt64 = number + 1 < links ? UInt64(Link.capacity) - 1 : 30
+            var entries = [chain.meta("file \(number)", size: sparse ? 400 * 4096 : pages * 4096)]
+            for index in 0..<pages { entries.append(chain.data(sparse ? 2 * index : index, lru: index % 3 != 0)) }
             groups.append(entries)
         }
         switch links {
@@ -603,14 +605,25 @@ import Testing
     }
 
     @Test func bytesWhereNothingIsStoredEndTheTrust() {
-        for offset in [12, 24 + 24 * 31, 4095] {
+        for (link, offset) in [(1, 12), (2, 24 + 24 * 31), (1, 4095)] {
             let chain = scattered(links: 3)
-            chain.spoil(1) { $0[offset] ^= 1 }
+            chain.spoil(link) { $0[offset] ^= 1 }
             let outcome = chain.judge()
             #expect(outcome.verdict != .intact, "offset \(offset)")
-            #expect(outcome.status("file 1") != .intact)
+            #expect(outcome.status("file \(link)") != .intact)
             #expect(outcome.status("file 2") != .intact)
         }
+    }
+
+    /// A writer fills a link before it begins the next. So a full link that calls itself the last may have lost the others, and
+    /// one that is not full has no successor.
+    @Test func aChainThatIsCutOffEndsTheTrust() {
+        let cut = scattered(links: 3)
+        cut.spoil(1) { page in for i in 16..<24 { page[i] = 0 } }
+        expectNotIntact(cut)
+        let short = scattered(links: 3)
+        short.spoil(1) { $0[8] -= 1; for i in 4056..<4080 { $0[i] = 0 } }
+        #expect(short.judge().verdict != .intact)
     }
 
     @Test func indexesThatDoNotAscendEndTheTrust() {
