@@ -147,6 +147,7 @@ public final class OverlaidMemory: PhysicalMemory {
     public func contains(_ page: PFN) -> Bool { page == self.page || below.contains(page) }
     public func mapped(_ page: PFN) -> UnsafeRawPointer? { page == self.page ? nil : below.mapped(page) }
     public var zerosMayBeHoles: Bool { below.zerosMayBeHoles }
+    public func zerosMayBeHole(_ page: PFN) -> Bool { page != self.page && below.zerosMayBeHole(page) }
     public var kind: String { below.kind }
 
     public func read(

@@ -28,6 +28,9 @@ public protocol PhysicalMemory: AnyObject {
     /// Whether a page of zeros may be the source's way to show a page that it could not reach (/proc/kcore).
     var zerosMayBeHoles: Bool { get }
 
+    /// The same for one page, where a source has several ways.
+    func zerosMayBeHole(_ page: PFN) -> Bool
+
     /// What the source is, for reports: "raw image", "/dev/mem", "kdump-compressed dump" ...
     var kind: String { get }
 
@@ -38,4 +41,5 @@ public protocol PhysicalMemory: AnyObject {
 
 extension PhysicalMemory {
     public var notes: [String] { [] }
+    public func zerosMayBeHole(_ page: PFN) -> Bool { zerosMayBeHoles }
 }

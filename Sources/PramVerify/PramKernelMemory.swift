@@ -33,6 +33,7 @@ final class PramKernelMemory: WritableMemory {
     /// Any page that has an address: `write` looks at each.
     var pages: Range<UInt64> { 0..<1 << 52 }
     var zerosMayBeHoles: Bool { live.zerosMayBeHoles }
+    func zerosMayBeHole(_ page: PFN) -> Bool { live.zerosMayBeHole(page) }
     var kind: String { live.kind }
     func contains(_ page: PFN) -> Bool { live.contains(page) }
     func mapped(_ page: PFN) -> UnsafeRawPointer? { live.mapped(page) }

@@ -29,6 +29,19 @@ import Verification
         }
     }
 
+    /// /proc/kcore shows zeros also where it cannot reach: zeros where there should be something else prove nothing there.
+    @Test func zerosFromASourceWithHolesAreNotCalledDamage() throws {
+        for holes in [true, false] {
+            let chain = longChain(5)
+            let page = try #require(chain.files.flatMap(\.data).first)
+            chain.memory[page] = PageBytes()
+            chain.memory.zerosMayBeHoles = holes
+            let found = chain.check(threads: 2)
+            #expect(found.verdict == (holes ? .indeterminate : .damaged))
+            #expect(found.findings.contains { $0.kind == (holes ? .pageNotInSource : .dataChecksum) && $0.page == PFN(page) })
+        }
+    }
+
     @Test(arguments: [TestMemory.Access.read, .mapped, .mixed])
     func threadsSayTheSameOfDamage(_ access: TestMemory.Access) {
         for seed in 1...3 as ClosedRange<UInt64> {

@@ -11,7 +11,7 @@ final class TestMemory: PhysicalMemory {
     private(set) var pages: [UInt64: UnsafeMutableRawPointer] = [:]
     var unreadable: Set<UInt64> = []
     var access = Access.read
-    let zerosMayBeHoles = false
+    var zerosMayBeHoles = false
     let kind = "test memory"
 
     deinit { for page in pages.values { page.deallocate() } }
