@@ -81,10 +81,29 @@ final class PageVerifier {
             if let last = order.last, last > key { sorted = false }
             order.append(key)
         }
-        if !sorted { order.sort() }
+        if !sorted { sortOrder() }
         var runs = 1
         for place in order.indices.dropFirst() where (order[place] >> 12) - (order[place - 1] >> 12) > 1 { runs += 1 }
         return order.count >= runs * PageVerifier.pagesPerRead
+    }
+
+    /// Sorts by PFN, digit by digit (11 bits), the lowest first and only those in which the pages differ; entries of the same page
+    /// stay as they are. Scattered pages are common, and comparing them takes a fifth of the time of a check.
+    private func sortOrder() {
+        var differing: UInt64 = 0
+        for key in order { differing |= key ^ order[0] }
+        var sorted = order
+        for shift in stride(from: UInt64(12), to: 64, by: 11) where differing >> shift & 0x7ff != 0 {
+            var starts = [Int](repeating: 0, count: 0x801)
+            for key in order { starts[Int(key >> shift & 0x7ff) + 1] += 1 }
+            for digit in 1..<starts.count { starts[digit] += starts[digit - 1] }
+            for key in order {
+                let digit = Int(key >> shift & 0x7ff)
+                sorted[starts[digit]] = key
+                starts[digit] += 1
+            }
+            swap(&order, &sorted)
+        }
     }
 
     private func verifyMeta(_ slice: Slice, _ entry: Int, _ mapped: UnsafeRawPointer) {
