@@ -18,9 +18,9 @@ public enum FreePages: Sendable {
 /// Writes a chain without what was damaged.
 ///
 /// Where the range has free pages, all new links and META pages go there and are read back; then the head page alone is
-/// replaced, in one write: a crash leaves the old chain or the new. Where there are none (a PRAM kernel's System RAM, of which
-/// no page is ours to take), the links are edited where they lie, one by one, each read back; a crash in between leaves a mix,
-/// and the outcome says so.
+/// replaced, in one write: a crash leaves the old chain or the new. Where there are none (a PRAM kernel's System RAM,
+/// of which no page is ours to take), the links are edited where they lie, one by one, each read back; a crash in
+/// between leaves a mix, and the outcome says so.
 public struct ChainDrop {
     public struct Outcome {
         /// nil when nothing is left.
@@ -121,8 +121,8 @@ public struct ChainDrop {
 
     // MARK: - Link by link
 
-    /// Each link keeps its page and loses entries; a link that loses all of them is left out. The head stays where it is, as the
-    /// kernel knows it, so if need be it takes over the entries of a later link.
+    /// Each link keeps its page and loses entries; a link that loses all of them is left out. The head stays where it
+    /// is, as the kernel knows it, so if need be it takes over the entries of a later link.
     private func editInPlace(_ stamp: LinkStamp) throws(WritingFailure) {
         try markFilesThatSpanLinks()
         let entries = try renameFiles { nil }
@@ -145,8 +145,8 @@ public struct ChainDrop {
         try synchronize()
     }
 
-    /// A file that does not stay as it is loses its entries link by link. Were this cut short, what is left of it could pass
-    /// for a file with holes. So where it reaches into a further link, its META entry is marked first.
+    /// A file that does not stay as it is loses its entries link by link. Were this cut short, what is left of it could
+    /// pass for a file with holes. So where it reaches into a further link, its META entry is marked first.
     private func markFilesThatSpanLinks() throws(WritingFailure) {
         let links = chain.evaluation.links
         let files = chain.evaluation.files

@@ -8,10 +8,10 @@ import Verification
 
 /// Writes the files of a directory as a chain into a range of memory.
 ///
-/// The order makes an interruption harmless. First the head page is zeroed, as a whole: from then on there is no chain. Then
-/// come the data, the META pages and the links but the head; all of it is read back and verified with the head laid over it in
-/// memory. The head page is written last, in one call. So at any moment the range holds the old chain, untouched, or none, or
-/// the new one.
+/// The order makes an interruption harmless. First the head page is zeroed, as a whole: from then on there is no chain.
+/// Then come the data, the META pages and the links but the head; all of it is read back and verified with the head
+/// laid over it in memory. The head page is written last, in one call. So at any moment the range holds the old chain,
+/// untouched, or none, or the new one.
 public struct ChainSave {
     private static let batchCapacity = 256
 

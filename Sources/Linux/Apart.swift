@@ -10,7 +10,8 @@ public enum ApartOutcome {
     case notStarted
 }
 
-/// Runs the body in a process of its own, and comes back in time whatever becomes of it. Call it before there are threads.
+/// Runs the body in a process of its own, and comes back in time whatever becomes of it. Call it before there are
+/// threads.
 public func runApart(milliseconds: Int32, _ body: @escaping () -> Int32) -> ApartOutcome {
     let box = Unmanaged.passRetained(Work(body))
     defer { box.release() }

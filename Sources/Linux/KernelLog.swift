@@ -1,8 +1,8 @@
 import CLinux
 import Text
 
-/// The kernel's log, into which every write to /dev/kmsg is one line (Documentation/ABI/testing/dev-kmsg). Where it cannot be
-/// written, standard error.
+/// The kernel's log, into which every write to /dev/kmsg is one line (Documentation/ABI/testing/dev-kmsg). Where it
+/// cannot be written, standard error.
 public final class KernelLog {
     /// As syslog(2) numbers them.
     public enum Level: UInt8 {

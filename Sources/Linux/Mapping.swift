@@ -1,7 +1,7 @@
 import CLinux
 
-/// A part of a file mapped into memory, unmapped when it goes out of scope. Its bytes may vanish at any time (SIGBUS): read
-/// them with `guardedCopy`, or under `pv_guarded`.
+/// A part of a file mapped into memory, unmapped when it goes out of scope. Its bytes may vanish at any time (SIGBUS):
+/// read them with `guardedCopy`, or under `pv_guarded`.
 public struct Mapping: ~Copyable {
     public let base: UnsafeMutableRawPointer
     /// In bytes.
@@ -29,8 +29,8 @@ public struct Mapping: ~Copyable {
         self.count = count
     }
 
-    /// Reserves addresses that begin at a multiple of a huge page's size: what a file system keeps in huge pages can be mapped as
-    /// such only there, with one page fault for 2 MiB. nil where there is no room, or nothing to gain.
+    /// Reserves addresses that begin at a multiple of a huge page's size: what a file system keeps in huge pages can be
+    /// mapped as such only there, with one page fault for 2 MiB. nil where there is no room, or nothing to gain.
     private static func alignedPlace(for count: Int) -> UnsafeMutableRawPointer? {
         let hugePage = 2 << 20
         let (room, overflow) = count.addingReportingOverflow(hugePage)

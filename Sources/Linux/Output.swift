@@ -1,8 +1,8 @@
 import CLinux
 import Text
 
-/// A stream of text to a descriptor: buffered, every write checked. The first error sticks, what follows it is dropped, and
-/// `finish` reports it: a report is either whole or its run ends as a failure.
+/// A stream of text to a descriptor: buffered, every write checked. The first error sticks, what follows it is dropped,
+/// and `finish` reports it: a report is either whole or its run ends as a failure.
 public final class Output {
     private let number: Int32
     private let path: [UInt8]

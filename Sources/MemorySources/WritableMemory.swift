@@ -7,8 +7,8 @@ public protocol WritableMemory: PhysicalMemory {
     /// The pages that may be written. Whoever writes elsewhere has a bug; such writes are refused with EFAULT.
     var pages: Range<UInt64> { get }
 
-    /// Has `body` fill `count` adjacent pages. The bytes it is given are the memory itself where that is mapped, else a buffer
-    /// that is written afterwards; what it leaves alone is unspecified.
+    /// Has `body` fill `count` adjacent pages. The bytes it is given are the memory itself where that is mapped, else a
+    /// buffer that is written afterwards; what it leaves alone is unspecified.
     func fill(
         _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
     ) throws(SystemError)
@@ -115,7 +115,8 @@ public final class MemoryFile: WritableMemory {
 
     public func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
         guard holds(page, count: 1) else { throw SystemError("write", code: EFAULT, path: file.path) }
-        // Through the file also where it is mapped: one call writes the page or does not, and no signal comes in between.
+        // Through the file also where it is mapped: one call writes the page or does not, and no signal comes in
+        // between.
         var failure: SystemError?
         bytes.bytes.withUnsafeBytes { source in
             do throws(SystemError) { try file.write(source, at: fileOffset(of: page)) } catch { failure = error }

@@ -52,12 +52,13 @@ public struct LinkSummary: Sendable {
     public var proved: Bool { standing == .proved }
 }
 
-/// Judges a chain from its links and the checksums of their pages, handed over in chain order. Pure: the order in which pages
-/// were read, and by how many threads, is not visible in the outcome.
+/// Judges a chain from its links and the checksums of their pages, handed over in chain order. Pure: the order in which
+/// pages were read, and by how many threads, is not visible in the outcome.
 ///
-/// The rules (Documentation/FORMAT.md, "Verdicts"): only what proved links list can be intact. From the first link on that is
-/// not proved, pages may still fit their own checksums, but that such a list of pages is a file is hearsay: indeterminate.
-/// A file is complete once every index up to its size was seen; one that was complete before the chain broke stays intact.
+/// The rules (Documentation/FORMAT.md, "Verdicts"): only what proved links list can be intact. From the first link on
+/// that is not proved, pages may still fit their own checksums, but that such a list of pages is a file is hearsay:
+/// indeterminate. A file is complete once every index up to its size was seen; one that was complete before the chain
+/// broke stays intact.
 public final class ChainEvaluation {
     /// More findings than this are counted, not kept: memory stays bounded on hostile chains.
     public static let findingsKept = 1 << 20
@@ -69,12 +70,13 @@ public final class ChainEvaluation {
     public private(set) var pagesChecked: UInt64 = 0
     /// How many findings of each kind there are, kept or not.
     public private(set) var findingCounts = [UInt64](repeating: 0, count: Finding.Kind.allCases.count)
-    /// Pages that more than one place uses, and whose content fits more than one of them: it is not known whose they are.
-    /// When not empty, `assignContested` must be called for each link once more.
+    /// Pages that more than one place uses, and whose content fits more than one of them: it is not known whose they
+    /// are. When not empty, `assignContested` must be called for each link once more.
     public private(set) var contested = SparseSet()
 
     private var used = SparseSet()
-    /// Pages that do not fit the first entry that names them, and pages that fit an entry that is not the first to name them.
+    /// Pages that do not fit the first entry that names them, and pages that fit an entry that is not the first to name
+    /// them.
     private var misfits = SparseSet()
     private var fitsAgain = SparseSet()
     private var names: NameTable
@@ -210,7 +212,8 @@ public final class ChainEvaluation {
                 if vouchedFrom == nil { startVouching(at: number) }
             } else {
                 proved = false
-                // A kernel that clears flags clears all of a link's and touches nothing else. What that cannot explain is damage.
+                // A kernel that clears flags clears all of a link's and touches nothing else. What that cannot explain
+                // is damage.
                 reading = .none
                 if mayBeCleared { standing = .indeterminate }
                 report(Finding(mayBeCleared ? .linkIndeterminate : .linkChecksum, link: number, page: page))
@@ -238,7 +241,8 @@ public final class ChainEvaluation {
         }
     }
 
-    /// Whether all pages of the link fit and the indexes ascend within each file: what makes an interval reading believable.
+    /// Whether all pages of the link fit and the indexes ascend within each file: what makes an interval reading
+    /// believable.
     private func pagesVouch(for link: Link, _ results: UnsafeBufferPointer<EntryResult>?) -> Bool {
         guard let results = unsafe results else { return false }
         var last = open?.lastIndex
@@ -256,18 +260,19 @@ public final class ChainEvaluation {
         return true
     }
 
-    /// The first link of which no simple reading fits, though it looks like one whose flags a kernel has cleared. What comes from
-    /// here on is taken on trial, and `judgeVouched` decides at the end.
+    /// The first link of which no simple reading fits, though it looks like one whose flags a kernel has cleared. What
+    /// comes from here on is taken on trial, and `judgeVouched` decides at the end.
     private func startVouching(at number: Int) {
         if open?.isComplete == true { closeFile(ended: true) }
         vouchedFrom = (link: number, file: open?.number ?? files.count)
     }
 
-    /// Decides whether links that only their pages vouch for are believed. The kernel clears the flags of a link only after it
-    /// has verified it, and then clears all of them. So the state of the whole chain must be that of a reserved one: no
-    /// LRU flag is left anywhere, no link that lists data fits as it lies, at least two do not fit (one may be a single
-    /// accident, all of them at once are not), and otherwise nothing at all is wrong: every page fits, indexes ascend, all
-    /// unused bytes are zero, every link but the last is full. Else those links are indeterminate, and so is every file from the first of them on.
+    /// Decides whether links that only their pages vouch for are believed. The kernel clears the flags of a link only
+    /// after it has verified it, and then clears all of them. So the state of the whole chain must be that of a
+    /// reserved one: no LRU flag is left anywhere, no link that lists data fits as it lies, at least two do not fit
+    /// (one may be a single accident, all of them at once are not), and otherwise nothing at all is wrong: every page
+    /// fits, indexes ascend, all unused bytes are zero, every link but the last is full. Else those links are
+    /// indeterminate, and so is every file from the first of them on.
     private func judgeVouched() {
         guard let start = vouchedFrom else { return }
         let vouched = links.indices.filter { links[$0].reading == .vouchedByPages }

@@ -1,5 +1,5 @@
-/// Where the fields of a link lie. The RFC's structures hold u64 fields, which a 32-bit x86 kernel aligns to 4 bytes and a
-/// 64-bit one to 8; nothing in the page says which of the two wrote it.
+/// Where the fields of a link lie. The RFC's structures hold u64 fields, which a 32-bit x86 kernel aligns to 4 bytes
+/// and a 64-bit one to 8; nothing in the page says which of the two wrote it.
 ///
 ///     x86-64                                     i386
 ///       0  u32 magic     0x7072616D                0  u32 magic

@@ -21,8 +21,8 @@ public struct WalkedLink: Sendable {
     }
 }
 
-/// Goes along the chain from link to link, one page at a time, and reads nothing but links. Every link is visited at most
-/// once, so the walk ends whatever the links say.
+/// Goes along the chain from link to link, one page at a time, and reads nothing but links. Every link is visited at
+/// most once, so the walk ends whatever the links say.
 public struct ChainWalk {
     private let memory: any PhysicalMemory
     private var nextPage: PFN?
@@ -38,8 +38,8 @@ public struct ChainWalk {
         nextPage = head
     }
 
-    /// The next link, or nil behind the last. The walk ends at the first page that is no link. Behind a link that does not
-    /// prove itself it goes on only as long as the pages found are links that do.
+    /// The next link, or nil behind the last. The walk ends at the first page that is no link. Behind a link that does
+    /// not prove itself it goes on only as long as the pages found are links that do.
     public mutating func next() -> WalkedLink? {
         guard let page = nextPage else { return nil }
         let number = nextNumber
@@ -60,8 +60,8 @@ public struct ChainWalk {
         let reading = LinkReading(of: bytes, link, layout)
         let magicFits = link.magic == Link.magic
         let certain = reading == .asIs || reading == .allRestored
-        // An interval that fits by chance is no reason to call a page a link that has not even the magic; nor are zeros with
-        // checksum 0 behind something that is no magic.
+        // An interval that fits by chance is no reason to call a page a link that has not even the magic; nor are zeros
+        // with checksum 0 behind something that is no magic.
         guard magicFits || certain && !bytes.isZero(from: 8) else { return reached(number, page, .notALink(zeros: false)) }
         let looksCleared = !certain && link.looksCleared(in: bytes, layout)
         let proved = magicFits && (reading != .none || looksCleared) && link.hasSoundCount

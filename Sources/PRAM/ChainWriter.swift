@@ -1,5 +1,5 @@
-/// What this program puts into the last 16 bytes of the links that it writes itself. The RFC's kernel checksums these bytes
-/// and ignores them; its own writer leaves zeros.
+/// What this program puts into the last 16 bytes of the links that it writes itself. The RFC's kernel checksums these
+/// bytes and ignores them; its own writer leaves zeros.
 ///
 ///     4080  u32 mark        0x31567650 ("PvV1")
 ///     4084  u32 zero
@@ -27,8 +27,9 @@ public struct LinkStamp: Equatable, Sendable {
     }
 }
 
-/// Lays out links as entries come in, one page at a time. A link names the next one, so a full link is finished only when its
-/// successor has a page; the head is therefore the first link that is finished and should be the last that is stored.
+/// Lays out links as entries come in, one page at a time. A link names the next one, so a full link is finished only
+/// when its successor has a page; the head is therefore the first link that is finished and should be the last that is
+/// stored.
 public struct ChainWriter {
     public let layout: ChainLayout
     private let stamp: LinkStamp?

@@ -2,11 +2,11 @@
 public struct Entry: Equatable, Sendable {
     public static let size = 24
 
-    /// Set by the writer on pages that were on the kernel's LRU lists; the next kernel clears it in place at boot without
-    /// re-making the link's checksum.
+    /// Set by the writer on pages that were on the kernel's LRU lists; the next kernel clears it in place at boot
+    /// without re-making the link's checksum.
     public static let lru: UInt32 = 0x100
-    /// Set by this program on the META entry of a file that was kept although it is damaged. The RFC's kernel ignores all
-    /// flag bits but the type and the LRU bit.
+    /// Set by this program on the META entry of a file that was kept although it is damaged. The RFC's kernel ignores
+    /// all flag bits but the type and the LRU bit.
     public static let quarantined: UInt32 = 0x5156_0000
 
     /// Bits 0...7 are the type, bit 8 is `lru`.

@@ -36,8 +36,8 @@ public struct Link: Sendable {
         for number in 0..<Int(count) { entries.append(Entry(decoding: page, number: number, layout)) }
     }
 
-    /// Whether it holds as many entries as a writer leaves in it, which fills a link before it begins the next. (One chain in
-    /// 169 ends with a full link; such a one is not told from a chain that was cut off.)
+    /// Whether it holds as many entries as a writer leaves in it, which fills a link before it begins the next. (One
+    /// chain in 169 ends with a full link; such a one is not told from a chain that was cut off.)
     var isFilled: Bool { next.number == 0 ? entries.count < Link.capacity : entries.count == Link.capacity }
 
     public var hasSoundCount: Bool { count >= 1 && count <= UInt32(Link.capacity) }
@@ -75,8 +75,8 @@ extension Entry {
 }
 
 extension ChainLayout {
-    /// Tells the layout of a link by its entries: read in the wrong layout, the flags of every entry are something else (a
-    /// checksum, half a PFN), and almost never a known type without unknown bits. A tie is x86-64.
+    /// Tells the layout of a link by its entries: read in the wrong layout, the flags of every entry are something else
+    /// (a checksum, half a PFN), and almost never a known type without unknown bits. A tie is x86-64.
     public init(ofLinkIn page: PageBytes) {
         func plausible(_ layout: ChainLayout) -> Int {
             Link(decoding: page, layout).entries.count { $0.kind != .unknown && !$0.hasUnknownFlags }

@@ -1,19 +1,20 @@
 /// How the bytes of a link were read so that its checksum fits.
 ///
 /// A PRAM kernel clears the LRU flag of every entry in place when it reserves the chain at boot, and leaves the link's
-/// checksum as it was. Entries whose pages the writer had copied (out of banned memory) never had the flag. So a good link
-/// that a kernel has reserved fits only after the flag is restored on the right entries: all DATA entries, or those on one
-/// side of a border of banned memory. META entries never have it.
+/// checksum as it was. Entries whose pages the writer had copied (out of banned memory) never had the flag. So a good
+/// link that a kernel has reserved fits only after the flag is restored on the right entries: all DATA entries, or
+/// those on one side of a border of banned memory. META entries never have it.
 public enum LinkReading: Equatable, Sendable {
     /// The checksum fits the bytes as they lie.
     case asIs
     /// It fits once the flag is restored on every DATA entry that lacks it.
     case allRestored
-    /// It fits once the flag is restored on one interval of the DATA entries that lack it, and on no other interval. Positions
-    /// count those entries in the named order.
+    /// It fits once the flag is restored on one interval of the DATA entries that lack it, and on no other interval.
+    /// Positions count those entries in the named order.
     case intervalRestored(Interval)
-    /// No set of flags that is simple enough to mean anything fits, but the link looks in every way like one whose flags a
-    /// kernel has cleared: see `ChainEvaluation`, which alone can tell whether the chain as a whole bears that out.
+    /// No set of flags that is simple enough to mean anything fits, but the link looks in every way like one whose
+    /// flags a kernel has cleared: see `ChainEvaluation`, which alone can tell whether the chain as a whole bears that
+    /// out.
     case vouchedByPages
     /// No reading was found, or more than one.
     case none
@@ -46,12 +47,13 @@ public enum LinkReading: Equatable, Sendable {
         }
     }
 
-    /// Finds the reading of a link. `.asIs` and `.allRestored` stand for themselves. `.intervalRestored` is only a candidate:
-    /// its caller must also find every page of the link good and the indexes ascending. Up to 169 * 170 intervals (in two
-    /// orders) meet a 32-bit checksum, so chance alone would let one fit with a probability below 2^-17.
+    /// Finds the reading of a link. `.asIs` and `.allRestored` stand for themselves. `.intervalRestored` is only a
+    /// candidate: its caller must also find every page of the link good and the indexes ascending. Up to 169 * 170
+    /// intervals (in two orders) meet a 32-bit checksum, so chance alone would let one fit with a probability below
+    /// 2^-17.
     ///
-    /// A CRC is linear: flipping a bit at a given place changes the checksum by a difference that depends on the place alone.
-    /// So a set of restored flags fits exactly when the differences of its members sum (xor) to what is missing.
+    /// A CRC is linear: flipping a bit at a given place changes the checksum by a difference that depends on the place
+    /// alone. So a set of restored flags fits exactly when the differences of its members sum (xor) to what is missing.
     ///
     /// `.vouchedByPages` is never the outcome here.
     public init(of page: PageBytes, _ link: Link, _ layout: ChainLayout) {
@@ -97,8 +99,8 @@ public enum LinkReading: Equatable, Sendable {
 }
 
 extension Link {
-    /// Whether the page is, flags apart, exactly as a writer makes it: sound magic and length, known types, index 0 on META,
-    /// zeros wherever nothing is stored; and no LRU flag is left, as when a kernel has cleared them.
+    /// Whether the page is, flags apart, exactly as a writer makes it: sound magic and length, known types, index 0 on
+    /// META, zeros wherever nothing is stored; and no LRU flag is left, as when a kernel has cleared them.
     func looksCleared(in page: PageBytes, _ layout: ChainLayout) -> Bool {
         guard magic == Link.magic, hasSoundCount else { return false }
         var data = 0
@@ -124,7 +126,8 @@ private struct FlagDifferences {
 
     init(_ layout: ChainLayout) {
         of = (0..<Link.capacity).map { number in
-            // With seed 0 and no inversion, a page of zeros but for this bit has the difference itself for its checksum.
+            // With seed 0 and no inversion, a page of zeros but for this bit has the difference itself for its
+            // checksum.
             var page = PageBytes()
             page[layout.entriesOffset + number * Entry.size + 1] = UInt8(Entry.lru >> 8)
             return page.linkChecksum

@@ -1,7 +1,8 @@
-/// Finds a file by its name among many. Names come from memory, so the hash is seeded: nobody can prepare names that collide.
+/// Finds a file by its name among many. Names come from memory, so the hash is seeded: nobody can prepare names that
+/// collide.
 struct NameTable {
-    /// Hash << 32 | number of the file + 1; 0 is a free slot. With the hash at hand, a name is looked at only when it is most
-    /// likely the one, and none when the table grows.
+    /// Hash << 32 | number of the file + 1; 0 is a free slot. With the hash at hand, a name is looked at only when it
+    /// is most likely the one, and none when the table grows.
     private var slots: [UInt64] = []
     private var used = 0
     private let seed: UInt64

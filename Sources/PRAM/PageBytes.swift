@@ -68,8 +68,8 @@ public struct PageBytes: Sendable {
         return true
     }
 
-    /// The checksum of META and DATA pages: crc32c of all 4096 bytes, seed 0, not inverted (the RFC's use of the kernel's
-    /// `crc32c`). A page of zeros has checksum 0.
+    /// The checksum of META and DATA pages: crc32c of all 4096 bytes, seed 0, not inverted (the RFC's use of the
+    /// kernel's `crc32c`). A page of zeros has checksum 0.
     public var pageChecksum: UInt32 {
         unsafe bytes.withUnsafeBytes { unsafe pv_crc32c(0, $0.baseAddress, $0.count) }
     }

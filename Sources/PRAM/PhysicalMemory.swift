@@ -21,7 +21,8 @@ public protocol PhysicalMemory: AnyObject {
     func mapped(_ page: PFN) -> UnsafeRawPointer?
 
     /// Reads `count` adjacent pages into `destination` (count * 4096 bytes) and tells of each what became of it
-    /// (`states`: `count` elements). Bytes of pages that are not `.present` are unspecified. Works for mapped pages too.
+    /// (`states`: `count` elements). Bytes of pages that are not `.present` are unspecified. Works for mapped pages
+    /// too.
     func read(
         _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>)
 

@@ -1,5 +1,5 @@
-/// A range of physical addresses in bytes. Inclusive ends (`last`: /proc/iomem, LiME) and exclusive ends (`end`) come in
-/// through differently named initialisers, so that no caller can mix them up.
+/// A range of physical addresses in bytes. Inclusive ends (`last`: /proc/iomem, LiME) and exclusive ends (`end`) come
+/// in through differently named initialisers, so that no caller can mix them up.
 public struct PhysicalRange: Hashable, Sendable {
     /// The first byte.
     public let start: UInt64

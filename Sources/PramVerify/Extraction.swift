@@ -170,7 +170,8 @@ private final class Target: FileSink {
         copies = readsBack ? WrittenCopies() : nil
         file = try directory.createTemporary()
         size = stored.size
-        // The size first: what is not written is a hole, and a size that the file system refuses shows before the copying.
+        // The size first: what is not written is a hole, and a size that the file system refuses shows before the
+        // copying.
         guard ftruncate(file.number, off_t(clamping: size)) == 0 else {
             let error = SystemError(last: "ftruncate", path: stored.name)
             directory.remove(file.path)

@@ -25,14 +25,16 @@ struct Head {
     let page: PFN?
     /// A sentence for each `pram=` that the kernel cannot parse.
     var malformed: [String] = []
-    /// The kernel has pram and holds no chain, though its command line named this head: it has refused the chain, or a mount
-    /// has consumed it. To be looked at, and never handed on.
+    /// The kernel has pram and holds no chain, though its command line named this head: it has refused the chain, or a
+    /// mount has consumed it. To be looked at, and never handed on.
     var isRefused = false
 
-    /// Longest command line that is read from a file. The kernel's own limit is 2047 bytes on x86 and at most 64 KiB anywhere.
+    /// Longest command line that is read from a file. The kernel's own limit is 2047 bytes on x86 and at most 64 KiB
+    /// anywhere.
     static let lineLimit = 1 << 20
 
-    /// Without an option, on a live machine, /sys/kernel/pram rules where it exists: after a mount the command line is stale.
+    /// Without an option, on a live machine, /sys/kernel/pram rules where it exists: after a mount the command line is
+    /// stale.
     /// - Parameter live: whether the memory looked at is this machine's own.
     /// - Throws: `Failure.usage` for a malformed --pfn, `.system` when no command line can be read.
     static func find(_ call: Invocation, live: Bool) throws(Failure) -> Head {

@@ -217,7 +217,8 @@ struct Invocation {
 
     mutating func set(_ option: Option, _ value: [UInt8] = []) { values[option.rawValue] = value }
 
-    /// getopt_long(3) does the parsing: options and operands in any order, `--name=value`, unambiguous abbreviations, `--`.
+    /// getopt_long(3) does the parsing: options and operands in any order, `--name=value`, unambiguous abbreviations,
+    /// `--`.
     /// - Throws: `UsageError`
     init(_ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) throws(UsageError) {
         var table = Option.allCases.map {

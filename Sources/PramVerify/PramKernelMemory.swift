@@ -4,8 +4,8 @@ import MemorySources
 import PRAM
 import Text
 
-/// The System RAM of a kernel that has pram, in which a chain lies between boot and mount. It is read by whatever way reaches
-/// it, and written by write(2) on /dev/mem, which only kernels without CONFIG_STRICT_DEVMEM allow.
+/// The System RAM of a kernel that has pram, in which a chain lies between boot and mount. It is read by whatever way
+/// reaches it, and written by write(2) on /dev/mem, which only kernels without CONFIG_STRICT_DEVMEM allow.
 ///
 /// None of its pages is ours but the chain's own, and these only as long as /sys/kernel/pram still names the chain.
 final class PramKernelMemory: WritableMemory {

@@ -1,8 +1,8 @@
 import CLinux
 import Linux
 
-/// Keeps writers away while memory is read: a shared lock on the machine's memory, or on the image. Where no lock can be had
-/// (no /run, a read-only one) reading goes on without: only a writer at work is a reason to stop.
+/// Keeps writers away while memory is read: a shared lock on the machine's memory, or on the image. Where no lock can
+/// be had (no /run, a read-only one) reading goes on without: only a writer at work is a reason to stop.
 final class ReadingLock {
     private var machine: FileLock?
     private var image: FileDescriptor?

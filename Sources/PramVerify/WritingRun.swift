@@ -199,7 +199,8 @@ struct WritingRun {
         report.written = Written(head: nil)
     }
 
-    /// A kernel with pram has taken in the chain that /sys/kernel/pram names, and will follow its links when it is mounted.
+    /// A kernel with pram has taken in the chain that /sys/kernel/pram names, and will follow its links when it is
+    /// mounted.
     private func refuseKernelsChain(_ page: PFN, _ target: WritingTarget) throws(Failure) {
         guard target.machine != nil, Head.kernelsHead() == page.number else { return }
         throw .writing(
@@ -216,7 +217,8 @@ struct WritingRun {
                 remedy: "name the head of the chain with --pfn"))
     }
 
-    /// The head of the chain that is meant. Where the command line and the range that is written disagree, nobody guesses.
+    /// The head of the chain that is meant. Where the command line and the range that is written disagree, nobody
+    /// guesses.
     private func chosenHead(_ choice: MemoryChoice, _ target: WritingTarget?) throws(Failure) -> Head {
         if call.has(.pfn) || call.has(.cmdline) || call.has(.cmdlineFile) { return try Head.find(call, live: false) }
         guard choice.isLive && !call.has(.device) else {

@@ -2,7 +2,8 @@ import Linux
 import PRAM
 import Text
 
-/// What save, drop and quarantine have to say: one line for scripts on standard output, everything else on standard error.
+/// What save, drop and quarantine have to say: one line for scripts on standard output, everything else on standard
+/// error.
 struct WrittenReport {
     static func write(_ report: Report, to output: Output, _ errors: Output) {
         guard let written = report.written, report.failure == nil else { return }

@@ -1,6 +1,6 @@
 /// Bytes from memory, images and command lines as printable ASCII, without loss: what is not printable ASCII, and the
-/// backslash itself, becomes `\xNN`. Non-ASCII letters too: two names that look alike must stay two names on the screen, and
-/// the console of an initramfs has no fonts.
+/// backslash itself, becomes `\xNN`. Non-ASCII letters too: two names that look alike must stay two names on the
+/// screen, and the console of an initramfs has no fonts.
 public func escaped(_ bytes: some Sequence<UInt8>) -> String {
     var out: [UInt8] = []
     for byte in bytes {

@@ -1,5 +1,5 @@
-/// Writes JSON piece by piece, so that a report of a million files is never in memory as a whole. The caller opens and closes
-/// objects and arrays; commas and line breaks are the writer's affair.
+/// Writes JSON piece by piece, so that a report of a million files is never in memory as a whole. The caller opens and
+/// closes objects and arrays; commas and line breaks are the writer's affair.
 public struct JSONWriter {
     private var buffer: [UInt8] = []
     private let sink: ([UInt8]) -> Void

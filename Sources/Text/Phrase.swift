@@ -1,8 +1,8 @@
 /// A sentence put together by string interpolation.
 ///
-/// It is a String in the end. But where a parameter is a Phrase, `"... \(name) ..."` becomes a call for each piece; where it is
-/// a String, the compiler writes out the appending in place, piece by piece, some 120 bytes each time. This program explains
-/// a lot, and an initramfs pays for every byte.
+/// It is a String in the end. But where a parameter is a Phrase, `"... \(name) ..."` becomes a call for each piece;
+/// where it is a String, the compiler writes out the appending in place, piece by piece, some 120 bytes each time. This
+/// program explains a lot, and an initramfs pays for every byte.
 public struct Phrase: ExpressibleByStringInterpolation, Sendable {
     public let text: String
 

@@ -1,7 +1,8 @@
 import Linux
 import PRAM
 
-/// Checks a chain with several threads: one walks the links ahead and judges the results in chain order, all verify pages.
+/// Checks a chain with several threads: one walks the links ahead and judges the results in chain order, all verify
+/// pages.
 ///
 ///     walk ──> [slice][slice][slice] ──> verify (any thread, any order) ──> judge (in chain order)
 ///
@@ -99,8 +100,8 @@ public final class ChainCheck {
                 judged += 1
             } else if !ended && ready - judged < ring.count {
                 ended = !fill(ring[ready % ring.count])
-                // A thread is started when there is work for it besides the first slice. Fewer than asked for, even none, only
-                // take longer.
+                // A thread is started when there is work for it besides the first slice. Fewer than asked for, even
+                // none, only take longer.
                 if ready > 0 && workers.count < wanted {
                     if let worker = try? WorkerHandle({ self.work() }) { workers.append(worker) } else { wanted = 0 }
                 }

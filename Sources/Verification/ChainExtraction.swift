@@ -4,13 +4,13 @@ import PRAM
 
 /// Where the content of one file goes.
 public protocol FileSink: AnyObject {
-    /// Adjacent pages of the file, from the page index `index` on. The bytes are valid during the call only; they may lie in
-    /// mapped memory, so that they are best handed to the kernel as they are.
+    /// Adjacent pages of the file, from the page index `index` on. The bytes are valid during the call only; they may
+    /// lie in mapped memory, so that they are best handed to the kernel as they are.
     func write(_ pages: UnsafeBufferPointer<UnsafeRawPointer?>, at index: UInt64) throws(SystemError)
 }
 
-/// Goes along a chain that was checked before, and hands the pages of chosen files to their sinks: each page is checksummed
-/// once more in the very pass that hands it over, so that nothing reaches a file that does not fit.
+/// Goes along a chain that was checked before, and hands the pages of chosen files to their sinks: each page is
+/// checksummed once more in the very pass that hands it over, so that nothing reaches a file that does not fit.
 public struct ChainExtraction {
     /// What became of the pages of one file.
     public struct Outcome {

@@ -5,14 +5,16 @@ import PRAM
 /// Computes the checksums of a slice's pages: in ascending order of PFN, straight out of mapped memory where there is a
 /// mapping, else in large reads of adjacent pages. One per thread.
 ///
-/// Mapped memory is not always the faster way: where the kernel keeps a file in small pages, it takes a page fault for every
-/// 16 of them, and that costs more than to have them copied into the cache, many at a time. So the faults are counted.
+/// Mapped memory is not always the faster way: where the kernel keeps a file in small pages, it takes a page fault for
+/// every 16 of them, and that costs more than to have them copied into the cache, many at a time. So the faults are
+/// counted.
 final class PageVerifier {
     /// How many pages are handed to the checksum loop in one go (1 MiB).
     private static let batchCapacity = 256
     /// How many pages are read in one go: as much as stays in the nearer caches (256 KiB).
     private static let readCapacity = 64
-    /// A fault for so many pages or fewer makes reading the better way (a huge page has 512, a usual fault brings in 16) ...
+    /// A fault for so many pages or fewer makes reading the better way (a huge page has 512, a usual fault brings in
+    /// 16) ...
     private static let pagesPerFault = 64
     /// ... as long as so many adjacent pages can be had with each call.
     private static let pagesPerRead = 8
@@ -87,8 +89,9 @@ final class PageVerifier {
         return order.count >= runs * PageVerifier.pagesPerRead
     }
 
-    /// Sorts by PFN, digit by digit (11 bits), the lowest first and only those in which the pages differ; entries of the same page
-    /// stay as they are. Scattered pages are common, and comparing them takes a fifth of the time of a check.
+    /// Sorts by PFN, digit by digit (11 bits), the lowest first and only those in which the pages differ; entries of
+    /// the same page stay as they are. Scattered pages are common, and comparing them takes a fifth of the time of a
+    /// check.
     private func sortOrder() {
         var differing: UInt64 = 0
         for key in order { differing |= key ^ order[0] }
@@ -155,7 +158,8 @@ final class PageVerifier {
                 continue
             }
             let checksum = pv_crc32c(0, content, pageSize)
-            // Zeros where something else should be, from a source that shows zeros where it cannot reach: not seen, not wrong.
+            // Zeros where something else should be, from a source that shows zeros where it cannot reach: not seen, not
+            // wrong.
             if checksum == 0 && slice.entries[entry].checksum != 0 && memory.zerosMayBeHole(PFN(order[i] >> 12)) {
                 slice.results[entry] = EntryResult(state: .absent, checksum: 0)
                 continue

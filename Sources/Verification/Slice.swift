@@ -1,7 +1,7 @@
 import PRAM
 
-/// A stretch of the chain that one thread verifies at a time: up to 16 links (2704 pages, 10.6 MiB). Long enough to put its
-/// pages into the order that memory likes, short enough that a few of them need next to no memory.
+/// A stretch of the chain that one thread verifies at a time: up to 16 links (2704 pages, 10.6 MiB). Long enough to put
+/// its pages into the order that memory likes, short enough that a few of them need next to no memory.
 final class Slice {
     static let linkCapacity = 16
     static let entryCapacity = linkCapacity * Link.capacity
