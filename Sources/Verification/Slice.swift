@@ -4,6 +4,7 @@ import PRAM
 /// its pages into the order that memory likes, short enough that a few of them need next to no memory.
 final class Slice {
     static let linkCapacity = 16
+    /// At most 4096: `PageVerifier` packs an entry's number into 12 bits.
     static let entryCapacity = linkCapacity * Link.capacity
 
     private(set) var links: [WalkedLink] = []

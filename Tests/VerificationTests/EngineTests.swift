@@ -2,7 +2,7 @@ import CLinux
 import Linux
 import PRAM
 import Testing
-import Verification
+@testable import Verification
 
 @Suite struct EngineTests {
     /// Long enough that several slices are on their way at once.
@@ -28,6 +28,9 @@ import Verification
             expectTheSame(chain, "seed \(seed)")
         }
     }
+
+    /// The verifier sorts by PFN << 12 | entry: a slice with more entries would mix them up and call good pages damaged.
+    @Test func entriesOfASliceFitTheSortKey() { #expect(Slice.entryCapacity <= 1 << 12) }
 
     /// /proc/kcore shows zeros also where it cannot reach: zeros where there should be something else prove nothing there.
     @Test func zerosFromASourceWithHolesAreNotCalledDamage() throws {
