@@ -67,7 +67,9 @@ public struct ChainDrop {
             try editInPlace(stamp)
             isAtomic = false
         }
-        let after = SurveyedChain(head: chain.head, memory: memory, threads: threads, seed: seed).evaluation
+        var options = ChainCheck.Options()
+        options.threads = threads
+        let after = ChainCheck(head: chain.head, memory: memory, options: options, seed: seed).run()
         guard after.verdict == .intact else {
             throw WritingFailure(
                 .notVerified, "the chain that was written is \(after.verdict.name)",

@@ -131,6 +131,15 @@ public struct FileDescriptor: ~Copyable {
         }
     }
 
+    /// The same for bytes held by value: in one system call, unless it is interrupted.
+    public func write(_ source: [UInt8], at offset: UInt64) throws(SystemError) {
+        var failure: SystemError?
+        source.withUnsafeBytes { bytes in
+            do throws(SystemError) { try write(bytes, at: offset) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
     /// Writes all that the vectors name, one behind the other, at `offset`. The vectors are used up.
     public func write(_ vectors: UnsafeMutablePointer<iovec>, count: Int, at offset: UInt64) throws(SystemError) {
         var first = 0
@@ -153,21 +162,6 @@ public struct FileDescriptor: ~Copyable {
                 vectors[first].iov_base += left
                 vectors[first].iov_len -= left
             }
-        }
-    }
-
-    /// Writes all of `source` at the file's own position: pipes, terminals, streams.
-    public func write(_ source: UnsafeRawBufferPointer) throws(SystemError) {
-        guard let base = source.baseAddress else { return }
-        var done = 0
-        while done < source.count {
-            let count = CLinux.write(number, base + done, source.count - done)
-            if count < 0 {
-                if pv_errno() == EINTR { continue }
-                throw SystemError(last: "write", path: path)
-            }
-            if count == 0 { throw SystemError("write", code: ENOSPC, path: path) }
-            done += count
         }
     }
 

@@ -117,11 +117,7 @@ public final class MemoryFile: WritableMemory {
         guard holds(page, count: 1) else { throw SystemError("write", code: EFAULT, path: file.path) }
         // Through the file also where it is mapped: one call writes the page or does not, and no signal comes in
         // between.
-        var failure: SystemError?
-        bytes.bytes.withUnsafeBytes { source in
-            do throws(SystemError) { try file.write(source, at: fileOffset(of: page)) } catch { failure = error }
-        }
-        if let failure { throw failure }
+        try file.write(bytes.bytes, at: fileOffset(of: page))
     }
 
     public func synchronize() throws(SystemError) {

@@ -54,11 +54,7 @@ final class PramKernelMemory: WritableMemory {
         guard let address = page.address, systemRAM.contains(where: { $0.contains(page) }) else {
             throw SystemError("write", code: EFAULT, path: file.path)
         }
-        var failure: SystemError?
-        bytes.bytes.withUnsafeBytes { source in
-            do throws(SystemError) { try file.write(source, at: address) } catch { failure = error }
-        }
-        if let failure { throw failure }
+        try file.write(bytes.bytes, at: address)
     }
 
     func synchronize() throws(SystemError) {}

@@ -128,12 +128,15 @@ struct WritingRun {
             memory = try choice.open(base: base, unpackLimit: try call.size(.unpackLimit) ?? 1 << 40, raw: call.has(.raw))
             report.memory = Report.Memory(choice, memory)
         }
-        let survey = SurveyedChain(head: page, memory: memory, threads: threads, seed: randomNumber())
-        report.evaluation = survey.evaluation
-        report.layout = survey.layout
-        guard survey.evaluation.files.contains(where: { $0.status == .intact }) || call.has(.damaged) else {
+        var options = ChainCheck.Options()
+        options.threads = threads
+        let check = ChainCheck(head: page, memory: memory, options: options, seed: randomNumber())
+        let chain = check.run()
+        report.evaluation = chain
+        report.layout = check.layout
+        guard chain.files.contains(where: { $0.status == .intact }) || call.has(.damaged) else {
             // Nothing was restored, so this is no success, also where the chain as such is intact.
-            report.extractions = survey.evaluation.files.map {
+            report.extractions = chain.files.map {
                 Extraction(name: $0.name, outcome: .refused, message: "it is \($0.status.name)")
             }
             if erases {
@@ -147,9 +150,9 @@ struct WritingRun {
         let extractor = Extractor(
             directory: directory, takesDamaged: call.has(.damaged), replaces: call.has(.force),
             keepsModeBits: call.has(.preserveMode), synchronizes: true)
-        report.extractions = extractor.extract([], of: survey.evaluation, head: page, memory: memory)
-        let isComplete = survey.evaluation.verdict == .intact
-            && report.extractions.count == survey.evaluation.files.count
+        report.extractions = extractor.extract([], of: chain, head: page, memory: memory)
+        let isComplete = chain.verdict == .intact
+            && report.extractions.count == chain.files.count
             && report.extractions.allSatisfy { $0.outcome == .written }
         guard erases, let target else { return }
         guard isComplete else {

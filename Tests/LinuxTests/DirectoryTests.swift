@@ -35,7 +35,7 @@ import Testing
 
     private func make(_ name: String, _ content: String) throws {
         let file = try FileDescriptor.open(inside(name), O_WRONLY | O_CREAT | O_EXCL, mode: 0o644)
-        try Array(content.utf8).withUnsafeBytes { try file.write($0) }
+        try Array(content.utf8).withUnsafeBytes { try file.write($0, at: 0) }
     }
 
     private func content(_ name: String) throws -> String {
@@ -89,7 +89,7 @@ import Testing
         try #require(withCString(inside("victim")) { target in withCString(trap) { symlink(target, $0) } } == 0)
         let directory = try Directory(path)
         let file = try directory.createTemporary()
-        try Array("text".utf8).withUnsafeBytes { try file.write($0) }
+        try Array("text".utf8).withUnsafeBytes { try file.write($0, at: 0) }
         #expect(try content("victim") == "precious")
         let name = file.path
         #expect(name != Array(".pram-verify-\(pid)-1.tmp".utf8))
