@@ -46,7 +46,8 @@ bench-smoke:
 # The hooks lie where the two tools look for them, whatever the prefix is, and do no harm where a tool is not installed.
 prefix ?= /usr/local
 sbindir ?= $(prefix)/sbin
-mandir ?= $(prefix)/share/man
+datadir ?= $(prefix)/share
+mandir ?= $(datadir)/man
 initramfsdir ?= /usr/share/initramfs-tools
 dracutdir ?= /usr/lib/dracut/modules.d
 unitdir ?= /usr/lib/systemd/system
@@ -56,7 +57,7 @@ HOOKS := hooks/pram-verify scripts/init-top/pram-verify
 DRACUT := 50pram-verify/module-setup.sh 50pram-verify/pram-verify.sh 50pram-verify/pram-verify.service
 UNITS := pram-verify-save.service pram-verify-load.service
 INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(mandir)/man8/pram-verify.8 \
-	$(UNITS:%=$(unitdir)/%) $(defaultsdir)/kexec.d/pram-verify \
+	$(datadir)/pram-verify/98-pram-verify.rules $(UNITS:%=$(unitdir)/%) $(defaultsdir)/kexec.d/pram-verify \
 	$(HOOKS:%=$(initramfsdir)/%) $(DRACUT:%=$(dracutdir)/%)
 
 install:
@@ -69,16 +70,17 @@ install:
 	@test -e $(DESTDIR)$(defaultsdir)/pram-verify || \
 		install -D -m 644 systemd/pram-verify.default $(DESTDIR)$(defaultsdir)/pram-verify
 	install -D -m 644 man/pram-verify.8 $(DESTDIR)$(mandir)/man8/pram-verify.8
+	install -D -m 644 initramfs-hooks/98-pram-verify.rules $(DESTDIR)$(datadir)/pram-verify/98-pram-verify.rules
 	@for file in $(HOOKS); do \
 		install -D -m 755 initramfs-hooks/$$file $(DESTDIR)$(initramfsdir)/$$file || exit 1; done
 	@for file in $(DRACUT); do install -D -m 644 dracut/$$file $(DESTDIR)$(dracutdir)/$$file || exit 1; done
-	sed -i 's|program=/usr/sbin/|program=$(sbindir)/|' \
+	sed -i 's|program=/usr/sbin/|program=$(sbindir)/|; s|rules=/usr/share/|rules=$(datadir)/|' \
 		$(DESTDIR)$(initramfsdir)/hooks/pram-verify $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh
 	chmod 755 $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh
 
 uninstall:
 	rm -f $(INSTALLED:%=$(DESTDIR)%)
-	-rmdir $(DESTDIR)$(dracutdir)/50pram-verify
+	-rmdir $(DESTDIR)$(dracutdir)/50pram-verify $(DESTDIR)$(datadir)/pram-verify
 
 clean:
 	rm -rf .build .build-static .build-bench build

@@ -37,8 +37,11 @@ public enum BlockProbe {
     /// it is for a program that is about to overwrite them. (blkid_do_safeprobe calls the latter an error and names
     /// none.)
     /// - Throws: EIO when the library gives up, which reading errors make it do.
-    public static func signatures(of file: borrowing FileDescriptor) throws(SystemError) -> [Signature] {
-        let probe = try Probing(file)
+    /// - Parameter offset: in bytes, where to take the start of what is looked at.
+    public static func signatures(
+        of file: borrowing FileDescriptor, at offset: Int64 = 0
+    ) throws(SystemError) -> [Signature] {
+        let probe = try Probing(file, offset)
         blkid_probe_enable_superblocks(probe.handle, 1)
         blkid_probe_set_superblocks_flags(
             probe.handle, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_BADCSUM)
@@ -82,8 +85,11 @@ public enum BlockProbe {
 
     /// Whether a hibernated system lies on the device that `resume=` names: swap space whose signature says so
     /// (kernel/power/swap.c puts S1SUSPEND in its place). It must not be resumed over memory that has changed since.
-    public static func holdsHibernatedSystem(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
-        try signatures(of: file).contains { $0.type.elementsEqual("swsuspend".utf8) }
+    /// - Parameter offset: in bytes, where the swap space starts: that of a swap file, `resume_offset=`, counts pages.
+    public static func holdsHibernatedSystem(
+        _ file: borrowing FileDescriptor, at offset: Int64 = 0
+    ) throws(SystemError) -> Bool {
+        try signatures(of: file, at: offset).contains { $0.type.elementsEqual("swsuspend".utf8) }
     }
 }
 
@@ -91,12 +97,12 @@ public enum BlockProbe {
 private struct Probing: ~Copyable {
     let handle: blkid_probe
 
-    init(_ file: borrowing FileDescriptor) throws(SystemError) {
+    init(_ file: borrowing FileDescriptor, _ offset: Int64 = 0) throws(SystemError) {
         guard let handle = blkid_new_probe() else {
             throw SystemError("blkid_new_probe", code: ENOMEM, path: file.path)
         }
-        // Size 0: all of it. The descriptor stays ours.
-        guard blkid_probe_set_device(handle, file.number, 0, 0) == 0 else {
+        // Size 0: all that follows. The descriptor stays ours.
+        guard blkid_probe_set_device(handle, file.number, offset, 0) == 0 else {
             blkid_free_probe(handle)
             throw SystemError("blkid_probe_set_device", code: EIO, path: file.path)
         }

@@ -18,6 +18,11 @@ struct BootRun {
     static func run(_ call: Invocation) throws(UsageError) -> ExitStatus {
         if let word = call.operands.first { throw UsageError("too many words: \(escaped(word))") }
         let run = BootRun()
+        if let device = call[.resume] {
+            // In a process of its own too, for a device may take its time.
+            _ = runApart(milliseconds: 10_000) { run.lookBeforeResuming(device) }
+            return []
+        }
         let milliseconds = Int32(run.configuration.timeout * 1000 + 2000)
         switch runApart(milliseconds: milliseconds, { run.look() }) {
         case .ended: break
@@ -72,10 +77,19 @@ struct BootRun {
         // Last, for it asks a device, which may take its time: all that is to be known of the chain is written by now.
         if report.evaluation?.links.isEmpty == false, let sentence = Hazards.hibernation(line) {
             report.warnings.append(sentence)
-            log.write(.information, Phrase(sentence))
+            log.write(.warning, Phrase(sentence))
             publish(report, isCrashKernel: isCrashKernel)
         }
         if !isCrashKernel { publishLine(report, hazards) }
+        return 0
+    }
+
+    /// What udev asks in the initramfs when a device appears that a hibernated system may wait on, before anything is
+    /// resumed.
+    private func lookBeforeResuming(_ device: [UInt8]) -> Int32 {
+        guard RunFolder.lastStatus?.isOfAChain == true, let sentence = Hazards.hibernation(on: device, line)
+        else { return 0 }
+        log.write(.warning, Phrase(sentence))
         return 0
     }
 

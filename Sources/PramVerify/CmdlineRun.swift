@@ -147,6 +147,9 @@ struct CmdlineRun {
             return .none(reason: "none is named, and no range is reserved that could hold one")
         }
 
+        // A chain that is being written is handed on by nobody.
+        let lock = try ReadingLock(choice)
+        defer { lock.release() }
         let memory = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
         report.memory = Report.Memory(choice, memory)
         var candidates = named.filter { !CmdlineRun.isCleared($0.page, memory) }

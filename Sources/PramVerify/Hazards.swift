@@ -55,12 +55,34 @@ final class Hazards {
     static func hibernation(_ line: ParameterLine) -> String? {
         guard !line.contains(named: "noresume"), let value = line.last(named: "resume")?.value, !value.isEmpty
         else { return nil }
-        let name = escaped(value.prefix(80))
-        guard let device = try? FileDescriptor.open(path(ofDevice: value), O_RDONLY | O_NONBLOCK) else {
-            return "resume=\(name) is not there yet, so it is not known whether a hibernated system waits in it"
+        let device = path(ofDevice: value)
+        guard FileDescriptor.exists(device) else {
+            return "resume=\(escaped(value.prefix(80))) was not there yet when boot looked: whether a hibernated system "
+                + "waits in it is in the kernel's log"
         }
-        guard (try? BlockProbe.holdsHibernatedSystem(device)) == true else { return nil }
-        return "resume=\(name) holds a hibernated system: resuming it replaces all memory, and the chain with it"
+        return hibernation(on: device, line)
+    }
+
+    /// The same of a device that has just appeared. Where the line has no `resume=`, an initramfs may know of a device
+    /// by other ways.
+    static func hibernation(on device: [UInt8], _ line: ParameterLine) -> String? {
+        guard !line.contains(named: "noresume"),
+            let file = try? FileDescriptor.open(device, O_RDONLY | O_NONBLOCK | O_NOCTTY) else { return nil }
+        if let value = line.last(named: "resume")?.value,
+            let named = try? FileDescriptor.status(of: path(ofDevice: value)), let this = try? file.status(),
+            named.st_rdev != this.st_rdev
+        {
+            return nil
+        }
+        var offset: Int64 = 0
+        if let pages = line.last(named: "resume_offset")?.value {
+            let (bytes, overflow) = KernelNumber.memparse(pages).value.multipliedReportingOverflow(by: UInt64(pageSize))
+            guard !overflow, let bytes = Int64(exactly: bytes) else { return nil }
+            offset = bytes
+        }
+        guard (try? BlockProbe.holdsHibernatedSystem(file, at: offset)) == true else { return nil }
+        return "\(escaped(device.prefix(80))) holds a hibernated system: resuming it replaces all memory, and the chain "
+            + "with it; noresume on the command line keeps the chain"
     }
 
     /// As udev names devices.

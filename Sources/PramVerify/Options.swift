@@ -72,6 +72,7 @@ enum Option: Int, CaseIterable {
     case json, linksOnly, threads, damaged, force, preserveMode
     case region, device, size, replace, erase, dryRun, keepHoles, refit, salvage, cut
     case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
+    case resume
     case help, version
 
     var name: StaticString {
@@ -106,6 +107,7 @@ enum Option: Int, CaseIterable {
         case .kexecFile: "kexec-file"
         case .kexecLoad: "kexec-load"
         case .checkLoaded: "check-loaded"
+        case .resume: "resume"
         case .help: "help"
         case .version: "version"
         }
@@ -127,6 +129,7 @@ enum Option: Int, CaseIterable {
         case .from: "FILE"
         case .append: "TEXT"
         case .remove: "NAME"
+        case .resume: "DEVICE"
         default: nil
         }
     }
@@ -136,6 +139,7 @@ enum Option: Int, CaseIterable {
         case .linksOnly: [.check]
         case .raw, .unpackLimit: [.check, .list, .extract, .load, .cmdline]
         case .from, .append, .remove, .kexecOptions, .kexecFile, .kexecLoad, .checkLoaded: [.cmdline]
+        case .resume: [.boot]
         case .json: Command.allCases.filter { $0 != .cmdline && $0 != .boot }
         case .cmdlineFile: Command.allCases.filter { $0 != .cmdline && $0 != .boot && $0 != .status }
         case .damaged, .preserveMode: [.extract, .load]
@@ -183,6 +187,7 @@ enum Option: Int, CaseIterable {
         case .kexecFile: "kexec_file_load will be used (kexec -s)"
         case .kexecLoad: "kexec_load will be used (kexec -c)"
         case .checkLoaded: "see that a kernel is loaded, and check the chain once more"
+        case .resume: "say whether a hibernated system waits on the device, and nothing else"
         case .help: "show this help"
         case .version: "show the version"
         }

@@ -21,6 +21,9 @@ enum RunStatus: Int, CaseIterable {
         }
     }
 
+    /// Whether there is, or may be, a chain.
+    var isOfAChain: Bool { self != .absent && self != .empty && self != .off }
+
     var exit: ExitStatus {
         switch self {
         case .intact, .empty, .absent, .off: []
@@ -184,10 +187,7 @@ struct RunFolder {
     static func show(_ call: Invocation, to output: Output, _ errors: Output) throws(UsageError) -> ExitStatus {
         if let word = call.operands.first { throw UsageError("too many words: \(escaped(word))") }
         do throws(SystemError) {
-            let word = try contents(.status)
-            guard let status = RunStatus.allCases.first(where: {
-                $0.name.withUTF8Buffer { $0.elementsEqual(word.dropLast()) }
-            }) else { throw SystemError("read", code: EBADMSG, path: File.status.path) }
+            let status = try readStatus()
             if status == .off && !call.has(.json) {
                 output.write("status:  \(status.name)\n")
             } else {
@@ -201,6 +201,17 @@ struct RunFolder {
             }
             return .failed
         }
+    }
+
+    /// nil when nothing has been left, or cannot be read.
+    static var lastStatus: RunStatus? { try? readStatus() }
+
+    private static func readStatus() throws(SystemError) -> RunStatus {
+        let word = try contents(.status)
+        guard let status = RunStatus.allCases.first(where: {
+            $0.name.withUTF8Buffer { $0.elementsEqual(word.dropLast()) }
+        }) else { throw SystemError("read", code: EBADMSG, path: File.status.path) }
+        return status
     }
 
     private static func contents(_ file: File) throws(SystemError) -> [UInt8] {

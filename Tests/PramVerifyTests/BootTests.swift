@@ -215,8 +215,38 @@ private final class Zeros: PhysicalMemory {
         try swap.write(to: URL(fileURLWithPath: path))
         #expect(hibernation("resume=\(path)")?.contains("holds a hibernated system") == true)
         #expect(hibernation("resume=\(path) noresume") == nil)
-        #expect(hibernation("resume=UUID=no-such-device")?.contains("is not there yet") == true)
+        #expect(hibernation("resume=UUID=no-such-device")?.contains("was not there yet") == true)
         #expect(hibernation("resume") == nil && hibernation("resume=") == nil && hibernation("") == nil)
+    }
+
+    @Test func aHibernatedSystemInASwapFileIsFound() throws {
+        let path = NSTemporaryDirectory() + "pram-verify-resume-offset-\(getpid())"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        func hibernation(_ line: String) -> String? { Hazards.hibernation(ParameterLine(Array(line.utf8))) }
+        var disk = Data(count: 4 << 20)
+        disk.replaceSubrange(256 * 4096 + 4086..<257 * 4096, with: Array("S1SUSPEND\0".utf8))
+        try disk.write(to: URL(fileURLWithPath: path))
+        #expect(hibernation("resume=\(path)") == nil)
+        #expect(hibernation("resume=\(path) resume_offset=256")?.contains("holds a hibernated system") == true)
+        for offset in ["200", "0", "99999", "18446744073709551615", "4503599627370496", "", "x"] {
+            #expect(hibernation("resume=\(path) resume_offset=\(offset)") == nil)
+        }
+    }
+
+    @Test func aDeviceThatHasJustAppeared() throws {
+        let path = Array((NSTemporaryDirectory() + "pram-verify-appeared-\(getpid())").utf8)
+        let file = String(decoding: path, as: UTF8.self)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        var swap = Data(count: 4 << 20)
+        swap.replaceSubrange(4086..<4096, with: Array("S1SUSPEND\0".utf8))
+        try swap.write(to: URL(fileURLWithPath: file))
+        func hibernation(_ line: String) -> String? { Hazards.hibernation(on: path, ParameterLine(Array(line.utf8))) }
+        #expect(hibernation("")?.contains("noresume") == true)
+        #expect(hibernation("resume=8:1") != nil)
+        #expect(hibernation("noresume") == nil)
+        // Another device is the one to resume from.
+        #expect(hibernation("resume=/dev/null") == nil)
+        #expect(Hazards.hibernation(on: Array("/dev/no-such-device".utf8), ParameterLine([])) == nil)
     }
 
     @Test func devicesAsUdevNamesThem() {

@@ -146,6 +146,9 @@ class Writing(CommandTest):
             for words in (["drop"], ["erase"], ["check", "--pfn", "1"], ["load", str(self.scratch / "target")]):
                 result = self.run_json(*words, "--memory", self.path)
                 self.assertEqual((result.status, result.report["failure"]["cause"]), (FAILED, "locked"), words)
+            line = self.run_program("cmdline", "--memory", self.path, "--cmdline", "quiet memmap=1M$4K pram=1")
+            self.assertEqual((line.status, line.out), (FAILED, b"quiet memmap=1M$4K\n"), line)
+            self.assertIn(b"is locked by", line.err)
             fcntl.flock(image, fcntl.LOCK_SH)
             self.assertEqual(self.run_program("check", "--pfn", "1", "--memory", self.path).status, INTACT)
             self.assertEqual(self.run_program("drop", "--memory", self.path).status, FAILED)
