@@ -12,7 +12,7 @@ import subprocess
 import unittest
 
 import chain
-from harness import BUILD, REPOSITORY, initramfs, provision
+from harness import BUILD, REPOSITORY, image_path, initramfs, provision
 from harness.machine import Machine, MachineError, Result
 
 PROGRAM = pathlib.Path(os.environ.get("PRAM_VERIFY", REPOSITORY / "build" / "pram-verify")).resolve()
@@ -60,8 +60,8 @@ def program_files():
 def stock_image():
     """The initrd of the machines with a stock kernel. The newest kernel lies in it, to be kexec'ed."""
     newest = provision.newest_kernel()
-    inner = initramfs.initramfs(BUILD / "images" / "stock-next.cpio.gz", program_files())
-    return initramfs.initramfs(BUILD / "images" / "stock.cpio.gz", {
+    inner = initramfs.initramfs(image_path("stock-next.cpio.gz"), program_files())
+    return initramfs.initramfs(image_path("stock.cpio.gz"), {
         **program_files(), **provision.kexec_files(), "/boot/vmlinuz": newest.image, "/boot/initrd": inner,
         **initramfs.module_files(provision.stock_kernel().modules("qemu_fw_cfg")),
     })
@@ -70,8 +70,8 @@ def stock_image():
 @functools.lru_cache(maxsize=None)
 def pram_image():
     """The initrd of the machines with a pram kernel: both variants and their own initrd lie in it."""
-    inner = initramfs.initramfs(BUILD / "images" / "pram-next.cpio.gz", program_files())
-    return initramfs.initramfs(BUILD / "images" / "pram.cpio.gz", {
+    inner = initramfs.initramfs(image_path("pram-next.cpio.gz"), program_files())
+    return initramfs.initramfs(image_path("pram.cpio.gz"), {
         **program_files(), **provision.kexec_files(), "/boot/initrd": inner,
         "/boot/bzImage-pram": PRAM_KERNELS / "bzImage-pram",
         "/boot/bzImage-pram-strict": PRAM_KERNELS / "bzImage-pram-strict",
@@ -116,17 +116,17 @@ def number(value):
 def in_guest(machine, *arguments, command="check"):
     """Runs the program in a guest."""
     words = ["pram-verify", command, *arguments, "--json"]
-    return Report(machine.run(" ".join(shlex.quote(str(word)) for word in words), deadline=120))
+    return Report(machine.run(" ".join(shlex.quote(str(word)) for word in words)))
 
 
 def run(machine, *words):
     """Runs the program in a guest, as people and scripts do: without --json."""
-    return machine.run(shlex.join(["pram-verify", *(str(word) for word in words)]), deadline=120)
+    return machine.run(shlex.join(["pram-verify", *(str(word) for word in words)]))
 
 
 def contents(machine, folder):
     """{name: (SHA-256, mode)} of the files of a folder in a guest."""
-    sums = machine.must(f"cd {folder} && find . -type f -maxdepth 1 -exec sha256sum {{}} +", deadline=120)
+    sums = machine.must(f"cd {folder} && find . -type f -maxdepth 1 -exec sha256sum {{}} +")
     modes = machine.must(f"cd {folder} && find . -type f -maxdepth 1 -exec stat -c '%a %n' {{}} +")
     modes = {name: mode for mode, name in (line.split(" ", 1) for line in modes.splitlines())}
     return {name.removeprefix("./"): (digest, modes[name])

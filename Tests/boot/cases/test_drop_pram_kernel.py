@@ -19,7 +19,7 @@ class Mounted:
         machine.must("mkdir -p /mnt && mount -t pram none /mnt")
         cls.loaded_sums = sums(machine, "/mnt")
         # The files are used once more and given back, so that the kernel looks at each of the pages it was given.
-        machine.must("for file in /mnt/*; do cat \"$file\" >/dev/null; rm -f \"$file\"; done; umount /mnt", deadline=60)
+        machine.must("for file in /mnt/*; do cat \"$file\" >/dev/null; rm -f \"$file\"; done; umount /mnt")
         cls.complaints = machine.must(
             "dmesg | grep -E 'PRAM: (pfn|Failed|Res.*fail)|BUG|WARNING|Oops|Bad page' || true")
 
@@ -36,10 +36,10 @@ def sums(machine, folder):
 @functools.lru_cache(maxsize=None)
 def image_for_two_kexecs():
     """The initrd of machines that kexec twice: what the second kernel gets can load a third."""
-    last = initramfs.initramfs(BUILD / "images" / "pram-third.cpio.gz", program_files())
+    last = initramfs.initramfs(image_path("pram-third.cpio.gz"), program_files())
     kernels = {"/boot/bzImage-pram": PRAM_KERNELS / "bzImage-pram", **provision.kexec_files(), **program_files()}
-    second = initramfs.initramfs(BUILD / "images" / "pram-second.cpio.gz", {**kernels, "/boot/initrd": last})
-    return initramfs.initramfs(BUILD / "images" / "pram-first.cpio.gz", {**kernels, "/boot/initrd": second})
+    second = initramfs.initramfs(image_path("pram-second.cpio.gz"), {**kernels, "/boot/initrd": last})
+    return initramfs.initramfs(image_path("pram-first.cpio.gz"), {**kernels, "/boot/initrd": second})
 
 
 class DamagedAfterKexec(Mounted, test_pram_kernel.AfterKexec):
@@ -228,9 +228,9 @@ class SavedByAnotherKernel(Mounted, BootCase):
 
     @classmethod
     def setUpClass(cls):
-        image = initramfs.initramfs(BUILD / "images" / "stock-to-pram.cpio.gz", {
+        image = initramfs.initramfs(image_path("stock-to-pram.cpio.gz"), {
             **program_files(), **provision.kexec_files(), "/boot/bzImage-pram": PRAM_KERNELS / "bzImage-pram",
-            "/boot/initrd": initramfs.initramfs(BUILD / "images" / "pram-third.cpio.gz", program_files())})
+            "/boot/initrd": initramfs.initramfs(image_path("pram-third.cpio.gz"), program_files())})
         cls.machine = machine = cls.start(provision.stock_kernel().image, image, cls.APPEND, STOCK_MEMORY)
         make_samples(machine, "/tmp/files")
         cls.files = contents(machine, "/tmp/files")

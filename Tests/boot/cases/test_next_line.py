@@ -95,7 +95,7 @@ class PramKernel(AfterKexec):
     def setUpClass(cls):
         cls.machine = machine = cls.start(PRAM_KERNELS / cls.first, pram_image(), cls.append, cls.memory)
         machine.must("mkdir /mnt && mount -t pram none /mnt")
-        machine.must(f"set -e; cd /mnt; {cls.write}", deadline=120)
+        machine.must(f"set -e; cd /mnt; {cls.write}")
         cls.sums = machine.must("cd /mnt && sha256sum *")
         cls.mounted = machine.run("pram-verify cmdline")
         machine.must("umount /mnt")

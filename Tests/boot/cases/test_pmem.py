@@ -16,9 +16,9 @@ class SavedToPmem(BootCase):
     @classmethod
     def setUpClass(cls):
         first, second = provision.stock_kernel(), provision.newest_kernel()
-        inner = initramfs.initramfs(BUILD / "images" / "pmem-next.cpio.gz", {
+        inner = initramfs.initramfs(image_path("pmem-next.cpio.gz"), {
             **program_files(), **initramfs.module_files(second.modules(*MODULES))})
-        image = initramfs.initramfs(BUILD / "images" / "pmem.cpio.gz", {
+        image = initramfs.initramfs(image_path("pmem.cpio.gz"), {
             **program_files(), **provision.kexec_files(), "/boot/vmlinuz": second.image, "/boot/initrd": inner,
             **initramfs.module_files(first.modules(*MODULES))})
         cls.machine = machine = cls.start(first.image, image, APPEND, STOCK_MEMORY)

@@ -59,7 +59,7 @@ class AfterKexec(BootCase):
         """From power-on to the second kernel's shell; `damage` may spoil the saved chain in between."""
         cls.machine = machine = cls.start(PRAM_KERNELS / cls.first, cls.image(), cls.append, cls.memory)
         machine.must("mkdir /mnt && mount -t pram none /mnt")
-        machine.must(f"set -e; cd /mnt; {cls.write}\n{WRITE_SMALL}", deadline=120)
+        machine.must(f"set -e; cd /mnt; {cls.write}\n{WRITE_SMALL}")
         cls.sums = machine.must("cd /mnt && sha256sum *")
         cls.stats = machine.must("cd /mnt && stat -c '%n/%s/%f' *")
         machine.must("umount /mnt")

@@ -24,7 +24,7 @@ class SavedThroughDevMem(BootCase):
         make_samples(machine, "/tmp/files")
         # So many that something can happen while they are saved.
         machine.must(f"mkdir /tmp/many; cd /tmp/many; n=0; "
-                     f"while [ $n -lt {MANY} ]; do echo $n >$n; n=$((n + 1)); done", deadline=60)
+                     f"while [ $n -lt {MANY} ]; do echo $n >$n; n=$((n + 1)); done")
         cls.files = contents(machine, "/tmp/files")
 
     def setUp(self):
@@ -157,7 +157,7 @@ class SavedThroughDevMem(BootCase):
             kill -CONT $first
             wait $first
             echo $? >/tmp/first-status
-        """, deadline=60)
+        """)
         seconds = [line for line in self.machine.must("cat /tmp/seconds").splitlines() if re.match(r"\d", line)]
         self.assertEqual(len(seconds), 7, seconds)
         for line in seconds:
@@ -185,7 +185,7 @@ class SavedThroughDevMem(BootCase):
                 pram-verify check --json --pfn {HEAD:x} >/tmp/report-$round
                 dd if=/dev/mem of=/tmp/head-$round bs=4096 skip={HEAD} count=1 2>/dev/null
             done
-        """, deadline=120)
+        """)
         seen = []
         for round in range(rounds):
             report = json.loads(self.machine.get(f"/tmp/report-{round}"))

@@ -14,7 +14,7 @@ WRITERS = (("save", "/tmp/files"), ("load", "--erase", "/tmp/out"), ("erase",), 
 def small_image():
     """An initrd with little more than the program, and ramoops to be loaded by hand."""
     modules = provision.stock_kernel().modules("ramoops")
-    return initramfs.initramfs(BUILD / "images" / "refusals.cpio.gz", {
+    return initramfs.initramfs(image_path("refusals.cpio.gz"), {
         **program_files(), **{f"/ramoops/{number}.ko": data for number, data in enumerate(modules.values())}})
 
 

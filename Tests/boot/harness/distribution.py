@@ -1,4 +1,4 @@
-"""Machines as a distribution sets them up: initrds made by mkinitramfs and dracut, and a small real root file system."""
+"""Machines as a distribution sets them up: initrds by mkinitramfs and dracut, and a small real root file system."""
 
 import gzip
 import hashlib
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 
-from . import BUILD, REPOSITORY, initramfs, provision
+from . import BUILD, REPOSITORY, image_path, initramfs, provision
 
 HERE = pathlib.Path(__file__).resolve().parent
 NAMES = ("initramfs-tools", "dracut-shell", "dracut-systemd")
@@ -45,35 +45,45 @@ def made(kernel):
         digest.update(str(path.relative_to(REPOSITORY)).encode() + b"\0" + path.read_bytes())
     folder = BUILD / "initrds" / f"{kernel.release}-{digest.hexdigest()[:16]}"
     if not folder.is_dir():
-        print("making initrds by mkinitramfs and dracut", flush=True)
-        work = folder.with_name(f"unfinished-{os.getpid()}")
-        archives = provision.PACKAGES / "archives"
-        for path in (work, archives):
-            path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as tree, open(BUILD / "initrds" / "log", "wb") as log:
-            _installed(tree)
-            done = subprocess.run([HERE / "make-initrds", work, archives, tree, kernel.root], stdin=subprocess.DEVNULL,
-                                  stdout=log, stderr=log)
-        if done.returncode:
-            raise provision.Missing(f"make-initrds: exit {done.returncode}; see {BUILD / 'initrds' / 'log'}")
-        shutil.rmtree(folder, ignore_errors=True)
-        work.rename(folder)
+        with provision.alone():
+            if not folder.is_dir():
+                _make(kernel, folder)
     return folder
+
+
+def _make(kernel, folder):
+    print(f"making initrds of {kernel} by mkinitramfs and dracut", flush=True)
+    work = folder.with_name(f"unfinished-{os.getpid()}")
+    archives = provision.PACKAGES / "archives"
+    for path in (work, archives):
+        path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as tree, open(BUILD / "initrds" / "log", "wb") as log:
+        _installed(tree)
+        done = subprocess.run([HERE / "make-initrds", work, archives, tree, kernel.root], stdin=subprocess.DEVNULL,
+                              stdout=log, stderr=log)
+    if done.returncode:
+        raise provision.Missing(f"make-initrds: exit {done.returncode}; see {BUILD / 'initrds' / 'log'}")
+    shutil.rmtree(folder, ignore_errors=True)
+    work.rename(folder)
 
 
 def initrds(kernel, program):
     """{name: image} with this program in them: it comes in an archive of its own behind what the tools have made, and
     the kernel unpacks its files over the first one's."""
     folder = made(kernel)
-    own = gzip.compress(initramfs.archive({"/usr/sbin/pram-verify": program}), compresslevel=1, mtime=0)
-    images = {}
-    for name in NAMES:
-        image = (folder / f"{name}.img").read_bytes()
-        images[name] = BUILD / "images" / f"{name}.img"
-        images[name].parent.mkdir(parents=True, exist_ok=True)
-        # A compressed archive starts at a multiple of four bytes.
-        images[name].write_bytes(image + b"\0" * (-len(image) % 4) + own)
-    return images
+    return {name: with_files(folder / f"{name}.img", {"/usr/sbin/pram-verify": program}, f"{kernel}-{name}.img")
+            for name in NAMES}
+
+
+def with_files(image, files, name):
+    """A copy of an initrd, called `name`, with more files in it: {path in the guest: bytes | host path | Symlink}."""
+    path = image_path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = image.read_bytes()
+    # A compressed archive starts at a multiple of four bytes.
+    own = gzip.compress(initramfs.archive(files), compresslevel=1, mtime=0)
+    path.write_bytes(content + b"\0" * (-len(content) % 4) + own)
+    return path
 
 
 def root_image(path, files):

@@ -25,6 +25,10 @@ from . import BUILD, provision
 
 LOGS = BUILD / "logs"
 
+# Seconds that a boot and a command may take. They are there for what hangs: a machine that others use as well can be
+# slower by far than one alone.
+BOOT_DEADLINE, COMMAND_DEADLINE = 300, 180
+
 # The agent's shell reads byte by byte and the guest's tty holds 64 KiB: small enough for both.
 UPLOAD_CHUNK = 16 * 1024
 
@@ -85,7 +89,8 @@ class Machine:
     append          the kernel command line, after the console's settings
     memory          as QEMU's -m takes it
     loads           [(physical address, bytes or host file)] to lie in memory before the kernel starts
-    drives          raw disk images, attached as virtio block devices in this order
+    drives          raw disk images, attached as virtio block devices in this order; what is written to them is gone
+                    when the machine ends
     devices         further -device arguments
     paused          do not start the processor: memory is as `loads` made it
     """
@@ -127,7 +132,7 @@ class Machine:
                 content = content_path
             self.arguments += ["-device", f"loader,file={content},addr={address:#x},force-raw=on"]
         for number, image in enumerate(drives):
-            self.arguments += ["-drive", f"file={image},format=raw,if=none,id=drive{number}",
+            self.arguments += ["-drive", f"file={image},format=raw,if=none,snapshot=on,id=drive{number}",
                                "-device", f"virtio-blk-pci,drive=drive{number}"]
         for device in devices:
             self.arguments += ["-device", device]
@@ -207,7 +212,7 @@ class Machine:
 
     # The agent
 
-    def wait_ready(self, deadline=90):
+    def wait_ready(self, deadline=BOOT_DEADLINE):
         """Waits for the agent's greeting: after power-on and after a reset."""
         begun = time.monotonic()
         end = begun + deadline
@@ -222,7 +227,7 @@ class Machine:
                 self.qmp("set-action", reboot="shutdown")
                 return self
 
-    def run(self, command, deadline=60):
+    def run(self, command, deadline=COMMAND_DEADLINE):
         """Runs a shell command in the guest and returns its Result, whatever its exit status."""
         number, end = self._send(command), time.monotonic() + deadline
         what = f"no result of {command[:200]!r}"
@@ -244,7 +249,7 @@ class Machine:
             elif part:
                 parts[part] += line
 
-    def must(self, command, deadline=60):
+    def must(self, command, deadline=COMMAND_DEADLINE):
         """Runs a command that has to succeed and returns its standard output, without the last newline."""
         result = self.run(command, deadline)
         if result.status:
@@ -266,7 +271,7 @@ class Machine:
             raise MachineError(f"{self.name}: {result}")
         return result.output_bytes
 
-    def kexec(self, command="kexec -e", deadline=120):
+    def kexec(self, command="kexec -e", deadline=BOOT_DEADLINE):
         """Runs a command that starts another kernel and waits for the agent of that kernel.
 
         A command that comes back instead has failed.

@@ -5,6 +5,8 @@ the build folder (`dpkg -x`), so the host keeps its own. What cannot be had rais
 never skips them.
 """
 
+import contextlib
+import fcntl
 import functools
 import lzma
 import os
@@ -76,6 +78,15 @@ class Kernel:
         return self.release
 
 
+@contextlib.contextmanager
+def alone(what="lock"):
+    """Makes runners that work side by side take turns: neither apt nor what is kept in the build folder is for two."""
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    with open(PACKAGES / what, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _run(*command, cwd=None, env=()):
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", **dict(env)}
     done = subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -88,16 +99,19 @@ def _run(*command, cwd=None, env=()):
 @functools.lru_cache(maxsize=None)
 def _update_lists():
     """apt's package lists, once a run and only when something must be fetched."""
-    _run("apt-get", "update", "-q")
+    with alone("lists"):
+        _run("apt-get", "update", "-q")
 
 
 def tools(*commands):
     """Makes sure that these commands exist, installing their packages when they do not."""
-    missing = [command for command in commands if not tool_path(command)]
-    if missing:
-        print("installing " + ", ".join(missing), flush=True)
-        _update_lists()
-        _run("apt-get", "install", "-q", "-y", "--no-install-recommends", *{TOOLS[command] for command in missing})
+    if not all(tool_path(command) for command in commands):
+        with alone():
+            missing = [command for command in commands if not tool_path(command)]
+            if missing:
+                print("installing " + ", ".join(missing), flush=True)
+                _update_lists()
+                _run("apt-get", "install", "-q", "-y", "--no-install-recommends", *{TOOLS[name] for name in missing})
     still = [command for command in commands if not tool_path(command)]
     if still:
         raise Missing(f"still missing after installation: {', '.join(still)}")
@@ -112,8 +126,14 @@ def package(name):
     """The folder into which the candidate version of package `name` is unpacked; downloaded when not there yet."""
     version = _candidate(name)
     root = PACKAGES / f"{name}={version}".replace(":", "%3a")
-    if root.is_dir():
-        return root
+    if not root.is_dir():
+        with alone():
+            if not root.is_dir():
+                _fetch(name, version, root)
+    return root
+
+
+def _fetch(name, version, root):
     print(f"fetching {name} {version}", flush=True)
     _update_lists()
     work = PACKAGES / f"unpacking-{name}-{os.getpid()}"
@@ -128,7 +148,6 @@ def package(name):
     # Renamed when complete, so an interrupted download is never taken for a package.
     (work / "root").rename(root)
     shutil.rmtree(work)
-    return root
 
 
 @functools.lru_cache(maxsize=None)
