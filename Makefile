@@ -1,6 +1,8 @@
 # Two commands do everything on a fresh Debian with Swift and make:
 #   make run     installs what is missing, builds, and checks the chain this machine was handed (or the shipped fixture)
 #   make test    builds and runs every test
+# And one shows what it is for:
+#   make demo    a process goes on counting under another kernel, after a real kexec in QEMU
 # After a build, `make install` puts the program, its manual, the hooks for initramfs-tools and dracut, and what ties it to
 # kexec-tools and systemd (units that do nothing until they are enabled) in their places.
 
@@ -8,7 +10,7 @@ SWIFT ?= swift
 STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
-.PHONY: all static run test bench bench-smoke size install-tools install uninstall clean FORCE
+.PHONY: all static run demo test bench bench-smoke size install-tools install uninstall clean FORCE
 
 all: static
 
@@ -26,6 +28,10 @@ install-tools:
 
 run: static
 	@scripts/run
+
+demo: static
+	@scripts/install-tools demo
+	@Tests/boot/demo
 
 # The static program is built first, so that what breaks only in Embedded mode is seen at once.
 test: static

@@ -157,6 +157,20 @@ def flip_in_guest(machine, address):
         raise MachineError(f"byte at {address:#x} did not change")
 
 
+def spoil(machine, head, name, index):
+    """Inverts a byte in page `index` of a file of the chain, as it lies in a guest's memory; returns the page frame."""
+    names, read_page = None, page_reader(machine)
+    for link in chain.walk(read_page, head):
+        for entry in link.entries:
+            if entry.type == chain.META:
+                page = read_page(entry.pfn)
+                names = page[16:16 + page[12]].decode()
+            elif names == name and entry.index == index:
+                flip_in_guest(machine, entry.pfn * chain.PAGE + 1000)
+                return entry.pfn
+    raise ValueError(f"{name} has no page {index}")
+
+
 def on_host(*arguments, command="check"):
     """Runs the program here, on memory taken out of a machine."""
     words = [str(word) for word in (PROGRAM, command, *arguments, "--json")]

@@ -35,17 +35,7 @@ class SavedThroughDevMem(BootCase):
         return self.machine.memory(RANGE, SIZE)
 
     def spoil(self, name, index):
-        """Inverts a byte in page `index` of a file of the chain, as it lies in memory."""
-        names, read_page = None, page_reader(self.machine)
-        for link in chain.walk(read_page, HEAD):
-            for entry in link.entries:
-                if entry.type == chain.META:
-                    page = read_page(entry.pfn)
-                    names = page[16:16 + page[12]].decode()
-                elif names == name and entry.index == index:
-                    flip_in_guest(self.machine, entry.pfn * chain.PAGE + 1000)
-                    return entry.pfn
-        self.fail(f"{name} has no page {index}")
+        return spoil(self.machine, HEAD, name, index)
 
     def load(self, *options):
         """(how `load` ended, what it wrote)"""

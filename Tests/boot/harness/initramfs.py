@@ -60,13 +60,13 @@ def agent_files():
 LOAD_MODULES = b"""#!/harness/busybox sh
 # Loads this image's modules in the order they need; the kernel that runs must be theirs.
 set -e
-for module in /modules/*.ko; do /harness/busybox insmod $module; done
+for module in "${1:-/modules}"/*.ko; do /harness/busybox insmod "$module"; done
 """
 
 
-def module_files(modules):
-    """An image's files for `Kernel.modules`: the guest loads them all by `load-modules`."""
-    files = {f"/modules/{number:02}-{name}.ko": data for number, (name, data) in enumerate(modules.items())}
+def module_files(modules, folder="/modules"):
+    """An image's files for `Kernel.modules`: the guest loads them all by `load-modules FOLDER`."""
+    files = {f"{folder}/{number:02}-{name}.ko": data for number, (name, data) in enumerate(modules.items())}
     return {"/sbin/load-modules": LOAD_MODULES, **files}
 
 

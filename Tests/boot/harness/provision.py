@@ -203,15 +203,24 @@ def busybox():
 
 def kexec_files():
     """{path in the guest: host file} of kexec and the shared libraries it needs."""
+    return _program_files("kexec-tools", "/sbin/kexec")
+
+
+def criu_files():
+    """{path in the guest: host file} of criu, which dumps and restores processes, and what it needs."""
+    return _program_files("criu", "/sbin/criu")
+
+
+def _program_files(name, place):
+    """{path in the guest: host file} of a package's program and the shared libraries it needs."""
     # Debian links kexec with Xen's libraries. What installing it would bring is unpacked beside it instead.
-    simulated = _run("apt-get", "install", "-s", "-q", "--no-install-recommends", "kexec-tools")
+    simulated = _run("apt-get", "install", "-s", "-q", "--no-install-recommends", name)
     needed = re.findall(r"^Inst (lib\S+)", simulated, re.MULTILINE)
-    root = package("kexec-tools")
-    for place in ("sbin/kexec", "usr/sbin/kexec"):
-        if (root / place).is_file():
-            program = root / place
-            return {"/sbin/kexec": program, **shared_libraries(program, [package(name) for name in needed])}
-    raise Missing("kexec-tools holds no kexec")
+    root = package(name)
+    for program in (root / place[1:], root / "usr" / place[1:]):
+        if program.is_file():
+            return {place: program, **shared_libraries(program, [package(name) for name in needed])}
+    raise Missing(f"{name} holds no {place}")
 
 
 def shared_libraries(program, roots=()):

@@ -1,0 +1,164 @@
+"""A process that counts, and goes on counting under the next kernel: `make demo` shows it, test_process proves it.
+
+Debian's own kernel runs it. criu writes it into a folder in RAM, `save` puts that folder into the reserved range, the
+newest kernel is kexec'ed, `boot` verifies the chain before anything is mounted, `load` brings the folder back, and criu
+makes the process out of it again.
+"""
+
+import functools
+import re
+import shutil
+import time
+
+import chain
+from cases.support import *
+from harness import distribution
+
+RANGE = 0x10000000
+HEAD = RANGE // chain.PAGE
+APPEND = f"root=/dev/vda rootfstype=ext4 rw fsck.mode=skip nokaslr memmap=32M${RANGE:#x}"
+
+# criu looks whether the kernel knows nftables before it does anything. A full system would load them by itself.
+MODULES = ("nf_tables",)
+
+COUNTER = b"""#!/bin/sh
+# Counts. Who it is and how far it has come is in its memory alone: it never reads what it has written.
+read -r uuid </proc/sys/kernel/random/uuid
+count=0
+while :; do
+    count=$((count + 1))
+    read -r kernel </proc/sys/kernel/osrelease
+    read -r boot </proc/sys/kernel/random/boot_id
+    echo "I am ${uuid%%-*} and count $count; process $$, Linux $kernel, boot ${boot%%-*}"
+    sleep 1
+done
+"""
+LINE = re.compile(r"I am (?P<run>\w+) and count (?P<count>\d+); "
+                  r"process (?P<process>\d+), Linux (?P<kernel>\S+), boot (?P<boot>\w+)")
+LOG = "/root/count.log"
+RESTORE = "criu restore --restore-detached --images-dir /tmp/dump --log-file /tmp/restore.log"
+
+
+@functools.lru_cache(maxsize=None)
+def images():
+    """(the first kernel's initrd, a root file system that holds the next kernel)"""
+    first, newest = provision.stock_kernel(), provision.newest_kernel()
+    modules = {}
+    for kernel in (first, newest):
+        modules |= initramfs.module_files(kernel.modules(*MODULES), f"/modules/{kernel.release}")
+    # Both kernels' initrds get the same path: the newest one's is copied before the first one's is made.
+    root = distribution.root_image(BUILD / "images" / "counting-root.img", {
+        **program_files(), **provision.kexec_files(), **provision.criu_files(), **modules, "/bin/counter": COUNTER,
+        "/vmlinuz": newest.image, "/initrd.img": distribution.initrds(newest, PROGRAM)["initramfs-tools"],
+    })
+    return distribution.initrds(first, PROGRAM)["initramfs-tools"], root
+
+
+def faults(log, dumped, kernels):
+    """What in the counter's log speaks against one process that went on counting under another kernel. `dumped` is how
+    many lines it had written when it was dumped, `kernels` are the releases before and after."""
+    lines = [LINE.fullmatch(line) for line in log.splitlines()]
+    if None in lines:
+        return ["a line is not the counter's"]
+    found = []
+    if [int(line["count"]) for line in lines] != list(range(1, len(lines) + 1)):
+        found.append("it did not count on from where it was")
+    for name in ("run", "process"):
+        if len({line[name] for line in lines}) > 1:
+            found.append(f"its {name} changed")
+    before, after = lines[:dumped], lines[dumped:]
+    if [{line["kernel"] for line in side} for side in (before, after)] != [{kernel} for kernel in kernels]:
+        found.append(f"it did not count under {kernels[0]}, then under {kernels[1]}")
+    boots = [{line["boot"] for line in side} for side in (before, after)]
+    if [len(side) for side in boots] != [1, 1] or boots[0] == boots[1]:
+        found.append("it did not count in one boot, then in another one")
+    return found
+
+
+class Counting:
+    """The machine, and what is typed in it, one method a step. `show` is told each command, what came out and how long
+    it took. A command that fails raises."""
+
+    def __init__(self, name, show=lambda command, output, seconds: None):
+        self.show = show
+        initrd, root = images()
+        disk = BUILD / "images" / "counting-root-in-use.img"
+        shutil.copyfile(root, disk)
+        self.machine = Machine(name, provision.stock_kernel().image, initrd, APPEND, STOCK_MEMORY, drives=[disk])
+
+    def type(self, command, deadline=120):
+        begun = time.monotonic()
+        result = self.machine.run(command, deadline)
+        self.show(command, result.output + result.errors, time.monotonic() - begun)
+        if result.status:
+            # criu says there why it failed.
+            raise MachineError(f"{self.machine.name}: {result}\n{self.machine.run('tail -n 5 /tmp/*.log').output}")
+
+    def lines(self):
+        return len(self.machine.must(f"cat {LOG}").splitlines())
+
+    def wait_for_lines(self, number, deadline=60):
+        end = time.monotonic() + deadline
+        while self.lines() < number:
+            if time.monotonic() > end:
+                raise MachineError(f"{self.machine.name}: the counter has not written {number} lines")
+            time.sleep(0.5)
+
+    def prepare(self):
+        """What a full system has done by itself before anybody logs in."""
+        self.machine.must("ip link set lo up; load-modules /modules/$(uname -r)")
+
+    def start(self):
+        self.machine.start()
+        self.machine.wait_ready(150)
+        self.prepare()
+
+    def count(self):
+        # criu gives a process its number back. Numbers this high are not taken when the next kernel has booted.
+        self.machine.must("echo 20000 >/proc/sys/kernel/ns_last_pid")
+        self.type(f"setsid counter </dev/null >{LOG} 2>&1 &")
+        self.wait_for_lines(4)
+        self.type(f"cat {LOG}")
+
+    def dump(self):
+        """Afterwards there is no process any more, and its log has `dumped` lines."""
+        self.type("mkdir /tmp/dump")
+        self.type("criu dump --tree $(pidof counter) --images-dir /tmp/dump --log-file /tmp/dump.log")
+        self.type("du -sh /tmp/dump")
+        self.machine.must("! pidof counter")
+        self.dumped = self.lines()
+
+    def save(self):
+        self.type("pram-verify save /tmp/dump")
+
+    def load_kernel(self):
+        self.type("pram-verify cmdline")
+        self.type('kexec $(pram-verify cmdline --kexec-options) -l /vmlinuz --initrd=/initrd.img '
+                  '--command-line="$(pram-verify cmdline)"')
+        self.type("pram-verify cmdline --check-loaded")
+
+    def kexec(self):
+        # kexec -e writes no file system back, and the log must be as long as criu knows it.
+        self.type("sync")
+        begun = time.monotonic()
+        self.machine.kexec("kexec -e", deadline=180)
+        self.show("kexec -e", "", time.monotonic() - begun)
+        self.type("uname -r")
+        self.prepare()
+
+    def verified(self):
+        self.type("dmesg | grep -e 'pram-verify: ' -e '(vda): mounted'")
+        self.type("pram-verify status")
+
+    def load(self):
+        self.type("mkdir /tmp/dump")
+        self.type("pram-verify load --erase /tmp/dump")
+
+    def restore(self):
+        self.type(RESTORE)
+        self.wait_for_lines(self.dumped + 3)
+        self.type(f"cat {LOG}")
+
+    def faults(self):
+        kernels = [kernel.release for kernel in (provision.stock_kernel(), provision.newest_kernel())]
+        return faults(self.machine.must(f"cat {LOG}"), self.dumped, kernels)
