@@ -5,6 +5,7 @@ One machine goes from kernel to kernel. Each case sets up what it needs, and lea
 """
 
 import functools
+import hashlib
 import time
 
 import chain
@@ -96,6 +97,19 @@ class Units(BootCase):
         self.must(f"set -e; mkdir -p {folder}; cd {folder}; {WRITE_SAMPLES}")
         return contents(self.machine, folder)
 
+    def start_writer(self, folder, files):
+        """Starts a service that writes one file more when it is stopped, and takes its time; returns all files. Whoever
+        does not wait for it comes too early: the unit to save, kexec-load to load."""
+        self.machine.put("/run/systemd/system/writer.service", f"""[Unit]
+After={UNITS[0]}
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
+""".encode())
+        self.must("systemctl daemon-reload && systemctl start writer.service")
+        return {**files, "last": (hashlib.sha256(b"last\n").hexdigest(), "644")}
+
     def load_kernel(self):
         self.must("pram-verify-kexec /vmlinuz /initrd.img && grep -q 1 /sys/kernel/kexec_loaded")
 
@@ -144,6 +158,7 @@ class Units(BootCase):
         """A reboot loads the kernel by /etc/init.d/kexec-load, where the chain is found that was saved just before."""
         files = self.make_files()
         self.enable('SAVE_TARGETS="kexec.target reboot.target"')
+        files = self.start_writer(SAVED, files)
         self.must(f"sed -i 's/^LOAD_KEXEC=.*/LOAD_KEXEC=true/; s/^USE_GRUB_CONFIG=.*/USE_GRUB_CONFIG=false/; "
                   f"/^APPEND=/d' {DEBIAN_SETTINGS}; echo \"APPEND='console=ttyS0 panic=-1 {LINE} from=append'\" "
                   f">>{DEBIAN_SETTINGS}".replace("$0x", "\\$0x"))
@@ -184,6 +199,7 @@ class Units(BootCase):
         self.must("mkdir -p /srv/state && mount -t tmpfs none /srv/state")
         files = self.make_files("/srv/state")
         self.enable("SAVE_DIR=/srv/state", "KEXEC_KERNEL=/vmlinuz", "KEXEC_INITRD=/initrd.img")
+        files = self.start_writer("/srv/state", files)
         self.load_kernel()
         self.next_kernel("systemctl kexec")
         self.assertEqual(self.must("ls /srv/state"), "")

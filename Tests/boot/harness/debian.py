@@ -63,6 +63,8 @@ def _base():
                  *words, work, *sources], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if done.returncode:
             raise provision.Missing(f"mmdebstrap: exit {done.returncode}; see {FOLDER / 'log'}")
+        for old in FOLDER.glob("base-*.tar"):
+            old.unlink()
         work.rename(tarball)
     return tarball
 
