@@ -57,13 +57,15 @@ mandir ?= $(datadir)/man
 initramfsdir ?= /usr/share/initramfs-tools
 dracutdir ?= /usr/lib/dracut/modules.d
 unitdir ?= /usr/lib/systemd/system
+presetdir ?= /usr/lib/systemd/system-preset
 defaultsdir ?= /etc/default
 
 HOOKS := hooks/pram-verify scripts/init-top/pram-verify
 DRACUT := 50pram-verify/module-setup.sh 50pram-verify/pram-verify.sh 50pram-verify/pram-verify.service
 UNITS := pram-verify-save.service pram-verify-load.service
 INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(mandir)/man8/pram-verify.8 \
-	$(datadir)/pram-verify/98-pram-verify.rules $(UNITS:%=$(unitdir)/%) $(defaultsdir)/kexec.d/pram-verify \
+	$(datadir)/pram-verify/98-pram-verify.rules $(UNITS:%=$(unitdir)/%) $(presetdir)/80-pram-verify.preset \
+	$(defaultsdir)/kexec.d/pram-verify \
 	$(HOOKS:%=$(initramfsdir)/%) $(DRACUT:%=$(dracutdir)/%)
 
 install:
@@ -72,6 +74,7 @@ install:
 	install -D -m 755 kexec/pram-verify-kexec $(DESTDIR)$(sbindir)/pram-verify-kexec
 	install -D -m 644 kexec/pram-verify $(DESTDIR)$(defaultsdir)/kexec.d/pram-verify
 	@for file in $(UNITS); do install -D -m 644 systemd/$$file $(DESTDIR)$(unitdir)/$$file || exit 1; done
+	install -D -m 644 systemd/pram-verify.preset $(DESTDIR)$(presetdir)/80-pram-verify.preset
 	@# An administrator's settings stay.
 	@test -e $(DESTDIR)$(defaultsdir)/pram-verify || \
 		install -D -m 644 systemd/pram-verify.default $(DESTDIR)$(defaultsdir)/pram-verify

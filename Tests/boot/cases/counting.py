@@ -7,12 +7,12 @@ makes the process out of it again.
 
 import functools
 import re
-import shutil
 import time
 
 import chain
 from cases.support import *
 from harness import distribution
+from harness.machine import COMMAND_DEADLINE
 
 RANGE = 0x10000000
 HEAD = RANGE // chain.PAGE
@@ -46,8 +46,7 @@ def images():
     modules = {}
     for kernel in (first, newest):
         modules |= initramfs.module_files(kernel.modules(*MODULES), f"/modules/{kernel.release}")
-    # Both kernels' initrds get the same path: the newest one's is copied before the first one's is made.
-    root = distribution.root_image(BUILD / "images" / "counting-root.img", {
+    root = distribution.root_image(image_path("counting-root.img"), {
         **program_files(), **provision.kexec_files(), **provision.criu_files(), **modules, "/bin/counter": COUNTER,
         "/vmlinuz": newest.image, "/initrd.img": distribution.initrds(newest, PROGRAM)["initramfs-tools"],
     })
@@ -82,13 +81,11 @@ class Counting:
     def __init__(self, name, show=lambda command, output, seconds: None):
         self.show = show
         initrd, root = images()
-        disk = BUILD / "images" / "counting-root-in-use.img"
-        shutil.copyfile(root, disk)
-        self.machine = Machine(name, provision.stock_kernel().image, initrd, APPEND, STOCK_MEMORY, drives=[disk])
+        self.machine = Machine(name, provision.stock_kernel().image, initrd, APPEND, STOCK_MEMORY, drives=[root])
 
-    def type(self, command, deadline=120):
+    def type(self, command):
         begun = time.monotonic()
-        result = self.machine.run(command, deadline)
+        result = self.machine.run(command)
         self.show(command, result.output + result.errors, time.monotonic() - begun)
         if result.status:
             # criu says there why it failed.
@@ -97,7 +94,7 @@ class Counting:
     def lines(self):
         return len(self.machine.must(f"cat {LOG}").splitlines())
 
-    def wait_for_lines(self, number, deadline=60):
+    def wait_for_lines(self, number, deadline=COMMAND_DEADLINE):
         end = time.monotonic() + deadline
         while self.lines() < number:
             if time.monotonic() > end:
@@ -110,7 +107,7 @@ class Counting:
 
     def start(self):
         self.machine.start()
-        self.machine.wait_ready(150)
+        self.machine.wait_ready()
         self.prepare()
 
     def count(self):
@@ -141,7 +138,7 @@ class Counting:
         # kexec -e writes no file system back, and the log must be as long as criu knows it.
         self.type("sync")
         begun = time.monotonic()
-        self.machine.kexec("kexec -e", deadline=180)
+        self.machine.kexec()
         self.show("kexec -e", "", time.monotonic() - begun)
         self.type("uname -r")
         self.prepare()

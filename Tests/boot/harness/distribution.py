@@ -28,7 +28,7 @@ exec $busybox sh /harness/agent
 """
 
 
-def _installed(prefix):
+def install(prefix):
     """A tree as `make install` makes it."""
     done = subprocess.run(["make", "-s", "install", f"DESTDIR={prefix}", "prefix=/usr"], cwd=REPOSITORY,
                           capture_output=True, text=True)
@@ -58,7 +58,7 @@ def _make(kernel, folder):
     for path in (work, archives):
         path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as tree, open(BUILD / "initrds" / "log", "wb") as log:
-        _installed(tree)
+        install(tree)
         done = subprocess.run([HERE / "make-initrds", work, archives, tree, kernel.root], stdin=subprocess.DEVNULL,
                               stdout=log, stderr=log)
     if done.returncode:

@@ -25,6 +25,7 @@ TOOLS = {
     "cpio": "cpio",
     "mke2fs": "e2fsprogs",
     "unshare": "util-linux",
+    "mmdebstrap": "mmdebstrap",
 }
 
 PACKAGES = BUILD / "packages"
