@@ -85,7 +85,10 @@ public struct ChainSave {
         var state = PageState.absent
         let back = PageBytes(head, of: memory, state: &state)
         guard state == .present, back.bytes == headLink.bytes else {
-            throw WritingFailure(.notVerified, "the head page does not read back as written")
+            // What is there now is nothing that anybody should follow.
+            try? memory.write(head, PageBytes())
+            try? memory.synchronize()
+            throw WritingFailure(.notVerified, "the head page does not read back as written; it was cleared again")
         }
         return (head, chain)
     }

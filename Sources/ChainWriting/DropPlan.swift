@@ -221,10 +221,12 @@ public struct DropPlan {
             }
             if options.unproved == .salvage && reason == .listedByBadLink { return .quarantined(file.name) }
         }
-        let isWhole = file.metaFits && !file.isDuplicate && FileImage.isSafe(file.name)
-            && FileImage(size: file.size, mode: file.mode, name: file.name).pageCount != nil && file.mode & ~0xfff == 0x8000
+        let isWhole = file.metaFits && FileImage.isSafe(file.name) && FileImage(size: file.size, mode: file.mode, name: file.name).pageCount != nil && file.mode & ~0xfff == 0x8000
         guard isWhole else { return .dropped(reason) }
-        if options.quarantines { return .quarantined(names.damagedName(for: file.name)) }
+        // Of two files with one name the second one cannot keep it.
+        if options.quarantines || options.keepsHoles && file.isDuplicate {
+            return .quarantined(names.damagedName(for: file.name))
+        }
         if options.keepsHoles { return .quarantined(file.name) }
         return .dropped(reason)
     }
@@ -291,6 +293,8 @@ private struct Ground {
 /// The names in use, and new ones for damaged files.
 private struct Names {
     private var used: [[UInt8]: Bool] = [:]
+    /// How often a name that starts like this was made: many that differ at their end alone would all try from 1 on.
+    private var tries: [[UInt8]: Int] = [:]
 
     init(_ files: [StoredFile]) {
         for file in files where file.metaFits { used[file.name] = true }
@@ -298,12 +302,14 @@ private struct Names {
 
     /// NAME.damaged, cut to 255 bytes; NAME.damaged2 and so on where that is taken.
     mutating func damagedName(for name: [UInt8]) -> [UInt8] {
-        var number = 1
+        let start = Array(name.prefix(FileImage.nameCapacity - 16))
+        var number = (tries[start] ?? 0) + 1
         while true {
             let ending = Array((number == 1 ? ".damaged" : ".damaged\(number)").utf8)
             let new = Array(name.prefix(FileImage.nameCapacity - ending.count)) + ending
             if used[new] == nil {
                 used[new] = true
+                tries[start] = number
                 return new
             }
             number += 1

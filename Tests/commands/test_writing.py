@@ -71,11 +71,15 @@ class Writing(CommandTest):
         self.assertEqual(open(self.path, "rb").read(), before)
         self.assertEqual(self.save("--replace").status, INTACT)
 
-    def test_too_small_is_said_before_anything_is_written(self):
+    def test_too_small_is_said_and_the_image_stays_as_it_was(self):
         refused = self.save("--size", "64K")
         self.assertEqual(refused.status, FAILED)
         self.assertIn(b"pages", refused.err)
-        self.assertEqual(open(self.path, "rb").read(), bytes(65536))
+        self.assertFalse(os.path.exists(self.path))
+        with open(self.path, "wb") as image:
+            image.write(bytes(8192))
+        self.assertEqual(self.save("--size", "64K").status, FAILED)
+        self.assertEqual(open(self.path, "rb").read(), bytes(8192))
 
     def test_what_the_format_cannot_hold_is_said(self):
         (self.source / "folder").mkdir()
@@ -111,6 +115,19 @@ class Writing(CommandTest):
         loaded = self.run_json("load", str(target), "--memory", self.path)
         self.assertEqual(loaded.status, DAMAGED, loaded)
         self.assertEqual(sorted(os.listdir(target)), sorted({*self.contents, "holes"} - {"a"}))
+
+    def test_quarantine_keeps_the_second_file_of_a_name_under_another(self):
+        first, second = os.urandom(5000), os.urandom(9000)
+        image, head = self.chain_image([chain.File("a", first), chain.File("a", second), chain.File("b", b"b")])
+        call = "--memory", image, "--pfn", head
+        self.assertEqual(self.run_json("quarantine", *call).status, CORRECTED)
+        report = self.run_json("check", *call).report
+        self.assertEqual([(file["name"], file["status"]) for file in report["files"]],
+                         [("a", "intact"), ("a.damaged", "quarantined"), ("b", "intact")])
+        target = self.scratch / "target"
+        self.run_program("extract", *call, "--damaged", str(target))
+        self.assertEqual((target / "a").read_bytes(), first)
+        self.assertEqual((target / "a.damaged").read_bytes(), second)
 
     def test_nothing_left_is_pram_0(self):
         for name in ("a", "empty", "page and one", "holes"):
