@@ -75,7 +75,8 @@ class EarlyBoot(unittest.TestCase):
         early = "" if self.initrd == "initramfs-tools" else "rd.driver.pre=virtio_blk "
         return f"{early}root=/dev/vda rootfstype=ext4 rw fsck.mode=skip nokaslr {memmap} {parameters}".strip()
 
-    def boot(self, parameters="", loads=(), memmap=RANGE, ready=True, files=None, drives=()):
+    def boot(self, parameters="", loads=(), memmap=RANGE, ready=True, files=None, drives=(),
+             memory=STOCK_MEMORY):
         """A machine that has come as far as its real root file system, whatever lay in its memory.
 
         files   what the initrd holds beside what a tool has put into it
@@ -85,7 +86,7 @@ class EarlyBoot(unittest.TestCase):
         if files:
             image = distribution.with_files(image, files, "more-files.img")
         machine = Machine(re.sub(r"^cases\.(test_)?", "", self.id()), self.kernel().image, image,
-                          self.append(parameters, memmap), STOCK_MEMORY, loads=loads,
+                          self.append(parameters, memmap), memory, loads=loads,
                           drives=[root(self.kernel()), *drives])
         self.addCleanup(machine.close)
         if not ready:

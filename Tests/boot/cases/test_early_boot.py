@@ -79,17 +79,40 @@ class ByInitramfsTools(EarlyBoot):
         in_memory = [(address, machine.memory(address, len(data))) for address, data in Chains.damaged()]
         self.assertEqual(in_memory, Chains.damaged())
 
-    def test_a_check_that_takes_too_long_is_given_up(self):
-        content = random.Random(1).randbytes(1 << 20) * 300
-        pages, head = chain.write_chain([chain.File("large", content)], iter(range(RESERVED_PFN, 1 << 52)))
-        machine = self.boot(f"pram={head:x} pram_verify.timeout=1 pram_verify.on_damage=halt", chain.runs(pages),
-                            memmap="memmap=320M$0x10000000")
+    def test_a_long_check_says_how_far_it_is_and_one_that_is_too_long_is_given_up(self):
+        reserved = "memmap=1G$0x40000000"
+        machine = self.boot(memmap=reserved, memory="3G")
+        machine.must("mkdir /tmp/in && cd /tmp/in && head -c 1000000 /dev/urandom >/tmp/block && "
+                     "for n in $(seq 960); do cat /tmp/block; done >large")
+        parameters = f"console=ttyS0 panic=-1 {machine.must('pram-verify save /tmp/in')}"
+        self.kexec(machine, self.append(parameters, reserved))
+        self.assert_status(machine, "intact")
+        self.assertRegex(self.lines(machine)[0][1], r"still at it: [0-9.]+ [MG]iB checked")
+
+        self.kexec(machine, self.append(f"{parameters} pram_verify.timeout=1 pram_verify.on_damage=halt", reserved))
         self.assert_status(machine, "indeterminate")
         self.assert_goes_on(machine)
         self.assertIn("timeout", [finding["kind"] for finding in self.report(machine)["findings"]])
         said = [text for level, text in self.lines(machine) if level == 4]
         self.assertTrue(said and said[0].startswith("indeterminate"), said)
         self.assertEqual(machine.run("pram-verify status").status, 4)
+
+    def test_commands_keep_the_answer_up_to_date(self):
+        machine = self.boot_chain(loads=Chains.damaged())
+        self.assert_status(machine, "damaged")
+        machine.must(f"test -e {FOLDER}/action && test -e {FOLDER}/cmdline")
+        machine.run("pram-verify check; pram-verify list; mkdir /tmp/out; pram-verify load /tmp/out")
+        self.assert_status(machine, "damaged")
+        self.assertEqual(machine.run("pram-verify drop").status, 1)
+        self.assert_status(machine, "corrected")
+        self.assertEqual(self.report(machine)["command"], "drop")
+        self.assertIn('pram_verify_status{status="corrected"} 1', machine.must(f"cat {FOLDER}/metrics.prom"))
+        machine.must(f"test ! -e {FOLDER}/action && test ! -e {FOLDER}/cmdline")
+        machine.must("pram-verify erase")
+        self.assert_status(machine, "empty")
+        machine.must("pram-verify save /tmp/out")
+        self.assert_status(machine, "intact")
+        self.assertEqual(machine.run("pram-verify status").status, 0)
 
     def test_shell_gives_way_to_panic(self):
         machine = self.boot_chain("pram_verify.on_damage=shell", Chains.damaged())
