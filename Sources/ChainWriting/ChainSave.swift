@@ -80,17 +80,26 @@ public struct ChainSave {
             try memory.write(head, headLink)
             try memory.synchronize()
         } catch {
+            clearHead()
             throw WritingFailure(error)
         }
         var state = PageState.absent
         let back = PageBytes(head, of: memory, state: &state)
         guard state == .present, back.bytes == headLink.bytes else {
-            // What is there now is nothing that anybody should follow.
-            try? memory.write(head, PageBytes())
-            try? memory.synchronize()
-            throw WritingFailure(.notVerified, "the head page does not read back as written; it was cleared again")
+            let remains: StaticString = clearHead() ? "no chain was left" : "and cannot be cleared"
+            throw WritingFailure(.notVerified, "the head page does not read back as written; \(remains)")
         }
         return (head, chain)
+    }
+
+    /// What may have become of the head is nothing that anybody should follow.
+    /// - Returns: whether it reads back as zeros.
+    @discardableResult
+    private func clearHead() -> Bool {
+        try? memory.write(head, PageBytes())
+        try? memory.synchronize()
+        var state = PageState.absent
+        return PageBytes(head, of: memory, state: &state).isZero && state == .present
     }
 
     private mutating func save(_ file: SavePlan.File) throws(SystemError) {
@@ -203,7 +212,8 @@ final class ChecksumBuffers {
     /// The checksums of up to `capacity` adjacent pages; nil when one cannot be read. Valid until the next call.
     func checksums(of first: PFN, count: Int, in memory: any PhysicalMemory) -> UnsafePointer<UInt32>? {
         guard count <= capacity else { return nil }
-        if let base = memory.mapped(first), memory.mapped(PFN(first.number + UInt64(count - 1))) == base + (count - 1) * pageSize {
+        let last = PFN(first.number + UInt64(count - 1))
+        if let base = memory.mapped(first), memory.mapped(last) == base + (count - 1) * pageSize {
             for i in 0..<count { pages[i] = base + i * pageSize }
         } else {
             memory.read(first, count: count, into: buffer, states: states)

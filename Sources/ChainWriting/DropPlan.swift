@@ -157,8 +157,9 @@ public struct DropPlan {
         self.fates = fates
         self.entries = entries
         self.renamed = renamed
-        let damage = evaluation.verdict != .intact && (entries.count != chain.entries.count || fates.contains { $0 != .kept }
-            || evaluation.links.contains { $0.standing == .broken })
+        let damage = evaluation.verdict != .intact
+            && (entries.count != chain.entries.count || fates.contains { $0 != .kept }
+                || evaluation.links.contains { $0.standing == .broken })
         isNeeded = damage || evaluation.verdict == .damaged && !evaluation.links.isEmpty
             || refits && evaluation.links.contains { $0.reading != .asIs }
     }
@@ -221,7 +222,9 @@ public struct DropPlan {
             }
             if options.unproved == .salvage && reason == .listedByBadLink { return .quarantined(file.name) }
         }
-        let isWhole = file.metaFits && FileImage.isSafe(file.name) && FileImage(size: file.size, mode: file.mode, name: file.name).pageCount != nil && file.mode & ~0xfff == 0x8000
+        let isWhole = file.metaFits && FileImage.isSafe(file.name)
+            && FileImage(size: file.size, mode: file.mode, name: file.name).pageCount != nil
+            && file.mode & ~0xfff == 0x8000
         guard isWhole else { return .dropped(reason) }
         // Of two files with one name the second one cannot keep it.
         if options.quarantines || options.keepsHoles && file.isDuplicate {

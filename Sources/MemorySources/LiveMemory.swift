@@ -236,8 +236,8 @@ public final class LiveMemory: PhysicalMemory {
                 MemoryFailure(
                     .unsupported, source: iomemPath,
                     "\(what) was reserved by the firmware (\"\(owner)\"), perhaps for a device: it is not read",
-                    remedy: "put the chain into RAM that memmap=nn$ss reserves; to a crash kernel such a range looks the "
-                        + "same, so look once more after a normal boot")
+                    remedy: "put the chain into RAM that memmap=nn$ss reserves; to a crash kernel such a range looks "
+                        + "the same, so look once more after a normal boot")
             ]
         case .systemRAM:
             // Both ways lead to System RAM: what closed them, and what would make them unnecessary.

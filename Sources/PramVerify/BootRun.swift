@@ -20,7 +20,8 @@ struct BootRun {
         let run = BootRun()
         if let device = call[.resume] {
             // In a process of its own too, for a device may take its time.
-            _ = runApart(milliseconds: 10_000) { run.lookBeforeResuming(device) }
+            if case .ended = runApart(milliseconds: 10_000, { run.lookBeforeResuming(device) }) { return [] }
+            run.warn(.unknown(escaped(device.prefix(80))))
             return []
         }
         let milliseconds = Int32(run.configuration.timeout * 1000 + 2000)
@@ -75,10 +76,13 @@ struct BootRun {
         finish(&report, isCrashKernel: isCrashKernel)
 
         // Last, for it asks a device, which may take its time: all that is to be known of the chain is written by now.
-        if report.evaluation?.links.isEmpty == false, let sentence = Hazards.hibernation(line) {
-            report.warnings.append(sentence)
-            log.write(.warning, Phrase(sentence))
-            publish(report, isCrashKernel: isCrashKernel)
+        if report.evaluation?.links.isEmpty == false {
+            let hibernation = Hazards.hibernation(line)
+            if let sentence = hibernation.sentence {
+                warn(hibernation)
+                report.warnings.append(sentence)
+                publish(report, isCrashKernel: isCrashKernel)
+            }
         }
         if !isCrashKernel { publishLine(report, hazards) }
         return 0
@@ -87,10 +91,18 @@ struct BootRun {
     /// What udev asks in the initramfs when a device appears that a hibernated system may wait on, before anything is
     /// resumed.
     private func lookBeforeResuming(_ device: [UInt8]) -> Int32 {
-        guard RunFolder.lastStatus?.isOfAChain == true, let sentence = Hazards.hibernation(on: device, line)
-        else { return 0 }
-        log.write(.warning, Phrase(sentence))
+        // Where nothing could be written there may be a chain, too.
+        if RunFolder.lastStatus?.isOfAChain ?? true { warn(Hazards.hibernation(on: device, line)) }
         return 0
+    }
+
+    private func warn(_ hibernation: Hazards.Hibernation) {
+        guard let sentence = hibernation.sentence else { return }
+        if case .notThere = hibernation {
+            log.write(.information, Phrase(sentence))
+        } else {
+            log.write(.warning, Phrase(sentence))
+        }
     }
 
     private func publishLine(_ report: Report, _ hazards: Hazards?) {

@@ -37,7 +37,8 @@ enum MemoryChoice {
         do throws(MemoryFailure) {
             switch self {
             case .live(let ways, _): return try LiveMemory.open(only: ways)
-            case .file(let path): return try DumpFile.open(path, base: base, unpackLimit: unpackLimit, as: raw ? .raw : .recognised)
+            case .file(let path):
+                return try DumpFile.open(path, base: base, unpackLimit: unpackLimit, as: raw ? .raw : .recognised)
             }
         } catch {
             throw .memory(error)

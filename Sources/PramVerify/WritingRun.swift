@@ -76,19 +76,18 @@ struct WritingRun {
         let size = try call.size(.size)
         let directory = try calling { () throws(SystemError) in try SourceDirectory(call.operands[0]) }
         let plan = try writing { () throws(WritingFailure) in try SavePlan(directory) }
-        guard size != nil, let image = call[.memory] else { return try save(plan, from: directory, size: size) }
-        let growth = ImageGrowth(image)
+        let target = try WritingTarget.open(call, size: size, base: base, mayEditKernelMemory: false)
         do throws(Failure) {
-            try save(plan, from: directory, size: size)
+            try save(plan, from: directory, into: target)
         } catch {
-            // Somebody else's work is not undone.
-            if case .locked = error {} else { growth.undo() }
+            target.growth?.undo()
             throw error
         }
     }
 
-    private mutating func save(_ plan: SavePlan, from directory: SourceDirectory, size: UInt64?) throws(Failure) {
-        let target = try WritingTarget.open(call, size: size, base: base, mayEditKernelMemory: false)
+    private mutating func save(
+        _ plan: SavePlan, from directory: SourceDirectory, into target: WritingTarget
+    ) throws(Failure) {
         report.memory = Report.Memory(path: target.name, target.memory)
         report.head = Head(origin: .range, page: target.head)
         if holdsChain(target) && !call.has(.replace) {

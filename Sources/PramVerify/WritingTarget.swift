@@ -16,6 +16,8 @@ struct WritingTarget {
     let freePages: FreePages
     /// What the running machine says; nil for an image.
     let machine: MachineEvidence?
+    /// What `save --size` has done to an image.
+    let growth: ImageGrowth?
     /// Kept while the target is in use.
     private let lock: LockKeeper?
 
@@ -45,7 +47,8 @@ struct WritingTarget {
         if mayEditKernelMemory, let kernels = Head.kernelsHead(), kernels != 0 {
             let memory = try PramKernelMemory(machine)
             return WritingTarget(
-                memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, lock: keeper)
+                memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, growth: nil,
+                lock: keeper)
         }
         let found: WritableRegion
         do throws(WriteRefusal) { found = try WritableRegion.find(region, in: machine) } catch { throw .refused(error) }
@@ -56,7 +59,7 @@ struct WritingTarget {
             file, range: found.range, offset: found.range.start, kind: "/dev/mem", isMapped: true, isBuffered: false)
         return WritingTarget(
             memory: memory, head: PFN(containing: found.range.start), name: "/dev/mem", freePages: .all, machine: machine,
-            lock: keeper)
+            growth: nil, lock: keeper)
     }
 
     static let devMemRemedy =
@@ -90,17 +93,21 @@ struct WritingTarget {
             file, range: target.range, offset: 0, kind: escaped(target.site.name), isMapped: false, isBuffered: true)
         return WritingTarget(
             memory: memory, head: PFN(containing: target.range.start), name: escaped(text), freePages: .all,
-            machine: machine, lock: lock)
+            machine: machine, growth: nil, lock: lock)
     }
 
     private static func openImage(
         _ path: [UInt8], size: UInt64?, base: UInt64, region: PhysicalRange?
     ) throws(Failure) -> WritingTarget {
-        func malformed(_ message: Phrase, _ remedy: Phrase) -> Failure {
-            .memory(MemoryFailure(.malformed, source: escaped(path), message, remedy: remedy))
-        }
+        var isNew = false
         let file = try calling { () throws(SystemError) in
-            try FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | (size == nil ? 0 : O_CREAT), mode: 0o600)
+            do throws(SystemError) {
+                return try FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK)
+            } catch {
+                guard error.code == ENOENT && size != nil else { throw error }
+                isNew = true
+                return try FileDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+            }
         }
         guard file.isRegular else {
             throw .memory(
@@ -119,10 +126,33 @@ struct WritingTarget {
                     .unsupported, source: escaped(path), "it looks like \(form): only raw images are written",
                     remedy: "make a raw image of it, or name another file"))
         }
-        var length = UInt64(clamping: try calling { () throws(SystemError) in try file.status() }.st_size)
-        if let size, size > length {
-            try calling(remedy: "make room, or a smaller image") { () throws(SystemError) in try file.allocate(size) }
-            length = size
+        let length = UInt64(clamping: try calling { () throws(SystemError) in try file.status() }.st_size)
+        let growth = size.map { _ in ImageGrowth(path: path, before: isNew ? nil : length) }
+        let range: PhysicalRange
+        do throws(Failure) {
+            range = try self.range(of: path, length: max(size ?? 0, length), base: base, region: region)
+            if let size, size > length {
+                try calling(remedy: "make room, or a smaller image") { () throws(SystemError) in
+                    try file.allocate(size)
+                }
+            }
+        } catch {
+            growth?.undo()
+            throw error
+        }
+        let memory = MemoryFile(
+            file, range: range, offset: range.start - base, kind: "raw image", isMapped: true, isBuffered: true)
+        return WritingTarget(
+            memory: memory, head: PFN(containing: range.start), name: escaped(path), freePages: .zeroed, machine: nil,
+            growth: growth, lock: nil)
+    }
+
+    /// The part of an image that may be written.
+    private static func range(
+        of path: [UInt8], length: UInt64, base: UInt64, region: PhysicalRange?
+    ) throws(Failure) -> PhysicalRange {
+        func malformed(_ message: Phrase, _ remedy: Phrase) -> Failure {
+            .memory(MemoryFailure(.malformed, source: escaped(path), message, remedy: remedy))
         }
         guard base % UInt64(pageSize) == 0 else { throw malformed("the base is not a multiple of 4096", "") }
         // Page 0 can be no head: pram=0 says that there is no chain.
@@ -135,10 +165,23 @@ struct WritingTarget {
         guard whole.contains(range), range.start % UInt64(pageSize) == 0, range.size % UInt64(pageSize) == 0 else {
             throw malformed("--region does not name whole pages of the image", "")
         }
-        let memory = MemoryFile(
-            file, range: range, offset: range.start - base, kind: "raw image", isMapped: true, isBuffered: true)
-        return WritingTarget(
-            memory: memory, head: PFN(containing: range.start), name: escaped(path), freePages: .zeroed, machine: nil,
-            lock: nil)
+        return range
+    }
+}
+
+/// An image that `save --size` has made, or may have made larger: a save that fails leaves it as large as it was.
+struct ImageGrowth {
+    let path: [UInt8]
+    /// In bytes; nil where there was no such file.
+    let before: UInt64?
+
+    /// To be called while the image is locked.
+    func undo() {
+        if let before {
+            guard let now = try? FileDescriptor.status(of: path), UInt64(clamping: now.st_size) > before else { return }
+            _ = withCString(path) { truncate($0, off_t(clamping: before)) }
+        } else {
+            _ = withCString(path) { unlink($0) }
+        }
     }
 }

@@ -207,29 +207,37 @@ private final class Zeros: PhysicalMemory {
     @Test func aHibernatedSystemIsFound() throws {
         let path = NSTemporaryDirectory() + "pram-verify-resume-\(getpid())"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        func hibernation(_ line: String) -> String? { Hazards.hibernation(ParameterLine(Array(line.utf8))) }
+        func hibernation(_ line: String) -> Hazards.Hibernation { Hazards.hibernation(ParameterLine(Array(line.utf8))) }
         var swap = Data(count: 4 << 20)
         try swap.write(to: URL(fileURLWithPath: path))
-        #expect(hibernation("resume=\(path)") == nil)
+        #expect(hibernation("resume=\(path)") == .none)
         swap.replaceSubrange(4086..<4096, with: Array("S1SUSPEND\0".utf8))
         try swap.write(to: URL(fileURLWithPath: path))
-        #expect(hibernation("resume=\(path)")?.contains("holds a hibernated system") == true)
-        #expect(hibernation("resume=\(path) noresume") == nil)
-        #expect(hibernation("resume=UUID=no-such-device")?.contains("was not there yet") == true)
-        #expect(hibernation("resume") == nil && hibernation("resume=") == nil && hibernation("") == nil)
+        #expect(hibernation("resume=\(path)") == .waits(path))
+        #expect(hibernation("resume=\(path) noresume") == .none)
+        #expect(hibernation("resume=UUID=no-such-device") == .notThere("UUID=no-such-device"))
+        for line in ["resume", "resume=", ""] { #expect(hibernation(line) == .none) }
     }
 
     @Test func aHibernatedSystemInASwapFileIsFound() throws {
         let path = NSTemporaryDirectory() + "pram-verify-resume-offset-\(getpid())"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        func hibernation(_ line: String) -> String? { Hazards.hibernation(ParameterLine(Array(line.utf8))) }
+        func hibernation(_ line: String) -> Hazards.Hibernation { Hazards.hibernation(ParameterLine(Array(line.utf8))) }
         var disk = Data(count: 4 << 20)
         disk.replaceSubrange(256 * 4096 + 4086..<257 * 4096, with: Array("S1SUSPEND\0".utf8))
         try disk.write(to: URL(fileURLWithPath: path))
-        #expect(hibernation("resume=\(path)") == nil)
-        #expect(hibernation("resume=\(path) resume_offset=256")?.contains("holds a hibernated system") == true)
-        for offset in ["200", "0", "99999", "18446744073709551615", "4503599627370496", "", "x"] {
-            #expect(hibernation("resume=\(path) resume_offset=\(offset)") == nil)
+        #expect(hibernation("resume=\(path)") == .none)
+        // Decimal digits, as far as they go.
+        for offset in ["256", "0256", "256k"] {
+            #expect(hibernation("resume=\(path) resume_offset=\(offset)") == .waits(path))
+        }
+        for offset in ["200", "0", "0x100", "", "x"] {
+            #expect(hibernation("resume=\(path) resume_offset=\(offset)") == .none)
+        }
+        // Behind the end of the file there is nothing; no device has the others.
+        #expect(hibernation("resume=\(path) resume_offset=99999") == .none)
+        for offset in ["18446744073709551615", "4503599627370496", String(repeating: "9", count: 100)] {
+            #expect(hibernation("resume=\(path) resume_offset=\(offset)") == .unknown(path))
         }
     }
 
@@ -240,13 +248,17 @@ private final class Zeros: PhysicalMemory {
         var swap = Data(count: 4 << 20)
         swap.replaceSubrange(4086..<4096, with: Array("S1SUSPEND\0".utf8))
         try swap.write(to: URL(fileURLWithPath: file))
-        func hibernation(_ line: String) -> String? { Hazards.hibernation(on: path, ParameterLine(Array(line.utf8))) }
-        #expect(hibernation("")?.contains("noresume") == true)
-        #expect(hibernation("resume=8:1") != nil)
-        #expect(hibernation("noresume") == nil)
+        func hibernation(_ line: String) -> Hazards.Hibernation {
+            Hazards.hibernation(on: path, ParameterLine(Array(line.utf8)))
+        }
+        #expect(hibernation("") == .waits(file))
+        #expect(hibernation("resume=8:1") == .waits(file))
+        #expect(hibernation("noresume") == .none)
         // Another device is the one to resume from.
-        #expect(hibernation("resume=/dev/null") == nil)
-        #expect(Hazards.hibernation(on: Array("/dev/no-such-device".utf8), ParameterLine([])) == nil)
+        #expect(hibernation("resume=/dev/null") == .none)
+        try FileManager.default.removeItem(atPath: file)
+        #expect(hibernation("") == .none)
+        #expect(hibernation("resume=\(file)") == .unknown(file))
     }
 
     @Test func devicesAsUdevNamesThem() {

@@ -129,6 +129,14 @@ class Writing(CommandTest):
         self.assertEqual((target / "a").read_bytes(), first)
         self.assertEqual((target / "a.damaged").read_bytes(), second)
 
+    def test_keep_holes_gives_the_second_file_of_a_name_another(self):
+        image, head = self.chain_image([chain.File("a", b"first"), chain.File("a", b"second")])
+        call = "--memory", image, "--pfn", head
+        self.assertEqual(self.run_json("drop", *call, "--keep-holes").status, CORRECTED)
+        report = self.run_json("check", *call).report
+        self.assertEqual([(file["name"], file["status"]) for file in report["files"]],
+                         [("a", "intact"), ("a.damaged", "quarantined")])
+
     def test_nothing_left_is_pram_0(self):
         for name in ("a", "empty", "page and one", "holes"):
             (self.source / name).unlink()

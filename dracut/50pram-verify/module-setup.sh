@@ -10,10 +10,11 @@ installkernel() { hostonly='' instmods nd_e820 nd_pmem; }
 
 install() {
     local program=/usr/sbin/pram-verify rules=/usr/share/pram-verify/98-pram-verify.rules
-    if ! { [[ -x $program ]] && inst_simple "$program" /usr/sbin/pram-verify; }; then
+    if [[ -x $program ]] && inst_simple "$program" /usr/sbin/pram-verify; then
+        inst_simple "$rules" /etc/udev/rules.d/98-pram-verify.rules || dwarn "pram-verify: $rules is missing"
+    else
         dwarn "pram-verify: $program is missing; nothing will be verified at boot"
     fi
-    inst_simple "$rules" /etc/udev/rules.d/98-pram-verify.rules || dwarn "pram-verify: $rules is missing"
     inst_multiple -o cat modprobe halt
     if dracut_module_included systemd; then
         inst_simple "$moddir/pram-verify.sh" /usr/lib/pram-verify/boot.sh

@@ -11,6 +11,7 @@ import time
 import chain
 from cases.support import *
 from harness import debian, distribution
+from harness.machine import BOOT_DEADLINE
 
 UNITS = ["pram-verify-save.service", "pram-verify-load.service"]
 SETTINGS = "/etc/default/pram-verify"
@@ -30,6 +31,10 @@ class Units(BootCase):
     is_up = False
     number = 0
 
+    @classmethod
+    def setUpClass(cls):
+        cls.disk = debian.image(provision.stock_kernel(), initrd(), PROGRAM)
+
     def setUp(self):
         cls = type(self)
         if not cls.is_up:
@@ -37,9 +42,8 @@ class Units(BootCase):
                 cls.machine.close()
             cls.number += 1
             kernel = provision.stock_kernel()
-            disk = debian.image(kernel, initrd(), PROGRAM)
             name = cls.__name__ if cls.number == 1 else f"{cls.__name__}-{cls.number}"
-            cls.machine = Machine(name, kernel.image, initrd(), LINE, STOCK_MEMORY, drives=[disk])
+            cls.machine = Machine(name, kernel.image, initrd(), LINE, STOCK_MEMORY, drives=[cls.disk])
             cls.addClassCleanup(cls.machine.close)
             cls.machine.start()
             self.wait_until_up()
@@ -60,7 +64,7 @@ class Units(BootCase):
         self.assert_up()
 
     def assert_up(self):
-        state = self.machine.run("systemctl is-system-running --wait")
+        state = self.machine.run("systemctl is-system-running --wait", BOOT_DEADLINE)
         self.assertEqual(state.output, "running\n", self.machine.run("systemctl --failed; journalctl -b -p notice"))
         type(self).is_up = True
 
@@ -193,6 +197,16 @@ ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
         self.assertEqual(self.status(), "empty")
         self.assertEqual(self.machine.run(f"ls {LOADED}").output, "")
         self.assertIn("Skipped due to 'exec-condition'", self.journal(UNITS[1]))
+
+    def test_files_that_were_not_restored_stay_where_there_is_nothing_to_save(self):
+        """As when the disk was full at boot: what lies in memory is the only copy."""
+        files = self.make_files("/tmp/made")
+        self.enable()
+        self.must("pram-verify save /tmp/made")
+        self.load_kernel()
+        self.next_kernel("systemctl kexec")
+        self.assertIn("holds no regular file", self.journal(UNITS[0], -1))
+        self.assert_restored(files)
 
     def test_saved_before_kexec_and_restored_after_it(self):
         """Files that are nowhere but in memory: on a tmpfs, which is gone once file systems are unmounted."""

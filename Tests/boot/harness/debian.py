@@ -96,7 +96,9 @@ def image(kernel, initrd, program):
         installed, top = pathlib.Path(scratch, "installed"), pathlib.Path(scratch, "root")
         distribution.install(installed)
         _write(installed / "usr/sbin/pram-verify", program)
-        made = FOLDER / f"root-{_digest(installed, initrd, kernel.image, base, pathlib.Path(__file__))}.img"
+        agent = initramfs.agent_files().values()
+        digest = _digest(installed, initrd, kernel.image, base, pathlib.Path(__file__), *agent)
+        made = FOLDER / f"root-{digest}.img"
         if made.is_file():
             return made
         for old in FOLDER.glob("root-*.img"):

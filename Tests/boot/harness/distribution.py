@@ -41,7 +41,7 @@ def made(kernel):
     sources = [path for folder in ("initramfs-hooks", "dracut")
                for path in sorted((REPOSITORY / folder).rglob("*")) if path.is_file()]
     digest = hashlib.sha256(kernel.release.encode())
-    for path in [HERE / "make-initrds", *sources]:
+    for path in [HERE / "make-initrds", REPOSITORY / "Makefile", *sources]:
         digest.update(str(path.relative_to(REPOSITORY)).encode() + b"\0" + path.read_bytes())
     folder = BUILD / "initrds" / f"{kernel.release}-{digest.hexdigest()[:16]}"
     if not folder.is_dir():

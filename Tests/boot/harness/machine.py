@@ -76,10 +76,22 @@ class _Lines:
         return line.rstrip(b"\r")
 
 
-def _end_with_parent():
-    """In the child, before QEMU: have the kernel end it when the harness dies without being able to."""
+def end_with_parent():
+    """In a child: have the kernel end it when the harness dies without being able to."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+_open = set()
+
+
+def close_all():
+    """Ends all machines of this process that are still there."""
+    for machine in list(_open):
+        machine.close()
+
+
+atexit.register(close_all)
 
 
 class Machine:
@@ -109,15 +121,17 @@ class Machine:
         # Appended to by QEMU and by this program alike: neither may write over what the other wrote.
         self._log = open(self.log_path, "ab", buffering=0)
         self._scratch = tempfile.TemporaryDirectory(prefix="boot-")
+        _open.add(self)
         self.scratch = pathlib.Path(self._scratch.name)
 
         provision.tools("qemu-system-x86_64")
-        # One processor: multi-threaded TCG is not reliable with more. Without erms and fsrm kernels do not clear and copy
-        # pages byte by byte, which is what TCG makes of that: kexec_file_load is three times as fast. A panic reboots at once and -no-reboot turns
-        # that into the end of QEMU, so a dead guest is noticed without waiting for a deadline.
+        # One processor: multi-threaded TCG is not reliable with more. Without erms and fsrm kernels do not clear and
+        # copy pages byte by byte, which is what TCG makes of that: kexec_file_load is three times as fast. A panic
+        # reboots at once and -no-reboot turns that into the end of QEMU, so a dead guest is noticed without waiting for
+        # a deadline.
         self.arguments = [
-            provision.tool_path("qemu-system-x86_64"), "-accel", "tcg", "-smp", "1", "-cpu", "max,-erms,-fsrm", "-m", memory,
-            "-nodefaults", "-display", "none", "-no-reboot",
+            provision.tool_path("qemu-system-x86_64"), "-accel", "tcg", "-smp", "1", "-cpu", "max,-erms,-fsrm",
+            "-m", memory, "-nodefaults", "-display", "none", "-no-reboot",
             "-chardev", f"file,id=console,path={self.log_path},append=on", "-serial", "chardev:console",
             "-chardev", f"socket,id=agent,path={self.scratch}/agent", "-serial", "chardev:agent",
             "-chardev", f"socket,id=qmp,path={self.scratch}/qmp", "-mon", "chardev=qmp,mode=control",
@@ -163,9 +177,8 @@ class Machine:
             listener.listen(1)
             listener.settimeout(1)
             listeners.append(listener)
-        atexit.register(self.close)
         self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
-                                        preexec_fn=_end_with_parent)
+                                        preexec_fn=end_with_parent)
         end = time.monotonic() + deadline
         connections = []
         for listener in listeners:
@@ -184,7 +197,7 @@ class Machine:
 
     def close(self):
         """Ends QEMU, if it still runs, and frees what belongs to it. The log stays. Twice does no harm."""
-        atexit.unregister(self.close)
+        _open.discard(self)
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
