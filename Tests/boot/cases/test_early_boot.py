@@ -125,17 +125,6 @@ class ByInitramfsTools(EarlyBoot):
         self.assert_goes_on(machine)
         self.assertTrue(any("panic=" in text for _, text in self.lines(machine)))
 
-    def test_halt_halts(self):
-        self.assert_stops_with("pram_verify.on_damage=halt", "System halted")
-
-    def test_shell_is_given(self):
-        self.assert_stops_with("pram_verify.on_damage=shell", r"exit goes on with the boot[^$]*\(initramfs\)")
-
-    def test_no_chain(self):
-        machine = self.boot()
-        self.assert_status(machine, "absent")
-        self.assertEqual([level for level, _ in self.lines(machine)], [6])
-
     def test_cleared_head_is_no_alarm(self):
         machine = self.boot(f"pram={RESERVED_PFN:x} pram_verify.on_damage=halt")
         self.assert_status(machine, "empty")
@@ -149,11 +138,6 @@ class ByInitramfsTools(EarlyBoot):
         self.assertIn(1, [finding["link"] for finding in findings if finding["kind"].startswith("link-")], findings)
         self.kexec(machine, self.append(f"console=ttyS0 panic=-1 pram={Chains.head():x} pram_verify.policy=drop"))
         self.assert_status(machine, "corrected")
-
-    def test_garbage_in_every_parameter_is_named_and_ignored(self):
-        machine = self.boot_chain(GARBAGE_PARAMETERS)
-        self.assert_status(machine, "intact")
-        self.assert_ignored(machine, GARBAGE)
 
     def test_others_that_were_given_pages_of_the_chain_are_named(self):
         # Where the boot loader puts the initrd is seen from the kernel's log.
@@ -184,23 +168,6 @@ class ByInitramfsTools(EarlyBoot):
         said = [text for level, text in self.lines(machine) if level == 4]
         self.assertEqual(len(said), 1, said)
         self.assertRegex(said[0], "^/dev/vdb holds a hibernated system")
-
-    def test_full_run_does_not_cost_the_boot(self):
-        machine = self.boot_chain("initramfs.runsize=4k")
-        self.assertTrue(any("intact" in text for _, text in self.lines(machine)))
-        self.assertTrue(any("No space" in text for _, text in self.lines(machine)), self.lines(machine))
-        self.assertNotIn(".tmp", machine.run(f"ls -a {FOLDER}").output)
-
-    def test_lockdown_is_explained_and_the_boot_goes_on(self):
-        machine = self.boot_chain("lockdown=integrity")
-        self.assert_status(machine, "failed")
-        self.assertIn("lockdown", machine.must(f"cat {FOLDER}/report.txt"))
-        self.assertEqual(machine.run("pram-verify status").status, 8)
-
-    def test_pmem_range_under_lockdown_is_verified_through_its_device(self):
-        machine = self.boot_chain("lockdown=integrity", memmap="memmap=16M!0x10000000")
-        self.assert_status(machine, "intact")
-        self.assertIn("pmem0", self.report(machine)["memory"]["kind"])
 
     def test_damage_in_a_pmem_range_is_dropped_through_its_device(self):
         machine = self.boot_chain("pram_verify.policy=drop pram_verify.device=/dev/pmem0", Chains.damaged(),

@@ -14,6 +14,8 @@ FREE_RUN = "rm -f /run/full; mount -o remount,size=64m /run"
 
 
 class EveryImage:
+    # What the console shows when somebody is given a shell.
+    shell = None
     # What makes /run full when `boot` runs.
     full_run_parameters, full_run_files = "", {}
 
@@ -95,6 +97,7 @@ class EveryImage:
         machine = self.boot_chain("lockdown=integrity")
         self.assert_status(machine, "failed")
         self.assertIn("lockdown", machine.must(f"cat {FOLDER}/report.txt"))
+        self.assertEqual(machine.run("pram-verify status").status, 8)
         self.assert_goes_on(machine)
 
     def test_pmem_range_under_lockdown_is_verified_through_its_device(self):
@@ -124,8 +127,6 @@ class EveryImage:
         said, resumed = log.find("holds a hibernated system"), log.find("Freezing user space processes")
         self.assertTrue(0 <= said < resumed, log[-6000:])
 
-
-class EveryDracutImage(EveryImage):
     def test_halt_halts(self):
         self.assert_stops_with("pram_verify.on_damage=halt", "System halted")
 
@@ -134,17 +135,18 @@ class EveryDracutImage(EveryImage):
 
 
 class InitramfsTools(EveryImage, EarlyBoot):
+    shell = r"exit goes on with the boot[^$]*\(initramfs\)"
     full_run_parameters = "initramfs.runsize=4k"
 
 
-class DracutShell(EveryDracutImage, EarlyBoot):
+class DracutShell(EveryImage, EarlyBoot):
     initrd = "dracut-shell"
     shell = r"exit goes on with the boot[^$]*pram-verify:/# "
     full_run_files = {"/usr/lib/dracut/hooks/cmdline/00-full.sh": FILL_RUN.encode(),
                       "/usr/lib/dracut/hooks/cmdline/00-zz-free.sh": FREE_RUN.encode()}
 
 
-class DracutSystemd(EveryDracutImage, EarlyBoot):
+class DracutSystemd(EveryImage, EarlyBoot):
     initrd = "dracut-systemd"
     shell = "Press Enter for maintenance"
     full_run_files = {
