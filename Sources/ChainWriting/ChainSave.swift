@@ -39,7 +39,7 @@ public struct ChainSave {
         guard let needed = plan.pagesNeeded, needed <= UInt64(pages.count) else {
             throw WritingFailure(
                 .tooSmall, "the files need \(plan.pagesNeeded ?? .max) pages of 4 KiB, and the range has \(pages.count)",
-                remedy: "reserve a larger range, or save less")
+                remedy: "reserve a larger range (for an image: a larger --size), or save less")
         }
         self.memory = memory
         self.directory = directory

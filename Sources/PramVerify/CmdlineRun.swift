@@ -55,7 +55,7 @@ struct CmdlineRun {
         let thisLine = choice.isLive ? ParameterLine(try contents("/proc/cmdline")) : template
         if call.has(.checkLoaded) {
             try requireLoaded()
-            return try checkAgain(template, thisLine, output)
+            return try checkAgain(next, template, thisLine, output)
         }
 
         var search = Search.none(reason: "")
@@ -368,18 +368,26 @@ struct CmdlineRun {
         }
     }
 
-    /// The exit status is that of `check`.
+    /// The exit status is that of `check`, and not 0 when the line would not have been handed the chain.
     private mutating func checkAgain(
-        _ template: ParameterLine, _ thisLine: ParameterLine, _ output: Output
+        _ next: NextLine, _ template: ParameterLine, _ thisLine: ParameterLine, _ output: Output
     ) throws(Failure) -> ExitStatus {
         let search = try look(template, thisLine)
+        var status: ExitStatus = []
         if case .several = search {
-            var status: ExitStatus = []
-            _ = qualified(search, NextLine(after: template), &status)
+            _ = qualified(search, next, &status)
             return status
         }
         if case .none(let reason) = search { say("no chain: \(reason)") }
         TextReport.write(report, to: output)
-        return report.status
+        if case .one(let chain) = search {
+            _ = qualified(search, next, &status)
+            let line = next.handingOn(chain.head.number) ?? next
+            if let long = line.line.exceeds(.x86) {
+                say("the line would have \(long.length) bytes, and \(LengthLimit.x86.bytes) are possible")
+                status.insert(.failed)
+            }
+        }
+        return report.status.union(status)
     }
 }

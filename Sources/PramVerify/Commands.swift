@@ -42,13 +42,21 @@ struct ChainRun {
         let choice = MemoryChoice(call[.memory])
         let head = try Head.find(call, live: choice.isLive)
         report.head = head
-        guard let page = head.page else { return }
+        guard let page = head.page else {
+            // This machine's line says nothing of a dump. That there is one at all is the least.
+            if !choice.isLive && head.origin == .procCmdline {
+                _ = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
+            }
+            return
+        }
 
         let lock = try ReadingLock(choice)
         defer { lock.release() }
         let memory = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
         report.memory = Report.Memory(choice, memory)
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }
+        // Before the work, not behind it.
+        let directory = try call.operands.first.map { path throws(Failure) in try open(path) }
         let progress = Progress(started)
         options.progress = call.progress ?? { progress.show($0) }
         options.deadline = call.deadline
@@ -60,8 +68,7 @@ struct ChainRun {
         report.evaluation = evaluation
         if !evaluation.links.isEmpty { report.layout = check.layout }
 
-        if let path = call.operands.first {
-            let directory = try open(path)
+        if let directory {
             let extractor = Extractor(
                 directory: directory, takesDamaged: call.has(.damaged), replaces: call.has(.force),
                 keepsModeBits: call.has(.preserveMode))

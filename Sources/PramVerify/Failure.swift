@@ -1,4 +1,5 @@
 import ChainWriting
+import CLinux
 import Linux
 import MemorySources
 
@@ -62,7 +63,7 @@ enum Failure: Error {
         case .writing(let failure): failure.remedy
         case .refused(let refusal): refusal.remedy
         case .locked(.held): "wait until it is done"
-        case .locked: "let /run be a writable file system of the root user"
+        case .locked: geteuid() != 0 ? "run it as root" : "let /run be a writable file system of the root user"
         }
     }
 }

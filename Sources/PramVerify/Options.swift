@@ -313,7 +313,8 @@ enum Usage {
         for parameter in BootParameter.allCases {
             text += "  \(parameter.name)=\(parameter.values)\n      \(parameter.summary)\n"
         }
-        text += "\nExit status: 0 intact or no chain, 4 damaged or indeterminate, 8 could not look, 16 wrong usage.\n"
+        text += "\nExit status: 0 intact or no chain, 1 damage was cut out, 4 damaged or indeterminate,\n"
+            + "8 could not look or write, 16 wrong usage.\n"
         return text
     }
 }

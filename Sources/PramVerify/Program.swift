@@ -61,6 +61,9 @@ private func explain(_ report: Report, _ call: Invocation, _ errors: Output) {
         if !failure.remedy.isEmpty { errors.write("pram-verify: \(failure.remedy)\n") }
         return
     }
+    if report.verdict == .absent, report.head?.origin == .procCmdline, !MemoryChoice(call[.memory]).isLive {
+        errors.write("pram-verify: no head was named for the dump: use --pfn, --cmdline or --cmdline-file\n")
+    }
     guard call.command == .list && !call.has(.json) else { return }
     if report.verdict != .intact {
         errors.write("pram-verify: the chain is \(report.verdict.name); pram-verify check tells more\n")

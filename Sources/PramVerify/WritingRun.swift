@@ -56,6 +56,9 @@ struct WritingRun {
             throw .usage(UsageError("too many words: \(escaped(call.operands[expected]))"))
         }
         _ = try WritingTarget.wantedRegion(call)
+        if call.has(.device), !MemoryChoice(call[.memory]).isLive {
+            throw .usage(UsageError("--memory and --device exclude each other"))
+        }
         if call.has(.salvage) && call.has(.cut) {
             throw .usage(UsageError("--salvage and --cut exclude each other"))
         }
@@ -290,7 +293,9 @@ struct WritingRun {
         report.evaluation = survey.evaluation
         report.layout = survey.layout
         guard !survey.evaluation.links.isEmpty else {
-            report.written = Written(head: nil, changed: false)
+            report.written = Written(
+                head: nil, changed: false,
+                warnings: ["page \(hexadecimal(page.number)) is no head of a chain, so nothing was changed; --pfn names another"])
             return
         }
 
@@ -302,7 +307,7 @@ struct WritingRun {
         let plan = DropPlan(survey, options: options, refits: isRefit)
         var written = Written(head: page, changed: false, files: describe(plan, survey.evaluation))
         report.written = written
-        if isRefit && plan.fates.contains(where: { $0 != .kept }) {
+        if isRefit && (survey.evaluation.verdict == .damaged || plan.fates.contains(where: { $0 != .kept })) {
             throw .writing(
                 WritingFailure(
                     .decisionNeeded, "the chain is damaged: --refit alone would hide that",
@@ -310,7 +315,7 @@ struct WritingRun {
         }
         if plan.isUndecided {
             report.written?.warnings = [
-                "what lies behind the damaged link cannot prove that it belongs to this chain: "
+                "nothing was changed: what lies behind the damaged link cannot prove that it belongs to this chain; "
                     + "--salvage keeps it, marked, --cut drops it"
             ]
             return
@@ -319,7 +324,15 @@ struct WritingRun {
             report.written?.warnings = ["some links do not fit as they lie, so the next kernel with pram would refuse the "
                 + "chain: drop --refit makes them fit"]
         }
-        guard plan.isNeeded, !isDry else { return }
+        guard plan.isNeeded else { return }
+        if isDry {
+            let refits = survey.evaluation.links.count { $0.reading != .asIs }
+            if plan.leavesNothing { report.written?.head = nil }
+            report.written?.warnings.append(
+                isRefit ? "\(TextReport.counted(refits, "link")) would be made to fit; nothing was changed"
+                    : "nothing was changed")
+            return
+        }
         guard target.memory.pages.contains(page.number) else {
             throw .writing(WritingFailure(.noChain, "the head does not lie in the range that may be written"))
         }

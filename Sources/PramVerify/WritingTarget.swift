@@ -159,7 +159,7 @@ struct WritingTarget {
         let first = max(base, UInt64(pageSize))
         let (end, overflow) = base.addingReportingOverflow(length & ~UInt64(pageSize - 1))
         guard !overflow, let whole = PhysicalRange(start: first, end: end) else {
-            throw malformed("the image has no room for a chain", "make it larger with --size")
+            throw malformed("the image has no room for a chain", "save makes it larger with --size")
         }
         let range = region ?? whole
         guard whole.contains(range), range.start % UInt64(pageSize) == 0, range.size % UInt64(pageSize) == 0 else {

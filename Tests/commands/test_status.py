@@ -29,6 +29,16 @@ class Sources(CommandTest):
         self.fails(str(self.scratch / "nothing-here"), "no-such-file")
         self.fails(str(self.scratch / "no-directory" / "file"), "no-such-file")
 
+    def test_no_file_and_no_head(self):
+        result = self.run_json("check", "--memory", str(self.scratch / "nothing"))
+        self.assertEqual((result.status, result.report["failure"]["cause"]), (FAILED, "no-such-file"), result)
+
+    def test_a_dump_without_a_head_is_said_to_have_none(self):
+        image, _ = self.chain_image(sample_files())
+        result = self.run_program("check", "--memory", image)
+        self.assertEqual(result.status, 0, result)
+        self.assertIn(b"no head was named for the dump", result.err)
+
     def test_a_directory(self):
         self.fails(str(self.scratch), "not-a-file")
 

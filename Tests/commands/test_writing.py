@@ -147,6 +147,30 @@ class Writing(CommandTest):
         report = self.run_json("check", "--memory", self.path, "--pfn", "1").report
         self.assertEqual(kinds(report), ["no-chain"])
 
+    def test_a_plan_says_what_would_come_and_that_nothing_was_changed(self):
+        for name in ("a", "empty", "page and one", "holes"):
+            (self.source / name).unlink()
+        self.save("--size", "2M")
+        self.damage("b")
+        before = open(self.path, "rb").read()
+        plan = self.run_program("drop", "--memory", self.path, "--dry-run")
+        self.assertEqual((plan.status, plan.out), (DAMAGED, b"pram=0\n"), plan)
+        self.assertIn(b"nothing was changed", plan.err)
+        self.assertEqual(open(self.path, "rb").read(), before)
+
+    def test_where_no_chain_is_nothing_is_changed_and_that_is_said(self):
+        with open(self.path, "wb") as image:
+            image.write(os.urandom(65536))
+        dropped = self.run_program("drop", "--memory", self.path)
+        self.assertEqual(dropped.status, DAMAGED, dropped)
+        self.assertIn(b"page 0x1 is no head of a chain, so nothing was changed", dropped.err)
+
+    def test_refit_alone_hides_no_damage(self):
+        self.save("--size", "2M")
+        self.damage("a")
+        refused = self.run_json("drop", "--memory", self.path, "--refit")
+        self.assertEqual((refused.status, refused.report["failure"]["cause"]), (FAILED, "decision-needed"), refused)
+
     def test_erase_leaves_no_chain(self):
         self.save("--size", "2M")
         self.assertEqual(self.run_json("erase", "--memory", self.path).status, INTACT)
