@@ -36,6 +36,8 @@ class StockKernel(BootCase):
         cls.unnamed = run("tr ' ' '\\n' </proc/cmdline | grep -v pram= | tr '\\n' ' ' >/tmp/unnamed;"
                           "pram-verify cmdline --from /tmp/unnamed")
         cls.not_loaded = run("pram-verify cmdline --check-loaded")
+        cls.machine.must("kexec -s -l /boot/vmlinuz --initrd=/boot/initrd --reuse-cmdline")
+        cls.loaded_without = run("pram-verify cmdline --check-loaded --remove memmap")
         cls.load_options = run("pram-verify cmdline --kexec-options --kexec-load")
         cls.before = cls.machine.must("cat /proc/cmdline")
         cls.line, cls.options, cls.loaded = kexec(cls.machine, "/boot/vmlinuz")
@@ -63,6 +65,10 @@ class StockKernel(BootCase):
 
     def test_nothing_loaded(self):
         self.assertEqual(self.not_loaded.status, 8, self.not_loaded)
+
+    def test_loaded_with_a_line_that_would_not_have_the_chain(self):
+        self.assert_run(self.loaded_without, 4, errors="not reserved by the new command line")
+        self.assertIn("verdict: intact", self.loaded_without.output)
 
     def test_below_the_range(self):
         self.assertEqual(self.load_options.output.strip(), f"-c --mem-max={RESERVED_ADDRESS - 1:#x}")

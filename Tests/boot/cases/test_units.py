@@ -153,8 +153,8 @@ ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
         self.enable()
         self.must("systemctl -q disable --now pram-verify-save.service")
         self.must("pram-verify save --replace /tmp/by-hand")
-        self.must("""kexec $(pram-verify cmdline --kexec-options) -l /vmlinuz --initrd=/initrd.img \\
-                         --command-line="$(pram-verify cmdline)" """)
+        self.must("""line=$(pram-verify cmdline) && options=$(pram-verify cmdline --kexec-options) &&
+                         kexec $options -l /vmlinuz --initrd=/initrd.img --command-line="$line" """)
         self.next_kernel("pram-verify cmdline --check-loaded && systemctl kexec")
         self.assert_restored(files)
 
