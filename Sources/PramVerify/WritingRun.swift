@@ -170,7 +170,9 @@ struct WritingRun {
             && report.extractions.allSatisfy { $0.outcome == .written }
         guard erases, let target else { return }
         guard isComplete else {
-            report.written = Written(head: page, changed: false, warnings: ["the chain stays: not every file was restored"])
+            let reason: StaticString =
+                chain.verdict == .intact ? "not every file was restored" : "it is not intact; erase clears it all the same"
+            report.written = Written(head: page, changed: false, warnings: ["the chain stays: \(reason)"])
             return
         }
         try clear(page, target)
@@ -195,7 +197,7 @@ struct WritingRun {
         try refuseKernelsChain(page, target)
         var before = PageState.absent
         if PageBytes(page, of: target.memory, state: &before).isZero && before == .present {
-            report.written = Written(head: nil, changed: false)
+            report.written = Written(head: nil, changed: false, warnings: ["the head page holds zeros already"])
             return
         }
         var walk = ChainWalk(head: page, memory: target.memory)

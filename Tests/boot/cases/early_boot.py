@@ -109,11 +109,6 @@ class EarlyBoot(unittest.TestCase):
     def report(self, machine):
         return json.loads(machine.must(f"cat {FOLDER}/report.json"))
 
-    def lines(self, machine):
-        """(level, text) of what it said in the kernel's log."""
-        return [(int(number) & 7, text) for number, text in re.findall(
-            r"^<(\d+)>\[[^]]*\] pram-verify: (.*)$", machine.must("dmesg -r"), re.MULTILINE)]
-
     def assert_before_any_mount(self, machine):
         log = machine.must("dmesg")
         said, mounted = log.find("] pram-verify: "), log.find("EXT4-fs (vda): mounted")

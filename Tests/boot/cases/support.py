@@ -124,6 +124,12 @@ def run(machine, *words):
     return machine.run(shlex.join(["pram-verify", *(str(word) for word in words)]))
 
 
+def kernel_log_lines(machine):
+    """(level, text) of what the program said in the kernel's log."""
+    return [(int(number) & 7, text) for number, text in re.findall(
+        r"^<(\d+)>\[[^]]*\] pram-verify: (.*)$", machine.must("dmesg -r"), re.MULTILINE)]
+
+
 def contents(machine, folder):
     """{name: (SHA-256, mode)} of the files of a folder in a guest."""
     sums = machine.must(f"cd {folder} && find . -type f -maxdepth 1 -exec sha256sum {{}} +")

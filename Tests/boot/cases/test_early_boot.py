@@ -37,7 +37,7 @@ class ByInitramfsTools(EarlyBoot):
         machine = self.boot_chain(loads=Chains.damaged())
         self.assert_status(machine, "damaged")
         self.assert_goes_on(machine)
-        self.assertIn((3, "damaged"), [(level, text.split(":")[0]) for level, text in self.lines(machine)])
+        self.assertIn((3, "damaged"), [(level, text.split(":")[0]) for level, text in kernel_log_lines(machine)])
         self.assertEqual(machine.run("pram-verify status").status, 4)
 
     def test_damaged_page_is_dropped(self):
@@ -90,7 +90,7 @@ class ByInitramfsTools(EarlyBoot):
         self.kexec(machine, self.append(f"{parameters} pram_verify.timeout=600", reserved))
         self.assert_status(machine, "intact")
         # How far it is is said every five seconds, and a machine may be faster than that.
-        said = [text for _, text in self.lines(machine) if re.match(r"still at it: [0-9.]+ [MG]iB checked", text)]
+        said = [text for _, text in kernel_log_lines(machine) if re.match(r"still at it: [0-9.]+ [MG]iB checked", text)]
         seconds = self.report(machine)["elapsed_ms"] // 1000
         self.assertLessEqual(abs(len(said) - seconds // 5), 1, f"{seconds} s: {said}")
 
@@ -98,7 +98,7 @@ class ByInitramfsTools(EarlyBoot):
         self.assert_status(machine, "indeterminate")
         self.assert_goes_on(machine)
         self.assertIn("timeout", [finding["kind"] for finding in self.report(machine)["findings"]])
-        said = [text for level, text in self.lines(machine) if level == 4]
+        said = [text for level, text in kernel_log_lines(machine) if level == 4]
         self.assertTrue(said and said[0].startswith("indeterminate"), said)
         self.assertEqual(machine.run("pram-verify status").status, 4)
 
@@ -123,12 +123,12 @@ class ByInitramfsTools(EarlyBoot):
         machine = self.boot_chain("pram_verify.on_damage=shell", Chains.damaged())
         self.assert_status(machine, "damaged")
         self.assert_goes_on(machine)
-        self.assertTrue(any("panic=" in text for _, text in self.lines(machine)))
+        self.assertTrue(any("panic=" in text for _, text in kernel_log_lines(machine)))
 
     def test_cleared_head_is_no_alarm(self):
         machine = self.boot(f"pram={RESERVED_PFN:x} pram_verify.on_damage=halt")
         self.assert_status(machine, "empty")
-        self.assertEqual([level for level, _ in self.lines(machine)], [6])
+        self.assertEqual([level for level, _ in kernel_log_lines(machine)], [6])
         self.assertEqual(machine.run("pram-verify status").status, 0)
 
     def test_damaged_link_is_reported_and_cut_out(self):
@@ -150,7 +150,7 @@ class ByInitramfsTools(EarlyBoot):
         warnings = self.report(machine)["warnings"]
         for what in ("where the boot loader put the initrd", "in what crashkernel= sets aside", "lacks memmap="):
             self.assertTrue(any(re.match(f"[0-9]+ pages of the chain .*{what}", text) for text in warnings), warnings)
-        self.assertLessEqual({(4, text) for text in warnings}, set(self.lines(machine)))
+        self.assertLessEqual({(4, text) for text in warnings}, set(kernel_log_lines(machine)))
         self.assert_goes_on(machine)
 
     def test_range_that_this_line_does_not_reserve(self):
@@ -165,7 +165,7 @@ class ByInitramfsTools(EarlyBoot):
         disk.write_bytes(swap)
         machine = self.boot_chain("resume=/dev/vdb resume_offset=256", drives=[disk])
         self.assert_status(machine, "intact")
-        said = [text for level, text in self.lines(machine) if level == 4]
+        said = [text for level, text in kernel_log_lines(machine) if level == 4]
         self.assertEqual(len(said), 1, said)
         self.assertRegex(said[0], "^/dev/vdb holds a hibernated system")
 

@@ -55,7 +55,7 @@ class EveryImage:
     def test_damage_between_save_and_kexec_in_a_range_near_the_top(self):
         machine = self.boot(memmap=f"memmap=16M${NEAR_THE_TOP:#x}")
         self.assert_status(machine, "absent")
-        self.assertEqual([level for level, _ in self.lines(machine)], [6])
+        self.assertEqual([level for level, _ in kernel_log_lines(machine)], [6])
         machine.must("mkdir /tmp/in && cd /tmp/in && head -c 3000000 /dev/urandom >large && echo snow >small")
         small = machine.must("cd /tmp/in && sha256sum small")
         head = NEAR_THE_TOP // chain.PAGE
@@ -108,8 +108,8 @@ class EveryImage:
 
     def test_full_run_does_not_cost_the_boot(self):
         machine = self.boot_chain(self.full_run_parameters, files=self.full_run_files)
-        self.assertTrue(any("intact" in text for _, text in self.lines(machine)), self.lines(machine))
-        self.assertTrue(any("No space" in text for _, text in self.lines(machine)), self.lines(machine))
+        self.assertTrue(any("intact" in text for _, text in kernel_log_lines(machine)), kernel_log_lines(machine))
+        self.assertTrue(any("No space" in text for _, text in kernel_log_lines(machine)), kernel_log_lines(machine))
         self.assertLessEqual(set(machine.run(f"ls -A {FOLDER}").output.split()), {"lock", "status"})
 
     def test_a_hibernated_system_is_warned_of_before_it_is_resumed(self):
@@ -121,7 +121,7 @@ class EveryImage:
         machine = self.boot_chain("resume=/dev/vdb", drives=[disk])
         self.assert_status(machine, "intact")
         self.assertIn((4, "/dev/vdb holds a hibernated system: resuming it replaces all memory, and the chain with it; "
-                          "noresume on the command line keeps the chain"), self.lines(machine))
+                          "noresume on the command line keeps the chain"), kernel_log_lines(machine))
         # The kernel freezes all processes when it finds an image. This one has nothing in it, so the boot goes on.
         log = machine.must("dmesg")
         said, resumed = log.find("holds a hibernated system"), log.find("Freezing user space processes")

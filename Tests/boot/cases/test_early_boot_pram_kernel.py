@@ -77,6 +77,20 @@ class RefusedByPramKernel(OnPramKernel):
         self.assertIn("kernel-refused", [finding["kind"] for finding in self.report["findings"]])
 
 
+class WithKaslr(OnPramKernel):
+    """Where the second kernel comes to lie is luck, and so is whether the chain lives."""
+
+    @classmethod
+    def kexec_with(cls, head):
+        cls.append = cls.append.replace("nokaslr ", "")
+        super().kexec_with(head)
+
+    def test_warned(self):
+        self.assertNotIn("nokaslr", self.machine.must("cat /proc/cmdline"))
+        self.assertIn("without nokaslr a kernel that has pram may come to lie on the chain", self.report["warnings"])
+        self.assertIn((4, "without nokaslr"), [(level, text[:15]) for level, text in kernel_log_lines(self.machine)])
+
+
 class KexecedAgainWithoutAMount(OnPramKernel):
     """The second kernel has cleared flags behind the checksums' back, and a third one goes by these."""
 
