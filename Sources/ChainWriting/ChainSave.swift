@@ -86,7 +86,7 @@ public struct ChainSave {
         var state = PageState.absent
         let back = PageBytes(head, of: memory, state: &state)
         guard state == .present, back.bytes == headLink.bytes else {
-            let remains: StaticString = clearHead() ? "no chain was left" : "and cannot be cleared"
+            let remains: StaticString = clearHead() ? "no chain was left" : "it cannot be cleared"
             throw WritingFailure(.notVerified, "the head page does not read back as written; \(remains)")
         }
         return (head, chain)

@@ -120,7 +120,8 @@ struct CmdlineRun {
     // MARK: - The chain
 
     private enum Search {
-        case none(reason: String)
+        /// `isCleared`: a page was named as the head, and holds zeros only.
+        case none(reason: String, isCleared: Bool = false)
         case several([PFN])
         case one(HandOver)
     }
@@ -159,8 +160,9 @@ struct CmdlineRun {
             if walk.next()?.link?.magic == Link.magic { candidates.append(Candidate(page: page, origin: .range)) }
         }
         guard let candidate = candidates.first else {
-            return .none(reason: named.isEmpty
-                ? "none is named, and no reserved range starts with one" : "the head page holds zeros only")
+            return named.isEmpty
+                ? .none(reason: "none is named, and no reserved range starts with one")
+                : .none(reason: "the head page holds zeros only", isCleared: true)
         }
         guard candidates.count == 1 else { return .several(candidates.map { $0.page }) }
 
@@ -253,7 +255,7 @@ struct CmdlineRun {
     /// The chain when the next kernel may be told of it. Says why not, and adds that to the status.
     private func qualified(_ search: Search, _ next: NextLine, _ status: inout ExitStatus) -> HandOver? {
         switch search {
-        case .none(let reason):
+        case .none(let reason, _):
             if !reason.isEmpty { say("no chain is handed on: \(reason)") }
             return nil
         case .several(let pages):
@@ -303,8 +305,22 @@ struct CmdlineRun {
     private func printLine(
         _ next: NextLine, _ chain: HandOver?, _ template: ParameterLine, _ status: ExitStatus, _ output: Output
     ) -> ExitStatus {
-        var line = next
         var status = status
+        guard let line = completed(next, chain, &status) else { return status }
+        if template.contains(named: "elfcorehdr") {
+            say("the line is a crash kernel's: what else kdump put there stays, so better take that of a normal boot")
+        }
+        let pram: ParameterName = "pram"
+        if line.line.initParameters.contains(where: { $0.isNamed(pram) }) {
+            say("a pram= behind -- is left alone, as it is init's; kernels up to 3.14 would read it")
+        }
+        output.write(line.text + [UInt8(ascii: "\n")])
+        return status
+    }
+
+    /// The line with the chain on it, as far as there is one; nil when the kernel could not take it.
+    private func completed(_ next: NextLine, _ chain: HandOver?, _ status: inout ExitStatus) -> NextLine? {
+        var line = next
         var limit = wish == .file ? LengthLimit.x86KexecFileLoad : LengthLimit.x86
         if let chain {
             if let handing = next.handingOn(chain.head.number) {
@@ -315,20 +331,13 @@ struct CmdlineRun {
                 status.insert(.damaged)
             }
         }
-        if template.contains(named: "elfcorehdr") {
-            say("the line is a crash kernel's: what else kdump put there stays, so better take that of a normal boot")
-        }
-        let pram: ParameterName = "pram"
-        if line.line.initParameters.contains(where: { $0.isNamed(pram) }) {
-            say("a pram= behind -- is left alone, as it is init's; kernels up to 3.14 would read it")
-        }
         if let long = line.line.exceeds(limit) {
             say("the line would have \(long.length) bytes, and \(limit.bytes) are possible"
                 + (limit == .x86 ? "" : " through kexec_file_load (kexec -s)"))
-            return status.union(.failed)
+            status.insert(.failed)
+            return nil
         }
-        output.write(line.text + [UInt8(ascii: "\n")])
-        return status
+        return line
     }
 
     /// Says what else is needed for the chain to live.
@@ -338,7 +347,8 @@ struct CmdlineRun {
         }
         do throws(KexecOptions.Obstacle) {
             let options = try kexecOptions(chain)
-            say("the chain lives when kexec is called with \(options.text)")
+            // After kexec -l that comes too late.
+            if !call.has(.checkLoaded) { say("the chain lives when kexec is called with \(options.text)") }
             return options
         } catch {
             say("but kexec would not spare it: \(error.sentence)")
@@ -378,16 +388,15 @@ struct CmdlineRun {
             _ = qualified(search, next, &status)
             return status
         }
-        if case .none(let reason) = search { say("no chain: \(reason)") }
-        TextReport.write(report, to: output)
-        if case .one(let chain) = search {
-            _ = qualified(search, next, &status)
-            let line = next.handingOn(chain.head.number) ?? next
-            if let long = line.line.exceeds(.x86) {
-                say("the line would have \(long.length) bytes, and \(LengthLimit.x86.bytes) are possible")
-                status.insert(.failed)
-            }
+        if case .none(let reason, let isCleared) = search {
+            say("no chain: \(reason)")
+            // What was loaded may name it all the same.
+            if isCleared { status.insert(.damaged) }
+            _ = completed(next, nil, &status)
+        } else {
+            _ = completed(next, qualified(search, next, &status), &status)
         }
+        TextReport.write(report, to: output)
         return report.status.union(status)
     }
 }

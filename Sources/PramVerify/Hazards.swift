@@ -79,6 +79,8 @@ final class Hazards {
         guard !line.contains(named: "noresume"), let value = line.last(named: "resume")?.value, !value.isEmpty
         else { return .none }
         let device = path(ofDevice: value)
+        // The kernel alone knows what 254:3 is. udev tells when it has appeared.
+        guard device.first == UInt8(ascii: "/") else { return .none }
         guard FileDescriptor.exists(device) else { return .notThere(escaped(value.prefix(80))) }
         return hibernation(on: device, line)
     }

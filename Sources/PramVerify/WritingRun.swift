@@ -327,6 +327,15 @@ struct WritingRun {
                 + "chain: drop --refit makes them fit"]
         }
         guard plan.isNeeded else { return }
+        guard target.memory.pages.contains(page.number) else {
+            throw .writing(WritingFailure(.noChain, "the head does not lie in the range that may be written"))
+        }
+        if plan.leavesNothing && target.freePages == .none {
+            throw .writing(
+                WritingFailure(
+                    .noFreePages, "no file would be left, and a kernel that is made to mount an empty chain reads past it",
+                    remedy: "do not mount it, and start the next kernel without pram="))
+        }
         if isDry {
             let refits = survey.evaluation.links.count { $0.reading != .asIs }
             if plan.leavesNothing { report.written?.head = nil }
@@ -335,16 +344,7 @@ struct WritingRun {
                     : "nothing was changed")
             return
         }
-        guard target.memory.pages.contains(page.number) else {
-            throw .writing(WritingFailure(.noChain, "the head does not lie in the range that may be written"))
-        }
         if let kernels = target.memory as? PramKernelMemory, let refusal = kernels.refusal { throw .memory(refusal) }
-        if plan.leavesNothing && target.freePages == .none {
-            throw .writing(
-                WritingFailure(
-                    .noFreePages, "no file would be left, and a kernel that is made to mount an empty chain reads past it",
-                    remedy: "do not mount it, and start the next kernel without pram="))
-        }
         let drop = ChainDrop(survey, plan, in: target.memory) { () throws(WritingFailure) in
             guard target.freePages == .none else { return }
             if Head.kernelsHead() != page.number {

@@ -127,7 +127,8 @@ struct WritingTarget {
                     remedy: "make a raw image of it, or name another file"))
         }
         let length = UInt64(clamping: try calling { () throws(SystemError) in try file.status() }.st_size)
-        let growth = size.map { _ in ImageGrowth(path: path, before: isNew ? nil : length) }
+        // Who made it and who locked it first need not be the same.
+        let growth = size.map { _ in ImageGrowth(path: path, before: isNew && length == 0 ? nil : length) }
         let range: PhysicalRange
         do throws(Failure) {
             range = try self.range(of: path, length: max(size ?? 0, length), base: base, region: region)

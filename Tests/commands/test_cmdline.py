@@ -189,6 +189,23 @@ class Options(CmdlineTest):
         line = "memmap=1G$0"
         self.assertIsNone(self.cmdline(line, *words, f"--pfn={head}", memory=memory, status=FAILED))
 
+    def test_a_last_look_ends_as_the_line_would(self):
+        loaded = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /sys && mkdir /sys/kernel && "
+                  "echo 1 >/sys/kernel/kexec_loaded && exec \"$@\"", "sh"]
+        empty = self.scratch / "empty.img"
+        empty.write_bytes(bytes(1 << 20))
+        for memory, line, status, said in (
+                (self.memory, LINE, INTACT, b""),
+                (self.memory, "quiet pram=10", DAMAGED, b"is not handed on"),
+                (self.memory, f"{RESERVED} {'x' * 2020}", FAILED, b"bytes"),
+                (str(empty), f"{LINE} pram=10", DAMAGED, b"holds zeros only"),
+                (str(empty), "quiet", INTACT, b"no chain")):
+            with self.subTest(line[:40], memory=memory):
+                result = self.run_program("cmdline", "--memory", memory, "--cmdline", line, "--check-loaded",
+                                          prefix=loaded)
+                self.assertEqual(result.status, status, result)
+                self.assertIn(said, result.err)
+
     def test_check_loaded(self):
         result = self.run_program("cmdline", "--check-loaded", "--memory", self.memory, "--cmdline", LINE)
         loaded = pathlib.Path("/sys/kernel/kexec_loaded")
