@@ -64,7 +64,7 @@ struct BootRun {
         }
         waitForDevice()
         let machine = try? MachineEvidence.collect()
-        let isCrashKernel = machine?.isCrashKernel ?? line.contains(named: "elfcorehdr")
+        let isCrashKernel = machine?.isCrashKernel ?? MachineEvidence.isCrashKernel(line)
         let hazards = machine.map { Hazards($0, kernelsHead: Head.kernelsHead()) }
         report = check(hazards)
         report.warnings = configuration.problems
@@ -73,7 +73,7 @@ struct BootRun {
             for sentence in hazards.sentences { log.write(.warning, Phrase(sentence)) }
         }
         if report.runStatus == .damaged && !isCrashKernel { correct(&report) }
-        finish(&report, isCrashKernel: isCrashKernel)
+        let action = finish(&report, isCrashKernel: isCrashKernel)
 
         // Last, for it asks a device, which may take its time: all that is to be known of the chain is written by now.
         if report.evaluation?.links.isEmpty == false {
@@ -81,7 +81,7 @@ struct BootRun {
             if let sentence = hibernation.sentence {
                 warn(hibernation)
                 report.warnings.append(sentence)
-                publish(report, isCrashKernel: isCrashKernel)
+                publish(report, action)
             }
         }
         if !isCrashKernel { publishLine(report, hazards) }
@@ -173,19 +173,23 @@ struct BootRun {
         log.write(.warning, phrase)
     }
 
-    private func finish(_ report: inout Report, isCrashKernel: Bool) {
-        let status = configuration.policy == .off ? .off : report.runStatus
+    /// - Returns: how the boot is to go on.
+    @discardableResult
+    private func finish(_ report: inout Report, isCrashKernel: Bool) -> BootConfiguration.Action {
+        let status = status(of: report)
         announce(report, status)
         let (action, warning) = configuration.action(status, on: line, isCrashKernel: isCrashKernel)
         if let warning { warn("\(warning)", &report) }
         if action != .proceed { log.write(.error, "pram_verify.on_damage=\(action.name)") }
-        publish(report, isCrashKernel: isCrashKernel)
+        publish(report, action)
+        return action
     }
 
-    private func publish(_ report: Report, isCrashKernel: Bool) {
-        let status = configuration.policy == .off ? .off : report.runStatus
-        let action = configuration.action(status, on: line, isCrashKernel: isCrashKernel).0
-        if let error = RunFolder.publish(report, status, action) { log.write(.warning, Phrase(error.message)) }
+    private func status(of report: Report) -> RunStatus { configuration.policy == .off ? .off : report.runStatus }
+
+    private func publish(_ report: Report, _ action: BootConfiguration.Action) {
+        guard let error = RunFolder.publish(report, status(of: report), action) else { return }
+        log.write(.warning, Phrase(error.message))
     }
 
     /// A few lines for the kernel's log. It is there for everybody to read, so no names of files.

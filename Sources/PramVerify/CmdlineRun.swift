@@ -27,7 +27,7 @@ struct CmdlineRun {
             return try run.act(output)
         } catch {
             if case .usage(let usage) = error { throw usage }
-            explain(error, errors)
+            error.explain(to: errors)
             return error.status
         }
     }
@@ -64,7 +64,7 @@ struct CmdlineRun {
             search = try look(template, thisLine)
         } catch {
             if case .usage = error { throw error }
-            CmdlineRun.explain(error, errors)
+            error.explain(to: errors)
             say("no chain is handed on: it could not be looked at")
             status = .failed
         }
@@ -245,7 +245,7 @@ struct CmdlineRun {
     }
 
     private static func isCrashKernel(_ line: ParameterLine) -> Bool {
-        (try? FileDescriptor.status(of: Array("/proc/vmcore".utf8))) != nil || line.contains(named: "elfcorehdr")
+        FileDescriptor.exists(MachinePaths().vmcore) || MachineEvidence.isCrashKernel(line)
     }
 
     private final class Collected {
@@ -357,11 +357,6 @@ struct CmdlineRun {
     }
 
     private func say(_ text: String) { errors.write("pram-verify: \(text)\n") }
-
-    private static func explain(_ failure: Failure, _ errors: Output) {
-        errors.write("pram-verify: \(failure.message)\n")
-        if !failure.remedy.isEmpty { errors.write("pram-verify: \(failure.remedy)\n") }
-    }
 
     // MARK: - After kexec -l
 

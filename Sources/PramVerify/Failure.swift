@@ -2,6 +2,7 @@ import ChainWriting
 import CLinux
 import Linux
 import MemorySources
+import Text
 
 /// Why a run ended without an answer. Findings are no failures: they are answers.
 enum Failure: Error {
@@ -65,6 +66,14 @@ enum Failure: Error {
         case .locked(.held): "wait until it is done"
         case .locked: geteuid() != 0 ? "run it as root" : "let /run be a writable file system of the root user"
         }
+    }
+}
+
+extension Failure {
+    /// What happened and what would help, on standard error.
+    func explain(to errors: Output) {
+        errors.write("pram-verify: \(message)\n")
+        if !remedy.isEmpty { errors.write("pram-verify: \(remedy)\n") }
     }
 }
 

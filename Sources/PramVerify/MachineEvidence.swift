@@ -19,9 +19,11 @@ struct MachineEvidence {
 
     /// Whether this kernel runs inside of another one's memory, to save what is left of it: `elfcorehdr=` is what kexec
     /// adds to its command line (Documentation/admin-guide/kdump/kdump.rst).
-    var isCrashKernel: Bool {
+    var isCrashKernel: Bool { hasVmcore || MachineEvidence.isCrashKernel(line) }
+
+    static func isCrashKernel(_ line: ParameterLine) -> Bool {
         let name: ParameterName = "elfcorehdr"
-        return hasVmcore || line.contains(named: name) || line.initParameters.contains { $0.isNamed(name) }
+        return line.contains(named: name) || line.initParameters.contains { $0.isNamed(name) }
     }
 }
 

@@ -56,11 +56,7 @@ public func pramVerifyMain(
 
 /// What goes to standard error: why the run could not look, and what a list does not say.
 private func explain(_ report: Report, _ call: Invocation, _ errors: Output) {
-    if let failure = report.failure {
-        errors.write("pram-verify: \(failure.message)\n")
-        if !failure.remedy.isEmpty { errors.write("pram-verify: \(failure.remedy)\n") }
-        return
-    }
+    if let failure = report.failure { return failure.explain(to: errors) }
     if report.verdict == .absent, report.head?.origin == .procCmdline, !MemoryChoice(call[.memory]).isLive {
         errors.write("pram-verify: no head was named for the dump: use --pfn, --cmdline or --cmdline-file\n")
     }

@@ -17,7 +17,7 @@ struct WritingTarget {
     /// What the running machine says; nil for an image.
     let machine: MachineEvidence?
     /// What `save --size` has done to an image.
-    let growth: ImageGrowth?
+    var growth: ImageGrowth?
     /// Kept while the target is in use.
     private let lock: LockKeeper?
 
@@ -47,8 +47,7 @@ struct WritingTarget {
         if mayEditKernelMemory, let kernels = Head.kernelsHead(), kernels != 0 {
             let memory = try PramKernelMemory(machine)
             return WritingTarget(
-                memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, growth: nil,
-                lock: keeper)
+                memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, lock: keeper)
         }
         let found: WritableRegion
         do throws(WriteRefusal) { found = try WritableRegion.find(region, in: machine) } catch { throw .refused(error) }
@@ -58,8 +57,8 @@ struct WritingTarget {
         let memory = MemoryFile(
             file, range: found.range, offset: found.range.start, kind: "/dev/mem", isMapped: true, isBuffered: false)
         return WritingTarget(
-            memory: memory, head: PFN(containing: found.range.start), name: "/dev/mem", freePages: .all, machine: machine,
-            growth: nil, lock: keeper)
+            memory: memory, head: PFN(containing: found.range.start), name: "/dev/mem", freePages: .all,
+            machine: machine, lock: keeper)
     }
 
     static let devMemRemedy =
@@ -93,7 +92,7 @@ struct WritingTarget {
             file, range: target.range, offset: 0, kind: escaped(target.site.name), isMapped: false, isBuffered: true)
         return WritingTarget(
             memory: memory, head: PFN(containing: target.range.start), name: escaped(text), freePages: .all,
-            machine: machine, growth: nil, lock: lock)
+            machine: machine, lock: lock)
     }
 
     private static func openImage(

@@ -14,9 +14,7 @@ from cases.support import *
 from harness import distribution
 from harness.machine import COMMAND_DEADLINE
 
-RANGE = 0x10000000
-HEAD = RANGE // chain.PAGE
-APPEND = f"root=/dev/vda rootfstype=ext4 rw fsck.mode=skip nokaslr memmap=32M${RANGE:#x}"
+APPEND = f"{distribution.ROOT} nokaslr memmap=32M${RESERVED_ADDRESS:#x}"
 
 # criu looks whether the kernel knows nftables before it does anything. A full system would load them by itself.
 MODULES = ("nf_tables",)

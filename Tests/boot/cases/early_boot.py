@@ -12,6 +12,8 @@ from harness import distribution
 
 FOLDER = "/run/pram-verify"
 RANGE = "memmap=16M$0x10000000"
+# As the harness puts it before the command line of the first kernel.
+CONSOLE = "console=ttyS0 panic=-1"
 
 
 @functools.lru_cache(maxsize=None)
@@ -73,7 +75,7 @@ class EarlyBoot(unittest.TestCase):
     def append(self, parameters, memmap=RANGE):
         """A command line as a boot loader gives it."""
         early = "" if self.initrd == "initramfs-tools" else "rd.driver.pre=virtio_blk "
-        return f"{early}root=/dev/vda rootfstype=ext4 rw fsck.mode=skip nokaslr {memmap} {parameters}".strip()
+        return f"{early}{distribution.ROOT} nokaslr {memmap} {parameters}".strip()
 
     def boot(self, parameters="", loads=(), memmap=RANGE, ready=True, files=None, drives=(),
              memory=STOCK_MEMORY):

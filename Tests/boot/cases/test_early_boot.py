@@ -67,7 +67,7 @@ class ByInitramfsTools(EarlyBoot):
     def test_a_real_crash_kernel_only_reports(self):
         machine = self.boot_chain("crashkernel=192M", Chains.damaged())
         self.assert_status(machine, "damaged")
-        line = self.append(f"console=ttyS0 panic=-1 pram={Chains.head():x} pram_verify.policy=drop "
+        line = self.append(f"{CONSOLE} pram={Chains.head():x} pram_verify.policy=drop "
                            "pram_verify.on_damage=halt")
         machine.must("kexec -s -p /boot/vmlinuz --initrd=/boot/initramfs-tools.img "
                      f"--command-line={shlex.quote(line)}")
@@ -86,7 +86,7 @@ class ByInitramfsTools(EarlyBoot):
         machine = self.boot(memmap=reserved, memory="3G")
         machine.must("mkdir /tmp/in && cd /tmp/in && head -c 1000000 /dev/urandom >/tmp/block && "
                      "for n in $(seq 960); do cat /tmp/block; done >large")
-        parameters = f"console=ttyS0 panic=-1 {machine.must('pram-verify save /tmp/in')}"
+        parameters = f"{CONSOLE} {machine.must('pram-verify save /tmp/in')}"
         self.kexec(machine, self.append(f"{parameters} pram_verify.timeout=600", reserved))
         self.assert_status(machine, "intact")
         # How far it is is said every five seconds, and a machine may be faster than that.
@@ -136,7 +136,7 @@ class ByInitramfsTools(EarlyBoot):
         self.assert_status(machine, "damaged")
         findings = self.report(machine)["findings"]
         self.assertIn(1, [finding["link"] for finding in findings if finding["kind"].startswith("link-")], findings)
-        self.kexec(machine, self.append(f"console=ttyS0 panic=-1 pram={Chains.head():x} pram_verify.policy=drop"))
+        self.kexec(machine, self.append(f"{CONSOLE} pram={Chains.head():x} pram_verify.policy=drop"))
         self.assert_status(machine, "corrected")
 
     def test_others_that_were_given_pages_of_the_chain_are_named(self):

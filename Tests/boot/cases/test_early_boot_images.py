@@ -6,7 +6,6 @@ from cases.early_boot import *
 
 # 64 MiB below the end of memory; the initrd is above it.
 NEAR_THE_TOP = 0x2C000000
-CONSOLE = "console=ttyS0 panic=-1"
 
 # /run is given two MiB and filled up before `boot`, and freed again after it: the rest of the boot is not to blame.
 FILL_RUN = "mount -o remount,size=2m /run; cat /dev/zero >/run/full"

@@ -41,11 +41,6 @@ class OnPramKernel(test_pram_kernel.AfterKexec):
         cls.status = cls.machine.must(f"cat {FOLDER}/status")
         cls.report = json.loads(cls.machine.must(f"cat {FOLDER}/report.json"))
 
-    @staticmethod
-    def spoil(machine, address):
-        old = machine.memory(address, 1)[0]
-        machine.must(f"printf '\\{old ^ 1:03o}' | dd of=/dev/mem bs=1 seek={address} conv=notrunc 2>/dev/null")
-
 
 class IntactOnPramKernel(OnPramKernel):
     def test_intact(self):
@@ -58,7 +53,7 @@ class DamagedPageOnPramKernel(OnPramKernel):
 
     @staticmethod
     def damage(machine, links):
-        OnPramKernel.spoil(machine, links[2].entries[50].pfn * chain.PAGE + 2000)
+        flip_in_guest(machine, links[2].entries[50].pfn * chain.PAGE + 2000)
 
     def test_damaged(self):
         self.assertEqual((self.status, self.report["verdict"]), ("damaged", "damaged"))
@@ -69,7 +64,7 @@ class DamagedPageOnPramKernel(OnPramKernel):
 class RefusedByPramKernel(OnPramKernel):
     @staticmethod
     def damage(machine, links):
-        OnPramKernel.spoil(machine, links[2].pfn * chain.PAGE + chain.PAGE - 1)
+        flip_in_guest(machine, links[2].pfn * chain.PAGE + chain.PAGE - 1)
 
     def test_refused(self):
         self.assertEqual(self.pram_value, "0")

@@ -97,7 +97,7 @@ class DamagedProcess(ProcessCase):
 
     @classmethod
     def damage(cls):
-        cls.pfn = spoil(cls.machine, counting.HEAD, "pages-1.img", 3)
+        cls.pfn = spoil(cls.machine, RESERVED_PFN, "pages-1.img", 3)
 
     def test_control_the_newest_kernel_runs(self):
         self.assert_newest_kernel_runs()

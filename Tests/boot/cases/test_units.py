@@ -18,7 +18,7 @@ SETTINGS = "/etc/default/pram-verify"
 DEBIAN_SETTINGS = "/etc/default/kexec"
 SAVED, LOADED = "/var/lib/pram-verify", "/var/lib/restored"
 ON_REBOOT = "/usr/lib/systemd/system-shutdown/kexec-on-reboot"
-LINE = "root=/dev/vda rootfstype=ext4 rw fsck.mode=skip " + STOCK_APPEND
+LINE = f"{distribution.ROOT} {STOCK_APPEND}"
 
 
 @functools.lru_cache(maxsize=None)

@@ -50,10 +50,8 @@ class Refusals(BootCase):
         self.assertEqual(self.machine.memory(FIRST, 1 << 20), before)
 
 
-class WithoutAReservedRange(Refusals):
-    """Plain System RAM, in which a chain happens to lie."""
-
-    append = f"pram={HEAD:x}"
+class ChainInMemory:
+    """A chain lies in memory from the start."""
 
     @classmethod
     def setUpClass(cls):
@@ -62,6 +60,12 @@ class WithoutAReservedRange(Refusals):
 
     def test_control_the_chain_is_there(self):
         self.assert_verdict(in_guest(self.machine), "intact")
+
+
+class WithoutAReservedRange(ChainInMemory, Refusals):
+    """Plain System RAM, in which a chain happens to lie."""
+
+    append = f"pram={HEAD:x}"
 
     def test_nothing_is_written_and_the_way_out_is_named(self):
         self.assert_refused(r"reserves no memory(.|\n)*memmap=nn\$ss")
@@ -135,18 +139,10 @@ class WithSeveralRanges(Refusals):
         self.assertEqual(self.machine.must("cat /tmp/out/snow; rm /tmp/out/snow"), "snow")
 
 
-class InACrashKernel(Refusals):
+class InACrashKernel(ChainInMemory, Refusals):
     """elfcorehdr= is what kexec adds to the command line of a crash kernel."""
 
     append = f"memmap=32M${FIRST:#x} elfcorehdr={FIRST + (16 << 20):#x} pram={HEAD:x}"
-
-    @classmethod
-    def setUpClass(cls):
-        cls.loads = [(FIRST, saved_range())]
-        super().setUpClass()
-
-    def test_control_the_chain_is_there(self):
-        self.assert_verdict(in_guest(self.machine), "intact")
 
     def test_nothing_is_written(self):
         self.assert_refused(r"this is a crash kernel")

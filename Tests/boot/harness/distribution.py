@@ -13,6 +13,9 @@ from . import BUILD, REPOSITORY, image_path, initramfs, provision
 HERE = pathlib.Path(__file__).resolve().parent
 NAMES = ("initramfs-tools", "dracut-shell", "dracut-systemd")
 
+# What a kernel is told of the root file system, the first virtio disk.
+ROOT = "root=/dev/vda rootfstype=ext4 rw fsck.mode=skip"
+
 INIT = b"""#!/harness/busybox sh
 # PID 1 of the real root file system. What the initramfs has mounted came along; /run does not lend the agent its space.
 busybox=/harness/busybox
