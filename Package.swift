@@ -43,7 +43,11 @@ let package = Package(
             cSettings: [
                 .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections"])
             ]),
-        .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-ffunction-sections", "-Wall", "-Wextra", "-Werror"])]),
+        .target(
+            name: "CLinux",
+            cSettings: [
+                .define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-ffunction-sections", "-Wall", "-Wextra", "-Werror"]),
+            ]),
         library("CZlib"), library("CLzma"), library("CZstd"), library("CBlkid"),
 
         // L0: pure, no system calls, none imports another
@@ -56,11 +60,13 @@ let package = Package(
         .target(name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd"], swiftSettings: everywhere),
 
         // L2: where the pages come from, and the engine that verifies them
-        .target(name: "MemorySources", dependencies: ["PRAM", "Linux", "Compression", "Text"], swiftSettings: everywhere),
+        .target(
+            name: "MemorySources", dependencies: ["PRAM", "Linux", "Compression", "Text"], swiftSettings: everywhere),
         .target(name: "Verification", dependencies: ["PRAM", "Linux", "CChecksum"], swiftSettings: everywhere),
 
         .target(
-            name: "ChainWriting", dependencies: ["PRAM", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
+            name: "ChainWriting",
+            dependencies: ["PRAM", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
             swiftSettings: everywhere),
 
         // L3: commands, reports, exit status: the only place with policy

@@ -17,7 +17,8 @@ struct ChainMaker {
 
     init(_ arguments: Arguments) {
         guard let bytes = arguments.number("bytes"), let files = arguments.number("files"), files > 0,
-            let order = PageOrder.Kind(rawValue: arguments["order"] ?? "") else { fail("make: bytes= files= order=") }
+            let order = PageOrder.Kind(rawValue: arguments["order"] ?? "")
+        else { fail("make: bytes= files= order=") }
         dataPages = max(bytes / UInt64(pageSize), files)
         self.files = files
         self.order = order
@@ -51,7 +52,8 @@ struct ChainMaker {
             let pages = dataPages * (number + 1) / files - dataPages * number / files
             append(1, 0) { page in
                 let image = FileImage(
-                    size: pages * UInt64(pageSize), mode: 0o100644, name: Array("file-\(number)".utf8)).encoded()
+                    size: pages * UInt64(pageSize), mode: 0o100644, name: Array("file-\(number)".utf8)
+                ).encoded()
                 store(image, at: page)
                 return image.pageChecksum
             }
@@ -78,7 +80,8 @@ struct ChainMaker {
         let room = mmap(nil, size + hugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let room, !pv_mmap_failed(room) else { throw SystemError(last: "mmap", path: file.path) }
         defer { munmap(room, size + hugePage) }
-        let aligned = UnsafeMutableRawPointer(bitPattern: (UInt(bitPattern: room) + UInt(hugePage) - 1) & ~UInt(hugePage - 1))
+        let aligned = UnsafeMutableRawPointer(
+            bitPattern: (UInt(bitPattern: room) + UInt(hugePage) - 1) & ~UInt(hugePage - 1))
         let base = mmap(aligned, size, PROT_READ, MAP_SHARED | MAP_FIXED, file.number, 0)
         guard let base, !pv_mmap_failed(base) else { throw SystemError(last: "mmap", path: file.path) }
         // A page that something else looks at just then makes the kernel refuse; a second try, or a few more, will do.
@@ -145,6 +148,8 @@ struct Random {
 
     /// Fills one page.
     mutating func fill(_ page: UnsafeMutableRawPointer) {
-        for place in stride(from: 0, to: pageSize, by: 8) { page.storeBytes(of: next(), toByteOffset: place, as: UInt64.self) }
+        for place in stride(from: 0, to: pageSize, by: 8) {
+            page.storeBytes(of: next(), toByteOffset: place, as: UInt64.self)
+        }
     }
 }

@@ -61,9 +61,11 @@ final class PeerRun {
     private var started = UInt64(0)
 
     init(_ arguments: Arguments, _ path: [UInt8]) throws(SystemError) {
-        guard let head = arguments.number("head", radix: 16), let peer = Peer.all.first(where: { $0.name == arguments["peer"] }),
+        guard let head = arguments.number("head", radix: 16),
+            let peer = Peer.all.first(where: { $0.name == arguments["peer"] }),
             let threads = arguments.number("threads"), threads > 0,
-            let mapped = arguments["mapped"], ["before", "during", "never"].contains(mapped) else {
+            let mapped = arguments["mapped"], ["before", "during", "never"].contains(mapped)
+        else {
             fail("run: head= peer= threads= mapped=before|during|never")
         }
         self.peer = peer
@@ -98,7 +100,8 @@ final class PeerRun {
         work()
         for worker in workers { worker.join() }
         let elapsed = monotonicNanoseconds() - started
-        return "{\"pages\": \(order.count), \"elapsed_ns\": \(elapsed), \"processor_ns\": \(processorNanoseconds - processor)}"
+        return
+            "{\"pages\": \(order.count), \"elapsed_ns\": \(elapsed), \"processor_ns\": \(processorNanoseconds - processor)}"
     }
 
     /// Reads one byte of each page, so that all of them are in the page tables.
@@ -107,7 +110,9 @@ final class PeerRun {
         for page in order { withUnsafeMutablePointer(to: &byte) { _ = guardedCopy(address(page), to: $0, count: 1) } }
     }
 
-    private func address(_ page: PFN) -> UnsafeRawPointer { UnsafeRawPointer(mapping.base + Int(page.number) * pageSize) }
+    private func address(_ page: PFN) -> UnsafeRawPointer {
+        UnsafeRawPointer(mapping.base + Int(page.number) * pageSize)
+    }
 
     private func work() {
         let pages = UnsafeMutablePointer<UnsafeRawPointer?>.allocate(capacity: PeerRun.batch)
@@ -188,7 +193,9 @@ private final class PlainImage: PhysicalMemory {
             while end < pages.endIndex, pages[end].number == pages[end - 1].number + 1 { end += 1 }
             let buffer = UnsafeMutableRawBufferPointer(
                 start: destination + (start - pages.startIndex) * pageSize, count: (end - start) * pageSize)
-            guard (try? file.read(at: pages[start].number << 12, into: buffer)) == buffer.count else { fail("cut short") }
+            guard (try? file.read(at: pages[start].number << 12, into: buffer)) == buffer.count else {
+                fail("cut short")
+            }
             start = end
         }
     }

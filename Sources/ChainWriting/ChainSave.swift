@@ -30,7 +30,8 @@ public struct ChainSave {
         _ plan: SavePlan, from directory: SourceDirectory, into memory: any WritableMemory, generation: UInt64
     ) throws(WritingFailure) {
         guard !plan.isEmpty else {
-            throw WritingFailure(.notSavable, "\(escaped(directory.path)) holds no regular file: a chain cannot be empty")
+            throw WritingFailure(
+                .notSavable, "\(escaped(directory.path)) holds no regular file: a chain cannot be empty")
         }
         let pages = memory.pages
         guard pages.lowerBound > 0 else {
@@ -38,7 +39,8 @@ public struct ChainSave {
         }
         guard let needed = plan.pagesNeeded, needed <= UInt64(pages.count) else {
             throw WritingFailure(
-                .tooSmall, "the files need \(plan.pagesNeeded ?? .max) pages of 4 KiB, and the range has \(pages.count)",
+                .tooSmall,
+                "the files need \(plan.pagesNeeded ?? .max) pages of 4 KiB, and the range has \(pages.count)",
                 remedy: "reserve a larger range (for an image: a larger --size), or save less")
         }
         self.memory = memory
@@ -111,7 +113,8 @@ public struct ChainSave {
         let meta = try takePages(1)
         try memory.write(meta, image)
         var state = PageState.absent
-        try append(Entry(flags: 1, checksum: PageBytes(meta, of: memory, state: &state).pageChecksum, page: meta, index: 0))
+        try append(
+            Entry(flags: 1, checksum: PageBytes(meta, of: memory, state: &state).pageChecksum, page: meta, index: 0))
         var offset: UInt64 = 0
         while let run = source.nextPages(from: offset, size: file.size) {
             try copy(run, of: source, size: file.size)
@@ -123,7 +126,9 @@ public struct ChainSave {
     }
 
     /// Copies a run of the file's pages, takes their checksums from where they have arrived, and enters them.
-    private mutating func copy(_ run: Range<UInt64>, of source: borrowing FileDescriptor, size: UInt64) throws(SystemError) {
+    private mutating func copy(_ run: Range<UInt64>, of source: borrowing FileDescriptor, size: UInt64)
+        throws(SystemError)
+    {
         var index = run.lowerBound
         while index < run.upperBound {
             let count = Int(min(UInt64(ChainSave.batchCapacity), run.upperBound - index))
@@ -140,7 +145,9 @@ public struct ChainSave {
             }
             for i in 0..<count {
                 try append(
-                    Entry(flags: 2, checksum: checksums[i], page: PFN(first.number + UInt64(i)), index: index + UInt64(i)))
+                    Entry(
+                        flags: 2, checksum: checksums[i], page: PFN(first.number + UInt64(i)), index: index + UInt64(i))
+                )
             }
             index += UInt64(count)
         }

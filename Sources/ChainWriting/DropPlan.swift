@@ -157,10 +157,12 @@ public struct DropPlan {
         self.fates = fates
         self.entries = entries
         self.renamed = renamed
-        let damage = evaluation.verdict != .intact
+        let damage =
+            evaluation.verdict != .intact
             && (entries.count != chain.entries.count || fates.contains { $0 != .kept }
                 || evaluation.links.contains { $0.standing == .broken })
-        isNeeded = damage || evaluation.verdict == .damaged && !evaluation.links.isEmpty
+        isNeeded =
+            damage || evaluation.verdict == .damaged && !evaluation.links.isEmpty
             || refits && evaluation.links.contains { $0.reading != .asIs }
     }
 
@@ -179,7 +181,8 @@ public struct DropPlan {
 
     /// The DATA entry as it goes on, or nil when it is left out.
     private static func keep(
-        _ listed: SurveyedChain.Listed, of file: StoredFile, _ fate: Fate, _ options: Options, _ indexes: inout SparseSet,
+        _ listed: SurveyedChain.Listed, of file: StoredFile, _ fate: Fate, _ options: Options,
+        _ indexes: inout SparseSet,
         _ taken: inout SparseSet
     ) -> SurveyedChain.Listed? {
         switch fate {
@@ -190,7 +193,8 @@ public struct DropPlan {
             guard let pages = FileImage(size: file.size, mode: file.mode, name: file.name).pageCount,
                 listed.entry.index < pages, let checksum = listed.checksum,
                 listed.fits || options.quarantines, indexes.insert(listed.entry.index),
-                taken.insert(listed.entry.page.number) else { return nil }
+                taken.insert(listed.entry.page.number)
+            else { return nil }
             return listed.with(checksum: checksum)
         }
     }
@@ -206,7 +210,9 @@ public struct DropPlan {
             // Pages that cannot be looked at may be perfectly good: nothing of that goes without a word from the user.
             if file.badPages > 0 && options.unproved == nil { return .undecided }
             // With holes at its end, only the end of the chain shows that nothing follows.
-            if file.badPages == 0 && ground.endsHere(number) && ground.standing(of: number) == .believed { return .kept }
+            if file.badPages == 0 && ground.endsHere(number) && ground.standing(of: number) == .believed {
+                return .kept
+            }
             reason = .incomplete
         case .indeterminate:
             switch ground.standing(of: number) {
@@ -222,7 +228,8 @@ public struct DropPlan {
             }
             if options.unproved == .salvage && reason == .listedByBadLink { return .quarantined(file.name) }
         }
-        let isWhole = file.metaFits && FileImage.isSafe(file.name)
+        let isWhole =
+            file.metaFits && FileImage.isSafe(file.name)
             && FileImage(size: file.size, mode: file.mode, name: file.name).pageCount != nil
             && file.mode & ~0xfff == 0x8000
         guard isWhole else { return .dropped(reason) }
@@ -282,7 +289,8 @@ private struct Ground {
         let file = files[number]
         let pages = FileImage(size: file.size, mode: file.mode, name: file.name).pageCount
         // Where a file with holes ends, only the next file shows, or the end of the chain.
-        let end = file.pages == pages ? file.lastLink : number + 1 < files.count ? files[number + 1].link : links.count - 1
+        let end =
+            file.pages == pages ? file.lastLink : number + 1 < files.count ? files[number + 1].link : links.count - 1
         let range = file.link...max(file.link, file.lastLink, end)
         if range.contains(where: { links[$0].standing == .broken }) { return .listedByBadLink }
         guard let firstBroken, range.upperBound >= firstBroken else { return .believed }

@@ -66,8 +66,9 @@ public struct SavePlan {
                     warnings.append("\(escaped(name)) will lose its owner: the format has none")
                 }
                 files.append(
-                    File(name: name, size: UInt64(identity.size), mode: UInt32(status.st_mode), identity: identity,
-                         pages: pages))
+                    File(
+                        name: name, size: UInt64(identity.size), mode: UInt32(status.st_mode), identity: identity,
+                        pages: pages))
             }
         } catch {
             throw WritingFailure(error)

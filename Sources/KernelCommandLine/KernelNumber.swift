@@ -37,15 +37,16 @@ public enum KernelNumber {
     public static func memparse(_ text: ArraySlice<UInt8>) -> MemoryNumber {
         var cursor = Cursor(text)
         let digits = cursor.number(.detected)
-        let shift: UInt64 = switch cursor.byte(0) | 0x20 {
-        case UInt8(ascii: "k"): 10
-        case UInt8(ascii: "m"): 20
-        case UInt8(ascii: "g"): 30
-        case UInt8(ascii: "t"): 40
-        case UInt8(ascii: "p"): 50
-        case UInt8(ascii: "e"): 60
-        default: 0
-        }
+        let shift: UInt64 =
+            switch cursor.byte(0) | 0x20 {
+            case UInt8(ascii: "k"): 10
+            case UInt8(ascii: "m"): 20
+            case UInt8(ascii: "g"): 30
+            case UInt8(ascii: "t"): 40
+            case UInt8(ascii: "p"): 50
+            case UInt8(ascii: "e"): 60
+            default: 0
+            }
         if shift > 0 { cursor.advance(1) }
         let isTooLarge = digits.value > UInt64.max >> shift
         return MemoryNumber(

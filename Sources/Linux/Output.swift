@@ -34,7 +34,9 @@ public final class Output {
                 let count = CLinux.write(number, bytes.baseAddress! + done, bytes.count - done)
                 if count < 0 && pv_errno() == EINTR { continue }
                 guard count > 0 else {
-                    failure = count < 0 ? SystemError(last: "write", path: path)
+                    failure =
+                        count < 0
+                        ? SystemError(last: "write", path: path)
                         : SystemError("write", code: ENOSPC, path: path)
                     return
                 }

@@ -102,7 +102,8 @@ public final class DevMem: PhysicalMemory {
     public func failure(of page: PFN) -> MemoryFailure? {
         guard let region = map.region(holding: page) else {
             return MemoryFailure(
-                .noSuchMemory, source: kind, "\(kind) is not asked for PFN \(hexadecimal(page.number)): no range of "
+                .noSuchMemory, source: kind,
+                "\(kind) is not asked for PFN \(hexadecimal(page.number)): no range of "
                     + "memory is known to hold the whole page")
         }
         switch region.nature {
@@ -136,7 +137,8 @@ public final class DevMem: PhysicalMemory {
                     + "start with iomem=relaxed")
         case ErrorCode.badAddress:
             return MemoryFailure(
-                .noSuchMemory, source: kind, "\(what): there is no memory that the kernel can reach by read, and none "
+                .noSuchMemory, source: kind,
+                "\(what): there is no memory that the kernel can reach by read, and none "
                     + "could be mapped")
         default:
             return MemoryFailure(.inputOutput, source: kind, "\(what): \(error.reason)")

@@ -197,7 +197,8 @@ extension CompressionError {
                 remedy: "if it is a raw image that only looks like \(wrapping.name) data, use --raw")
         case .unsupported, .windowTooLarge:
             MemoryFailure(.unsupported, source: name, Phrase(message), remedy: "unpack it with \(wrapping.name) first")
-        case .tooLong: MemoryFailure(.tooLarge, source: name, Phrase(message), remedy: "raise the limit with --unpack-limit")
+        case .tooLong:
+            MemoryFailure(.tooLarge, source: name, Phrase(message), remedy: "raise the limit with --unpack-limit")
         case .outOfResources:
             MemoryFailure(
                 .outOfResources, source: name, Phrase(message),

@@ -337,7 +337,8 @@ private struct Geometry {
         let main = wide.isSane || !narrow.isSane ? wide : narrow
         guard main.version >= 0, main.version <= 6 else {
             throw unsupported(
-                main.version.byteSwapped & ~0xff == 0 ? "a big-endian dump"
+                main.version.byteSwapped & ~0xff == 0
+                    ? "a big-endian dump"
                     : "a kdump-compressed dump of version \(main.version); versions up to 6 are read")
         }
         guard main.blockSize == UInt32(pageSize) else {

@@ -252,7 +252,8 @@ public final class LiveMemory: PhysicalMemory {
             return [
                 devMemRefusal
                     ?? MemoryFailure(
-                        .unsupported, source: iomemPath, "\(what) lies outside of what the kernel manages: only "
+                        .unsupported, source: iomemPath,
+                        "\(what) lies outside of what the kernel manages: only "
                             + "/dev/mem reaches it, which was not to be used")
             ]
         }

@@ -246,8 +246,10 @@ public final class PmemTarget {
         }
         guard found.count == 1 else {
             throw MemoryFailure(
-                .malformed, source: name.text, "\(name.text) names several devices: "
-                    + Phrase(found.map { escaped($0.name) }.joined(separator: ", ")), remedy: "name one of them by its path")
+                .malformed, source: name.text,
+                "\(name.text) names several devices: "
+                    + Phrase(found.map { escaped($0.name) }.joined(separator: ", ")),
+                remedy: "name one of them by its path")
         }
         return site
     }

@@ -39,14 +39,16 @@ public final class MemoryFile: WritableMemory {
     ///   - offset: where the range begins in the file.
     ///   - isMapped: whether to map the range, which is far faster than read(2) and write(2); where that fails, these are used.
     public init(
-        _ file: consuming FileDescriptor, range: PhysicalRange, offset: UInt64, kind: String, isMapped: Bool, isBuffered: Bool
+        _ file: consuming FileDescriptor, range: PhysicalRange, offset: UInt64, kind: String, isMapped: Bool,
+        isBuffered: Bool
     ) {
         self.range = range
         self.offset = offset
         self.kind = kind
         self.isBuffered = isBuffered
         if isMapped, let count = Int(exactly: range.size),
-            let mapping = try? Mapping(file, offset: offset, count: count, writable: true) {
+            let mapping = try? Mapping(file, offset: offset, count: count, writable: true)
+        {
             base = mapping.base
             self.mapping = consume mapping
         } else {
@@ -153,7 +155,9 @@ public final class OverlaidMemory: PhysicalMemory {
         below.read(first, count: count, into: destination, states: states)
         guard page >= first, page.number - first.number < UInt64(count) else { return }
         let place = Int(page.number - first.number)
-        bytes.bytes.withUnsafeBytes { (destination + place * pageSize).copyMemory(from: $0.baseAddress!, byteCount: pageSize) }
+        bytes.bytes.withUnsafeBytes {
+            (destination + place * pageSize).copyMemory(from: $0.baseAddress!, byteCount: pageSize)
+        }
         states[place] = .present
     }
 }

@@ -180,8 +180,11 @@ public final class ChainEvaluation {
     /// The second look at a link, when `contested` is not empty: no file that claims a contested page stays intact.
     public func assignContested(_ number: Int, _ link: Link) {
         for (entryNumber, entry) in link.entries.enumerated() where contested.contains(entry.page.number) {
-            guard let file = file(at: number, entryNumber), files[file].status.rawValue < StoredFile.Status
-                .indeterminate.rawValue else { continue }
+            guard let file = file(at: number, entryNumber),
+                files[file].status.rawValue
+                    < StoredFile.Status
+                    .indeterminate.rawValue
+            else { continue }
             files[file].status = .indeterminate
         }
     }
@@ -220,7 +223,10 @@ public final class ChainEvaluation {
             }
         }
         if link.entries.contains(where: { $0.hasLRU })
-            || reading == .asIs && link.entries.contains(where: { $0.kind == .data }) { wasReserved = false }
+            || reading == .asIs && link.entries.contains(where: { $0.kind == .data })
+        {
+            wasReserved = false
+        }
         if !link.hasSoundCount {
             report(Finding(.linkLength, link: number, page: page, detail: UInt64(link.count)))
         }
@@ -229,13 +235,15 @@ public final class ChainEvaluation {
             _ = contested.insert(page.number)
         }
         if proved { standing = .proved }
-        links.append(LinkSummary(
-            page: page, entries: link.entries.count, reading: reading, standing: standing,
-            generation: link.stamp?.generation))
+        links.append(
+            LinkSummary(
+                page: page, entries: link.entries.count, reading: reading, standing: standing,
+                generation: link.stamp?.generation))
         if !proved { breakOff(at: number) }
         for (entryNumber, entry) in link.entries.enumerated() {
             let result = unsafe results?[entryNumber]
-            let hasImage = entry.kind == .meta && result?.state == .present && entry.page.number != 0
+            let hasImage =
+                entry.kind == .meta && result?.state == .present && entry.page.number != 0
                 && entry.page.address != nil
             accept(entry, at: number, entryNumber, result, hasImage ? image(entryNumber) : nil)
         }
@@ -313,12 +321,16 @@ public final class ChainEvaluation {
         }
         let file = open?.number ?? -1
         if entry.kind == .unknown {
-            report(Finding(.entryType, link: link, entry: number, page: entry.page, file: file,
-                           detail: UInt64(entry.flags & 0xff)))
+            report(
+                Finding(
+                    .entryType, link: link, entry: number, page: entry.page, file: file,
+                    detail: UInt64(entry.flags & 0xff)))
             open?.damaged = true
         } else if entry.hasUnknownFlags {
-            report(Finding(.unknownFlags, link: link, entry: number, page: entry.page, file: file,
-                           detail: UInt64(entry.flags)))
+            report(
+                Finding(
+                    .unknownFlags, link: link, entry: number, page: entry.page, file: file,
+                    detail: UInt64(entry.flags)))
         }
         checkPage(entry, at: link, number, result, file)
         if entry.kind == .data && open != nil { placeData(entry, at: link, number, file) }
@@ -350,8 +362,10 @@ public final class ChainEvaluation {
         case .present:
             pagesChecked += 1
             if result.checksum != entry.checksum {
-                report(Finding(entry.kind == .meta ? .metaChecksum : .dataChecksum, link: link, entry: number,
-                               page: entry.page, file: file, detail: UInt64(result.checksum)))
+                report(
+                    Finding(
+                        entry.kind == .meta ? .metaChecksum : .dataChecksum, link: link, entry: number,
+                        page: entry.page, file: file, detail: UInt64(result.checksum)))
                 pageIsBad(file)
                 open?.damaged = true
                 // Of the first that names it only: `claim` counts the others by themselves.
@@ -387,8 +401,10 @@ public final class ChainEvaluation {
             report(Finding(.indexPastEnd, link: link, entry: number, page: entry.page, file: file, detail: entry.index))
             open?.damaged = true
         } else if open?.indexes.insert(entry.index) == false {
-            report(Finding(.duplicateIndex, link: link, entry: number, page: entry.page, file: file,
-                           detail: entry.index))
+            report(
+                Finding(
+                    .duplicateIndex, link: link, entry: number, page: entry.page, file: file,
+                    detail: entry.index))
             open?.damaged = true
         }
     }

@@ -12,19 +12,19 @@
 ///
 /// An entry has 24 bytes in both: 0 u32 flags, 4 u32 csum, 8 u64 pfn, 16 u64 index. All numbers are little endian.
 public enum ChainLayout: Int, Sendable {
-    case x86_64, i386
+    case amd64, i386
 
     public var name: StaticString {
         switch self {
-        case .x86_64: "x86-64"
+        case .amd64: "x86-64"
         case .i386: "i386"
         }
     }
 
     /// The offset of link_pfn in bytes.
-    public var nextOffset: Int { self == .x86_64 ? 16 : 12 }
+    public var nextOffset: Int { self == .amd64 ? 16 : 12 }
     /// The offset of the first entry in bytes.
-    public var entriesOffset: Int { self == .x86_64 ? 24 : 20 }
+    public var entriesOffset: Int { self == .amd64 ? 24 : 20 }
     /// The offset of the bytes behind the last entry.
     public var slackOffset: Int { entriesOffset + Link.capacity * Entry.size }
 }

@@ -31,7 +31,7 @@ public struct ChainWalk {
     /// Whether the link before proved itself; a link behind one that did not must prove itself entirely.
     private var onProvedGround = true
     /// Told by the first link.
-    public private(set) var layout: ChainLayout = .x86_64
+    public private(set) var layout: ChainLayout = .amd64
 
     public init(head: PFN, memory: any PhysicalMemory) {
         self.memory = memory
@@ -62,7 +62,9 @@ public struct ChainWalk {
         let certain = reading == .asIs || reading == .allRestored
         // An interval that fits by chance is no reason to call a page a link that has not even the magic; nor are zeros
         // with checksum 0 behind something that is no magic.
-        guard magicFits || certain && !bytes.isZero(from: 8) else { return reached(number, page, .notALink(zeros: false)) }
+        guard magicFits || certain && !bytes.isZero(from: 8) else {
+            return reached(number, page, .notALink(zeros: false))
+        }
         let looksCleared = !certain && link.looksCleared(in: bytes, layout)
         let proved = magicFits && (reading != .none || looksCleared) && link.hasSoundCount
         if !onProvedGround && !(magicFits && certain) { return nil }

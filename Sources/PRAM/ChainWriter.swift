@@ -14,7 +14,9 @@ public struct LinkStamp: Equatable, Sendable {
 
     /// The stamp of a link, or nil when there is none.
     public init?(in page: PageBytes) {
-        guard page.u32(at: LinkStamp.offset) == LinkStamp.mark, page.u32(at: LinkStamp.offset + 4) == 0 else { return nil }
+        guard page.u32(at: LinkStamp.offset) == LinkStamp.mark, page.u32(at: LinkStamp.offset + 4) == 0 else {
+            return nil
+        }
         generation = page.u64(at: LinkStamp.offset + 8)
     }
 
@@ -39,7 +41,7 @@ public struct ChainWriter {
     /// - Parameters:
     ///   - head: the page of the first link.
     ///   - stamp: marks the links as written by this program; nil for what the RFC's kernel would write.
-    public init(head: PFN, layout: ChainLayout = .x86_64, stamp: LinkStamp? = nil) {
+    public init(head: PFN, layout: ChainLayout = .amd64, stamp: LinkStamp? = nil) {
         page = head
         self.layout = layout
         self.stamp = stamp

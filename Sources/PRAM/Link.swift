@@ -44,7 +44,7 @@ public struct Link: Sendable {
 
     /// The page as the RFC's writer would lay it out, its checksum made.
     /// - Parameter slack: up to 16 bytes for the end of the page, which the kernel checksums and ignores.
-    public func encoded(_ layout: ChainLayout = .x86_64, slack: [UInt8] = []) -> PageBytes {
+    public func encoded(_ layout: ChainLayout = .amd64, slack: [UInt8] = []) -> PageBytes {
         var page = PageBytes()
         page.store(magic, at: 0)
         page.store(count, at: 8)
@@ -81,6 +81,6 @@ extension ChainLayout {
         func plausible(_ layout: ChainLayout) -> Int {
             Link(decoding: page, layout).entries.count { $0.kind != .unknown && !$0.hasUnknownFlags }
         }
-        self = plausible(.i386) > plausible(.x86_64) ? .i386 : .x86_64
+        self = plausible(.i386) > plausible(.amd64) ? .i386 : .amd64
     }
 }

@@ -63,7 +63,7 @@ public enum LinkReading: Equatable, Sendable {
             return
         }
         let lacking = LinkReading.lacking(link)
-        let differences = layout == .x86_64 ? FlagDifferences.x86_64.of : FlagDifferences.i386.of
+        let differences = layout == .amd64 ? FlagDifferences.amd64.of : FlagDifferences.i386.of
         if !lacking.isEmpty && lacking.reduce(0, { $0 ^ differences[$1] }) == missing {
             self = .allRestored
             return
@@ -121,7 +121,7 @@ extension Link {
 private struct FlagDifferences {
     let of: [UInt32]
 
-    static let x86_64 = FlagDifferences(.x86_64)
+    static let amd64 = FlagDifferences(.amd64)
     static let i386 = FlagDifferences(.i386)
 
     init(_ layout: ChainLayout) {

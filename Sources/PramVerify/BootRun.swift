@@ -108,7 +108,7 @@ struct BootRun {
     private func publishLine(_ report: Report, _ hazards: Hazards?) {
         var call = Invocation(.cmdline)
         if let page = report.head?.page, let evaluation = report.evaluation, let hazards, report.written == nil {
-            call.known = (page, evaluation, report.layout ?? .x86_64, hazards.pages)
+            call.known = (page, evaluation, report.layout ?? .amd64, hazards.pages)
         }
         RunFolder.publishLine { output in
             // Why a chain is not handed on is told to those who ask: what goes nowhere here is what `cmdline` says.

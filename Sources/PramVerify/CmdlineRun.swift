@@ -194,7 +194,7 @@ struct CmdlineRun {
 
         var chain = HandOver(head: candidate.page, verdict: evaluation.verdict, thisLine: thisLine)
         chain.linksToRefit = evaluation.links.count { $0.reading != .asIs }
-        chain.layout = report.layout ?? .x86_64
+        chain.layout = report.layout ?? .amd64
         chain.pages = collected.pages.ranges
         chain.isRefused = candidate.isRefused
         chain.kernelsHead = kernelsHead
@@ -332,8 +332,9 @@ struct CmdlineRun {
             }
         }
         if let long = line.line.exceeds(limit) {
-            say("the line would have \(long.length) bytes, and \(limit.bytes) are possible"
-                + (limit == .x86 ? "" : " through kexec_file_load (kexec -s)"))
+            say(
+                "the line would have \(long.length) bytes, and \(limit.bytes) are possible"
+                    + (limit == .x86 ? "" : " through kexec_file_load (kexec -s)"))
             status.insert(.failed)
             return nil
         }

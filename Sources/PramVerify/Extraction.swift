@@ -95,7 +95,9 @@ struct Extractor {
         if !file.metaFits { return "its META page does not fit, so its name and size are hearsay" }
         if !FileImage.isSafe(file.name) { return "its name is not one safe path component" }
         if file.isDuplicate { return "an earlier file has the same name" }
-        if file.status != .intact && !takesDamaged { return "it is \(file.status.name); --damaged extracts it all the same" }
+        if file.status != .intact && !takesDamaged {
+            return "it is \(file.status.name); --damaged extracts it all the same"
+        }
         if file.size > UInt64(Int64.max) { return "its size is more than a file can have" }
         return nil
     }
@@ -133,7 +135,8 @@ struct Extractor {
         if outcome.holeCount > 20 { list += ", ..." }
         return Extraction(
             name: file.name, outcome: .writtenWithHoles,
-            message: (outcome.holeCount == 1 ? "1 bad page was left as a hole" : "\(outcome.holeCount) bad pages were left as holes")
+            message: (outcome.holeCount == 1
+                ? "1 bad page was left as a hole" : "\(outcome.holeCount) bad pages were left as holes")
                 + ", at page index \(list)")
     }
 }

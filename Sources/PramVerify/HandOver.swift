@@ -10,7 +10,7 @@ struct HandOver {
     var verdict: Verdict
     /// Links that do not fit as they lie.
     var linksToRefit = 0
-    var layout = ChainLayout.x86_64
+    var layout = ChainLayout.amd64
     /// All pages of the chain, its links among them.
     var pages: [PhysicalRange] = []
     /// The command line of the kernel in whose memory the chain lies.
@@ -64,7 +64,7 @@ struct HandOver {
     /// A kernel with pram reserves each page itself, and goes by the checksums of links as they lie.
     private func pramKernelsObstacle(on next: ParameterLine) -> Obstacle? {
         if let kernelsHead, kernelsHead != head.number { return .notHeld(kernelsHead) }
-        if layout != .x86_64 { return .otherLayout }
+        if layout != .amd64 { return .otherLayout }
         if linksToRefit > 0 { return .refitFirst(linksToRefit) }
         if let limit = HandOver.memoryLimit(on: next), pages.contains(where: { $0.last >= limit }) {
             return .pastLimit(limit)

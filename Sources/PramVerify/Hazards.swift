@@ -20,7 +20,8 @@ final class Hazards {
     /// - Parameter kernelsHead: what a kernel with pram holds, 0 for nothing; nil for a kernel without pram.
     init(_ machine: MachineEvidence, kernelsHead: UInt64?) {
         let crash: StaticString = "Crash kernel"
-        crashKernel = machine.iomem.resources
+        crashKernel =
+            machine.iomem.resources
             .filter { resource in crash.withUTF8Buffer { $0.elementsEqual(resource.name) } }.map { $0.range }
             + WritableRegion.crashReservations(on: machine.line)
         initrd = (machine.initrd.map { [$0] } ?? []) + WritableRegion.initrds(on: machine.line)

@@ -57,14 +57,18 @@ struct Head {
             head.isRefused = head.page != nil
             return head
         } catch {
-            throw .system(error, remedy: call.has(.cmdlineFile)
-                ? "" : "mount /proc, or name the head of the chain with --pfn or --cmdline")
+            throw .system(
+                error,
+                remedy: call.has(.cmdlineFile)
+                    ? "" : "mount /proc, or name the head of the chain with --pfn or --cmdline")
         }
     }
 
     /// What a PRAM kernel holds (/sys/kernel/pram, `%lx`; 0 for nothing); nil when the kernel has no pram.
     static func kernelsHead() -> UInt64? {
-        guard let text = try? FileDescriptor.contents(of: Array("/sys/kernel/pram".utf8), limit: 4096) else { return nil }
+        guard let text = try? FileDescriptor.contents(of: Array("/sys/kernel/pram".utf8), limit: 4096) else {
+            return nil
+        }
         return try? KernelNumber.kstrtoul(text[...], .hexadecimal)
     }
 

@@ -229,7 +229,8 @@ struct Invocation {
         var table = Option.allCases.map {
             option(
                 name: UnsafeRawPointer($0.name.utf8Start).assumingMemoryBound(to: CChar.self),
-                has_arg: $0.argument == nil ? no_argument : required_argument, flag: nil, val: 0x100 + Int32($0.rawValue))
+                has_arg: $0.argument == nil ? no_argument : required_argument, flag: nil,
+                val: 0x100 + Int32($0.rawValue))
         }
         table.append(option(name: nil, has_arg: 0, flag: nil, val: 0))
         pv_restart_options()
@@ -244,7 +245,8 @@ struct Invocation {
             guard let known = Option(rawValue: Int(code) - 0x100) else {
                 let word = escaped(bytes(of: words[Int(max(before, pv_optind() - 1))]))
                 throw UsageError(
-                    code == Int32(UInt8(ascii: ":")) ? "option \(word) needs an argument"
+                    code == Int32(UInt8(ascii: ":"))
+                        ? "option \(word) needs an argument"
                         : "unknown or ambiguous option \(word)")
             }
             let value = known.argument == nil ? [] : bytes(of: pv_optarg())
@@ -277,7 +279,8 @@ extension Invocation {
         guard let text = self[option] else { return nil }
         let number = KernelNumber.memparse(text[...])
         guard !text.isEmpty, let first = text.first, first >= UInt8(ascii: "0") && first <= UInt8(ascii: "9"),
-            number.rest.isEmpty, !number.wrapped else {
+            number.rest.isEmpty, !number.wrapped
+        else {
             throw .usage(UsageError("--\(option.name) takes a number of bytes, not \(escaped(text))"))
         }
         return number.value
@@ -302,7 +305,8 @@ enum Usage {
     static var help: String {
         var text = "Usage:\n"
         for command in Command.allCases { text += "  pram-verify \(command.name) [OPTION...]\(command.operands)\n" }
-        text += "\nVerifies the chain of pages that a kernel hands to the next one through kexec (pram=PFN).\n\nCommands:\n"
+        text +=
+            "\nVerifies the chain of pages that a kernel hands to the next one through kexec (pram=PFN).\n\nCommands:\n"
         for command in Command.allCases { text += "  \(padded(command.name, 9)) \(command.summary)\n" }
         text += "\nOptions:\n"
         for option in Option.allCases {
@@ -313,7 +317,8 @@ enum Usage {
         for parameter in BootParameter.allCases {
             text += "  \(parameter.name)=\(parameter.values)\n      \(parameter.summary)\n"
         }
-        text += "\nExit status: 0 intact or no chain, 1 damage was cut out, 4 damaged or indeterminate,\n"
+        text +=
+            "\nExit status: 0 intact or no chain, 1 damage was cut out, 4 damaged or indeterminate,\n"
             + "8 could not look or write, 16 wrong usage.\n"
         return text
     }

@@ -16,7 +16,8 @@ final class ReadingLock {
                 // Only what is certain to be a plain file: opening other things is for the formats to refuse.
                 guard let status = try? FileDescriptor.status(of: path),
                     status.st_mode & UInt32(S_IFMT) == UInt32(S_IFREG),
-                    let file = try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY) else { return }
+                    let file = try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+                else { return }
                 do throws(LockFailure) { try file.lock(.shared) } catch {
                     if case .held = error { throw error }
                     return

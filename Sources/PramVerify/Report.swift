@@ -52,7 +52,8 @@ struct Report {
                 throw .memory(
                     MemoryFailure(
                         first.cause, source: "head of the chain, page \(hexadecimal(head.number))",
-                        Phrase(reasons.map { "\($0.source): \($0.message)" }.joined(separator: "; ")), remedy: Phrase(first.remedy),
+                        Phrase(reasons.map { "\($0.source): \($0.message)" }.joined(separator: "; ")),
+                        remedy: Phrase(first.remedy),
                         reasons: reasons))
             }
         }

@@ -208,9 +208,11 @@ struct RunFolder {
 
     private static func readStatus() throws(SystemError) -> RunStatus {
         let word = try contents(.status)
-        guard let status = RunStatus.allCases.first(where: {
-            $0.name.withUTF8Buffer { $0.elementsEqual(word.dropLast()) }
-        }) else { throw SystemError("read", code: EBADMSG, path: File.status.path) }
+        guard
+            let status = RunStatus.allCases.first(where: {
+                $0.name.withUTF8Buffer { $0.elementsEqual(word.dropLast()) }
+            })
+        else { throw SystemError("read", code: EBADMSG, path: File.status.path) }
         return status
     }
 

@@ -17,10 +17,12 @@ extension Report {
         case .linkChecksum:
             return "the link does not fit its checksum, so what it lists is hearsay"
         case .linkIndeterminate:
-            return "the link does not fit its checksum; whether it is damaged, or a kernel has cleared LRU flags in it, "
+            return
+                "the link does not fit its checksum; whether it is damaged, or a kernel has cleared LRU flags in it, "
                 + "cannot be told"
         case .linkVouched:
-            return "\(finding.detail) links do not fit their checksums because a kernel has cleared their LRU flags; which "
+            return
+                "\(finding.detail) links do not fit their checksums because a kernel has cleared their LRU flags; which "
                 + "pages had the flag cannot be told, but every page fits and nothing else in the chain is wrong"
         case .linkLength:
             return "the link claims \(finding.detail) entries; 1 to \(Link.capacity) are possible"

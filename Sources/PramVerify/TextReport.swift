@@ -63,11 +63,13 @@ struct TextReport {
     private static func writeChain(_ report: Report, _ evaluation: ChainEvaluation, _ output: Output) {
         let links = evaluation.links
         let layout: StaticString = report.layout?.name ?? ""
-        output.write("chain:   \(counted(links.count, "link")), \(counted(Int(clamping: evaluation.entryCount), "entry"))")
+        output.write(
+            "chain:   \(counted(links.count, "link")), \(counted(Int(clamping: evaluation.entryCount), "entry"))")
         output.write(links.isEmpty ? "\n" : ", layout \(layout)\n")
         let restored = links.count { $0.reading == .allRestored }
         if restored > 0 {
-            output.write("         \(counted(restored, "link")) read with the LRU flags that a kernel cleared restored\n")
+            output.write(
+                "         \(counted(restored, "link")) read with the LRU flags that a kernel cleared restored\n")
         }
         let intervals = links.count { if case .intervalRestored = $0.reading { true } else { false } }
         if intervals > 0 {

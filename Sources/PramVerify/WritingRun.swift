@@ -108,7 +108,7 @@ struct WritingRun {
             try chainSave.run(threads: threads, seed: randomNumber())
         }
         report.evaluation = chain
-        report.layout = .x86_64
+        report.layout = .amd64
         report.written = Written(head: head, warnings: plan.warnings)
     }
 
@@ -139,7 +139,8 @@ struct WritingRun {
             report.memory = Report.Memory(path: target.name, memory)
         } else {
             if target == nil { lock = try ReadingLock(choice) }
-            memory = try choice.open(base: base, unpackLimit: try call.size(.unpackLimit) ?? 1 << 40, raw: call.has(.raw))
+            memory = try choice.open(
+                base: base, unpackLimit: try call.size(.unpackLimit) ?? 1 << 40, raw: call.has(.raw))
             report.memory = Report.Memory(choice, memory)
         }
         var options = ChainCheck.Options()
@@ -165,13 +166,15 @@ struct WritingRun {
             directory: directory, takesDamaged: call.has(.damaged), replaces: call.has(.force),
             keepsModeBits: call.has(.preserveMode), synchronizes: true)
         report.extractions = extractor.extract([], of: chain, head: page, memory: memory)
-        let isComplete = chain.verdict == .intact
+        let isComplete =
+            chain.verdict == .intact
             && report.extractions.count == chain.files.count
             && report.extractions.allSatisfy { $0.outcome == .written }
         guard erases, let target else { return }
         guard isComplete else {
             let reason: StaticString =
-                chain.verdict == .intact ? "not every file was restored" : "it is not intact; erase clears it all the same"
+                chain.verdict == .intact
+                ? "not every file was restored" : "it is not intact; erase clears it all the same"
             report.written = Written(head: page, changed: false, warnings: ["the chain stays: \(reason)"])
             return
         }
@@ -191,7 +194,8 @@ struct WritingRun {
         guard target.memory.pages.contains(page.number) else {
             throw .writing(
                 WritingFailure(
-                    .noChain, "the head, page \(hexadecimal(page.number)), does not lie in the range that may be written",
+                    .noChain,
+                    "the head, page \(hexadecimal(page.number)), does not lie in the range that may be written",
                     remedy: "name the right range with --region, or the head with --pfn"))
         }
         try refuseKernelsChain(page, target)
@@ -288,7 +292,8 @@ struct WritingRun {
         if head.isRefused {
             throw .writing(
                 WritingFailure(
-                    .noChain, "the kernel has refused this chain, or a mount has consumed it: its pages are in use again",
+                    .noChain,
+                    "the kernel has refused this chain, or a mount has consumed it: its pages are in use again",
                     remedy: "look at what is left with check, and save what you can with extract"))
         }
         let survey = SurveyedChain(head: page, memory: target.memory, threads: threads, seed: randomNumber())
@@ -297,7 +302,9 @@ struct WritingRun {
         guard !survey.evaluation.links.isEmpty else {
             report.written = Written(
                 head: nil, changed: false,
-                warnings: ["page \(hexadecimal(page.number)) is no head of a chain, so nothing was changed; --pfn names another"])
+                warnings: [
+                    "page \(hexadecimal(page.number)) is no head of a chain, so nothing was changed; --pfn names another"
+                ])
             return
         }
 
@@ -323,8 +330,10 @@ struct WritingRun {
             return
         }
         if !plan.isNeeded && survey.evaluation.links.contains(where: { $0.reading != .asIs }) {
-            report.written?.warnings = ["some links do not fit as they lie, so the next kernel with pram would refuse the "
-                + "chain: drop --refit makes them fit"]
+            report.written?.warnings = [
+                "some links do not fit as they lie, so the next kernel with pram would refuse the "
+                    + "chain: drop --refit makes them fit"
+            ]
         }
         guard plan.isNeeded else { return }
         guard target.memory.pages.contains(page.number) else {
@@ -333,14 +342,16 @@ struct WritingRun {
         if plan.leavesNothing && target.freePages == .none {
             throw .writing(
                 WritingFailure(
-                    .noFreePages, "no file would be left, and a kernel that is made to mount an empty chain reads past it",
+                    .noFreePages,
+                    "no file would be left, and a kernel that is made to mount an empty chain reads past it",
                     remedy: "do not mount it, and start the next kernel without pram="))
         }
         if isDry {
             let refits = survey.evaluation.links.count { $0.reading != .asIs }
             if plan.leavesNothing { report.written?.head = nil }
             report.written?.warnings.append(
-                isRefit ? "\(TextReport.counted(refits, "link")) would be made to fit; nothing was changed"
+                isRefit
+                    ? "\(TextReport.counted(refits, "link")) would be made to fit; nothing was changed"
                     : "nothing was changed")
             return
         }

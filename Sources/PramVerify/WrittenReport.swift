@@ -12,7 +12,9 @@ struct WrittenReport {
             errors.write("pram-verify: \(name): \(file.fate): \(file.message)\n")
         }
         for warning in written.warnings { errors.write("pram-verify: \(warning)\n") }
-        if !written.changed && written.warnings.isEmpty && report.status == [] { errors.write("pram-verify: there is nothing to do\n") }
+        if !written.changed && written.warnings.isEmpty && report.status == [] {
+            errors.write("pram-verify: there is nothing to do\n")
+        }
         output.write("pram=\(String(written.head?.number ?? 0, radix: 16))\n")
     }
 }

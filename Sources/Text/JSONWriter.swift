@@ -97,7 +97,7 @@ public struct JSONWriter {
     private mutating func appendQuoted(_ text: StaticString) {
         buffer.append(UInt8(ascii: "\""))
         text.withUTF8Buffer { bytes in
-            for unsafe byte in unsafe bytes { buffer.append(byte) }
+            unsafe buffer.append(contentsOf: bytes)
         }
         buffer.append(UInt8(ascii: "\""))
     }

@@ -143,7 +143,8 @@ private final class PageBatch {
             }
             var end = place + 1
             while end < entries.count, let next = entries[end - 1].page.advanced(by: 1), entries[end].page == next,
-                memory.mapped(entries[end].page) == nil { end += 1 }
+                memory.mapped(entries[end].page) == nil
+            { end += 1 }
             let states = UnsafeMutablePointer<PageState>.allocate(capacity: end - place)
             defer { states.deallocate() }
             memory.read(entries[place].page, count: end - place, into: buffer + place * pageSize, states: states)

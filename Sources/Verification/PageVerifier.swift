@@ -144,7 +144,8 @@ final class PageVerifier {
         while end < order.count {
             let page = order[end] >> 12
             guard page <= (order[end - 1] >> 12) + 1, page - first < PageVerifier.readCapacity,
-                mapped(PFN(page)) == nil else { break }
+                mapped(PFN(page)) == nil
+            else { break }
             end += 1
         }
         let count = Int((order[end - 1] >> 12) - first) + 1

@@ -87,11 +87,13 @@ import Testing
         let batch = Batch([0, 4096, 33])
         batch.run(pv_read_pages)
         #expect(batch.done == 3)
-        #expect(batch.checksums == [0, 4096, 33].map { offset in
-            stride(from: offset, to: offset + 4096, by: 4).reduce(UInt32(0)) { sum, i in
-                sum ^ sample.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: i, as: UInt32.self) }
-            }
-        })
+        #expect(
+            batch.checksums
+                == [0, 4096, 33].map { offset in
+                    stride(from: offset, to: offset + 4096, by: 4).reduce(UInt32(0)) { sum, i in
+                        sum ^ sample.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: i, as: UInt32.self) }
+                    }
+                })
     }
 
     /// By every path at once, so that tables are built and functions chosen by many threads.

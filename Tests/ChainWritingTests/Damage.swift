@@ -28,7 +28,8 @@ struct Damage {
         let page = chain.slots[slot].page
         // Only pages that are the file's own.
         guard chain.image.pages.contains(page), chain.slots.count(where: { $0.page == page }) == 1,
-            !chain.links.contains(where: { $0.page == page }) else { return }
+            !chain.links.contains(where: { $0.page == page })
+        else { return }
         chain.image.flip(chain.slots[slot].page, bit: dice.roll(0..<4096 * 8))
         flipped.insert(chain.slots[slot].page)
         hit(file)
@@ -116,12 +117,18 @@ struct Damage {
             chain.slots[data[data.count - 1]].index = dice.pick([end, end + 7, 1 << 52, .max - 1, .max])
             damaged.insert(file)
             words.append("index past the end of \(file)")
-        case 2: changeMeta(&chain, file, "mode", &dice) { file, dice in
-            file.mode = dice.pick([0o40755, 0o120777, 0o20600, 0, 0o644, 0x18000, 0xffff_ffff]) }
-        case 3: changeMeta(&chain, file, "size", &dice) { file, dice in
-            file.size = dice.pick([1 << 63, .max, .max - 4095]) }
-        case 4: changeMeta(&chain, file, "name", &dice) { file, dice in
-            file.name = dice.pick([[], [0x2e], [0x2e, 0x2e], [0x61, 0x2f, 0x62], [0x2f], [0x61, 0, 0x62], [0]]) }
+        case 2:
+            changeMeta(&chain, file, "mode", &dice) { file, dice in
+                file.mode = dice.pick([0o40755, 0o120777, 0o20600, 0, 0o644, 0x18000, 0xffff_ffff])
+            }
+        case 3:
+            changeMeta(&chain, file, "size", &dice) { file, dice in
+                file.size = dice.pick([1 << 63, .max, .max - 4095])
+            }
+        case 4:
+            changeMeta(&chain, file, "name", &dice) { file, dice in
+                file.name = dice.pick([[], [0x2e], [0x2e, 0x2e], [0x61, 0x2f, 0x62], [0x2f], [0x61, 0, 0x62], [0]])
+            }
         case 5: changeMeta(&chain, file, "name length", &dice, length: dice.pick([256, 4000, .max])) { _, _ in }
         case 6 where file > 0:
             let name = chain.files[dice.roll(0..<file)].name

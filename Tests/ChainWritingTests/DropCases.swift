@@ -80,8 +80,9 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
         made.image.flip(made.links[1].page, bit: 4000 * 8)
         made.image.store(UInt64(99), made.links[2].page, 4088)
         made.image.store(made.image.linkChecksum(made.links[2].page), made.links[2].page, 4)
-        let drop = DropPlan(survey(RecordedMemory(made.image, isMapped: true), made),
-                            options: DropPlan.Options(), refits: false)
+        let drop = DropPlan(
+            survey(RecordedMemory(made.image, isMapped: true), made),
+            options: DropPlan.Options(), refits: false)
         #expect(drop.fates == [.kept, .dropped(.listedByBadLink), .undecided])
     }
 
@@ -223,8 +224,9 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
             memory.states { number, image in
                 guard number < memory.writes.count else { return }
                 let now = survey(RecordedMemory(image, isMapped: true), made).evaluation
-                #expect(now.findings == old.findings && now.files.map(\.status) == old.files.map(\.status),
-                        "seed \(seed), after \(number) writes")
+                #expect(
+                    now.findings == old.findings && now.files.map(\.status) == old.files.map(\.status),
+                    "seed \(seed), after \(number) writes")
             }
         }
     }
@@ -244,9 +246,10 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
             let loaded = try Kernel.files(memory.image, head: made.head)
                 .map { String(decoding: $0.name, as: UTF8.self) }
             let cut = String(repeating: "n", count: 246)
-            #expect(loaded == [
-                "x.damaged3", "x.damaged", "x.damaged2", cut + ".damaged2", cut + ".damaged3", taken,
-            ])
+            #expect(
+                loaded == [
+                    "x.damaged3", "x.damaged", "x.damaged2", cut + ".damaged2", cut + ".damaged3", taken,
+                ])
             // What was kept damaged stays so, and its old META page is not to be seen in it.
             let again = DropPlan(survey(memory, made), options: options { $0.quarantines = true }, refits: true)
             #expect(!again.isNeeded)
@@ -308,7 +311,8 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
         made.slots[1].page = made.image.pages.upperBound + 5
         made.writeLinks()
         let memory = RecordedMemory(made.image, isMapped: true)
-        #expect(DropPlan(survey(memory, made), options: DropPlan.Options(), refits: false).fates == [.undecided, .kept])
+        #expect(
+            DropPlan(survey(memory, made), options: DropPlan.Options(), refits: false).fates == [.undecided, .kept])
         _ = try run(survey(memory, made), plan(survey(memory, made)), memory)
         #expect(try names(memory, made) == ["b intact"])
     }

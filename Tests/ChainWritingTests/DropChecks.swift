@@ -98,8 +98,9 @@ func judge(
     }
     for number in damage.inPagesOnly {
         let name = made.files[number].name
-        check(!after.evaluation.files.contains { $0.name == name && $0.status == .intact },
-              "damaged file \(number) is called intact")
+        check(
+            !after.evaluation.files.contains { $0.name == name && $0.status == .intact },
+            "damaged file \(number) is called intact")
     }
     let again = DropPlan(after, options: DropPlan.Options(), refits: true)
     check(!again.isNeeded && !again.isUndecided, "there would be more to drop")

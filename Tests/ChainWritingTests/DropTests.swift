@@ -94,10 +94,13 @@ import Verification
             guard damage.words.allSatisfy({ $0.hasPrefix("data of") || $0.hasPrefix("meta of") }) else { continue }
             for number in damage.inPagesOnly.subtracting(damage.withoutMeta) {
                 let wanted = damage.remains(of: number, in: made, withHoles: options.keepsHoles)
-                let names = options.keepsHoles ? [wanted.name] : (1...9).map { number -> [UInt8] in
-                    let ending = Array((number == 1 ? ".damaged" : ".damaged\(number)").utf8)
-                    return wanted.name.prefix(255 - ending.count) + ending
-                }
+                let names =
+                    options.keepsHoles
+                    ? [wanted.name]
+                    : (1...9).map { number -> [UInt8] in
+                        let ending = Array((number == 1 ? ".damaged" : ".damaged\(number)").utf8)
+                        return wanted.name.prefix(255 - ending.count) + ending
+                    }
                 let place = loaded.indices.first {
                     names.contains(loaded[$0].name) && loaded[$0].size == wanted.size
                         && loaded[$0].mode == wanted.mode && loaded[$0].pages == wanted.pages
@@ -125,7 +128,8 @@ import Verification
             options.quarantines = dice.once(in: 3)
             let drop = plan(surveyed, options)
             guard !surveyed.evaluation.links.isEmpty, drop.isNeeded,
-                let outcome = try? run(surveyed, drop, memory) else { continue }
+                let outcome = try? run(surveyed, drop, memory)
+            else { continue }
             #expect(outcome.isAtomic)
             let last = memory.writes.count
             #expect(memory.writes[last - 1].page == made.head, "the head is written last")
@@ -135,7 +139,8 @@ import Verification
             memory.states { number, image in
                 guard number < last else { return }
                 let old = survey(RecordedMemory(image, isMapped: true), made).evaluation
-                let isSame = old.verdict == surveyed.evaluation.verdict && old.findings == surveyed.evaluation.findings
+                let isSame =
+                    old.verdict == surveyed.evaluation.verdict && old.findings == surveyed.evaluation.findings
                     && old.files.map(\.status) == surveyed.evaluation.files.map(\.status)
                 if !isSame {
                     Issue.record("seed \(seed): another chain after \(number) of \(last) writes; \(damage.words)")
@@ -146,7 +151,8 @@ import Verification
                 let again = RecordedMemory(image, isMapped: true)
                 let resurveyed = survey(again, made)
                 guard (try? run(resurveyed, plan(resurveyed), again)) != nil,
-                    judge(again, made, damage, "seed \(seed), again after write \(number)") else {
+                    judge(again, made, damage, "seed \(seed), again after write \(number)")
+                else {
                     failures += 1
                     return
                 }
@@ -172,7 +178,8 @@ import Verification
             options.keepsHoles = !options.quarantines && dice.once(in: 2)
             let drop = plan(surveyed, options)
             guard !surveyed.evaluation.links.isEmpty, drop.isNeeded,
-                (try? run(surveyed, drop, memory, inPlace: true)) != nil else { continue }
+                (try? run(surveyed, drop, memory, inPlace: true)) != nil
+            else { continue }
             memory.states { number, image in
                 let left = RecordedMemory(image, isMapped: true)
                 let files = survey(left, made).evaluation.files
@@ -184,7 +191,8 @@ import Verification
                     }
                     // A damaged one has lost pages, or has wrong ones.
                     if damage.inPagesOnly.contains(saved) {
-                        Issue.record("seed \(seed): damaged file \(saved) is intact after \(number) writes; \(damage.words)")
+                        Issue.record(
+                            "seed \(seed): damaged file \(saved) is intact after \(number) writes; \(damage.words)")
                         failures += 1
                     }
                 }

@@ -140,12 +140,13 @@ struct MadeChain {
             let from = dice.roll(0...data.count)
             let until = dice.roll(from...data.count)
             for (place, slot) in data.enumerated() {
-                let isSet = switch shape.flags {
-                case .none: false
-                case .all: true
-                case .random: dice.once(in: 2)
-                case .interval: place >= from && place < until
-                }
+                let isSet =
+                    switch shape.flags {
+                    case .none: false
+                    case .all: true
+                    case .random: dice.once(in: 2)
+                    case .interval: place >= from && place < until
+                    }
                 if isSet { slots[slot].flags |= 0x100 }
             }
         }

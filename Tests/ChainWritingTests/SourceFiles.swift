@@ -22,12 +22,13 @@ final class SourceFiles {
             guard !files.contains(where: { $0.name == name }) else { continue }
             let shape = dice.roll(0..<8)
             let length = dice.roll(1...pages)
-            let size = switch shape {
-            case 0: 0
-            case 1: 1
-            case 2: length * 4096
-            default: (length - 1) * 4096 + dice.roll(1...4096)
-            }
+            let size =
+                switch shape {
+                case 0: 0
+                case 1: 1
+                case 2: length * 4096
+                default: (length - 1) * 4096 + dice.roll(1...4096)
+                }
             // Holes: at the beginning, in the middle, at the end, everywhere.
             let used = (0..<(size + 4095) / 4096).filter { index in
                 switch shape {

@@ -55,7 +55,8 @@ struct RemovingTests {
             let keptInit = before.initParameters.filter {
                 round % 2 == 0 || !removed.contains($0.range.lowerBound)
             }
-            let gone = before.parameters.filter { removed.contains($0.range.lowerBound) }
+            let gone =
+                before.parameters.filter { removed.contains($0.range.lowerBound) }
                 + before.initParameters.filter { round % 2 == 1 && removed.contains($0.range.lowerBound) }
             #expect(after.initParameters.map(Content.init) == keptInit.map(Content.init))
             #expect(

@@ -126,11 +126,12 @@ func partitionedDisk(sectors: UInt64 = 32768, name: String) -> [UInt8] {
         #expect(found.map(\.kind) == [.partitionTable])
         #expect(found.map(\.type) == [Array("gpt".utf8)])
         let partitions = try BlockProbe.partitions(of: file)
-        #expect(partitions == [
-            Partition(
-                number: 1, start: 40, size: 8152, uuid: Array("11111111-2222-3333-4444-55555555aabb".utf8),
-                name: Array("chain \u{e9}".utf8))
-        ])
+        #expect(
+            partitions == [
+                Partition(
+                    number: 1, start: 40, size: 8152, uuid: Array("11111111-2222-3333-4444-55555555aabb".utf8),
+                    name: Array("chain \u{e9}".utf8))
+            ])
     }
 
     @Test func strangeFilesAreErrorsOrEmpty() throws {

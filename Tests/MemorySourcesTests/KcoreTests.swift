@@ -24,8 +24,9 @@ private let modern = [
 @Suite struct KcoreTests {
     @Test func findsPagesByPhysicalAddress() throws {
         let kcore = try open(fakeKcore(modern))
-        #expect([0xff, 0x100, 0x103, 0x104, 0x1ff, 0x200, 0x202, 0x203].map { kcore.contains(PFN($0)) }
-            == [false, true, true, false, false, true, true, false])
+        #expect(
+            [0xff, 0x100, 0x103, 0x104, 0x1ff, 0x200, 0x202, 0x203].map { kcore.contains(PFN($0)) }
+                == [false, true, true, false, false, true, true, false])
         let (states, bytes) = read(kcore, 0x100, 5)
         #expect(states == [.present, .present, .present, .present, .absent])
         #expect(bytes[0] == samplePage(0x100))
@@ -88,7 +89,8 @@ private let modern = [
         #expect(failure { () throws(MemoryFailure) in try open(fakeKcore(old)) }?.cause == .unsupported)
         let other = "00001000-00003fff : System RAM\n00100000-00102fff : System RAM\n"
         #expect(failure { () throws(MemoryFailure) in try open(fakeKcore(old), other) }?.cause == .unsupported)
-        let twice = old + [FakeSegment(virtual: base + 0x4000_1000, physical: 0, bytes: pages(1..<4))]
+        let twice =
+            old + [FakeSegment(virtual: base + 0x4000_1000, physical: 0, bytes: pages(1..<4))]
             + [FakeSegment(virtual: base + 0x4010_0000, physical: 0, bytes: pages(1..<3))]
         #expect(failure { () throws(MemoryFailure) in try open(fakeKcore(twice), iomem) }?.cause == .unsupported)
     }
@@ -122,11 +124,12 @@ private let modern = [
         let headers = try KcoreHeaders(parsing: Array(fakeKcore(modern)[..<64]))
         let table = load(4096, 0x1000, 0x1000) + load(.max, 0x5000, 2) + load(0, .max - 1, 2) + load(0, .max - 1, 3)
         let more = load(1 << 62, 0x9000, 1 << 62)
-        #expect(try headers.segments(table: table, systemRAM: nil)
-            == [
-                KcoreSegment(range: PhysicalRange(start: 0x1000, size: 0x1000)!, offset: 4096),
-                KcoreSegment(range: PhysicalRange(start: .max - 1, size: 2)!, offset: 0),
-            ])
+        #expect(
+            try headers.segments(table: table, systemRAM: nil)
+                == [
+                    KcoreSegment(range: PhysicalRange(start: 0x1000, size: 0x1000)!, offset: 4096),
+                    KcoreSegment(range: PhysicalRange(start: .max - 1, size: 2)!, offset: 0),
+                ])
         #expect(throws: KcoreProblem.self) { try headers.segments(table: more, systemRAM: nil) }
         #expect(throws: KcoreProblem.self) { try headers.segments(table: [], systemRAM: nil) }
     }

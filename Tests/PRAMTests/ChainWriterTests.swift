@@ -30,7 +30,7 @@ import Testing
         return memory
     }
 
-    @Test(arguments: [0, 1, 2, 168, 169, 170, 338, 339, 1000], [ChainLayout.x86_64, .i386])
+    @Test(arguments: [0, 1, 2, 168, 169, 170, 338, 339, 1000], [ChainLayout.amd64, .i386])
     func whatIsWrittenIsWalked(_ count: Int, _ layout: ChainLayout) {
         let memory = write(count, layout)
         #expect(memory.pages.count == (count + 168) / 169)
@@ -55,28 +55,28 @@ import Testing
 
     @Test func aFullLinkIsFollowedByNoneOfItsOwn() throws {
         // 169 entries fit into one link: a second, empty one would be a lie (length 0).
-        let memory = write(169, .x86_64)
-        let link = Link(decoding: try #require(memory.pages[0x10]), .x86_64)
+        let memory = write(169, .amd64)
+        let link = Link(decoding: try #require(memory.pages[0x10]), .amd64)
         #expect(link.next == PFN(0))
         #expect(link.count == 169)
     }
 
     @Test func aStampLiesInTheSlackAndIsChecksummed() throws {
         let stamp = LinkStamp(generation: 0x0102_0304_0506_0708)
-        let memory = write(339, .x86_64, stamp: stamp)
+        let memory = write(339, .amd64, stamp: stamp)
         for page in memory.pages.values {
             #expect(Array(page.bytes[4080...]) == [0x50, 0x76, 0x56, 0x31, 0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1])
             #expect(LinkStamp(in: page) == stamp)
-            #expect(LinkReading(of: page, Link(decoding: page, .x86_64), .x86_64) == .asIs)
+            #expect(LinkReading(of: page, Link(decoding: page, .amd64), .amd64) == .asIs)
             var other = page
             other[4088] ^= 1
-            #expect(LinkReading(of: other, Link(decoding: other, .x86_64), .x86_64) == .none)
+            #expect(LinkReading(of: other, Link(decoding: other, .amd64), .amd64) == .none)
         }
     }
 
     @Test func whatIsNoStamp() {
         #expect(LinkStamp(in: PageBytes()) == nil)
-        var page = Link(entries: entries(1)).encoded(.x86_64, slack: LinkStamp(generation: 5).bytes)
+        var page = Link(entries: entries(1)).encoded(.amd64, slack: LinkStamp(generation: 5).bytes)
         #expect(LinkStamp(in: page)?.generation == 5)
         page[4084] = 1
         #expect(LinkStamp(in: page) == nil)
@@ -87,7 +87,7 @@ import Testing
 
     @Test func slackNeverReachesTheEntries() {
         let slack = [UInt8](repeating: 0xee, count: 40)
-        for layout in [ChainLayout.x86_64, .i386] {
+        for layout in [ChainLayout.amd64, .i386] {
             let page = Link(entries: entries(169)).encoded(layout, slack: slack)
             #expect(Link(decoding: page, layout).entries == entries(169))
         }

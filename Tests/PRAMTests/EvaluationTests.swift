@@ -5,7 +5,7 @@ import Testing
 /// What is said of whole chains: sound ones, broken ones, and links that lie.
 @Suite struct LinkVerdictTests {
     /// Three links; "a" lies in the first, "b" in the first and second, "c" in the second and third, "d" in the third.
-    private func fourFiles(_ layout: ChainLayout = .x86_64, stamp: LinkStamp? = nil) -> Chain {
+    private func fourFiles(_ layout: ChainLayout = .amd64, stamp: LinkStamp? = nil) -> Chain {
         let chain = Chain(layout)
         let (a, b) = (chain.file("a", pages: 2), chain.file("b", pages: 4))
         let (c, d) = (chain.file("c", pages: 4), chain.file("d", pages: 1))
@@ -13,7 +13,7 @@ import Testing
         return chain
     }
 
-    @Test(arguments: [ChainLayout.x86_64, .i386])
+    @Test(arguments: [ChainLayout.amd64, .i386])
     func aSoundChain(_ layout: ChainLayout) {
         let outcome = fourFiles(layout).judge()
         #expect(outcome.verdict == .intact)
@@ -622,7 +622,9 @@ import Testing
         cut.spoil(1) { page in for i in 16..<24 { page[i] = 0 } }
         expectNotIntact(cut)
         let short = scattered(links: 3)
-        short.spoil(1) { $0[8] -= 1; for i in 4056..<4080 { $0[i] = 0 } }
+        short.spoil(1) {
+            $0[8] -= 1; for i in 4056..<4080 { $0[i] = 0 }
+        }
         #expect(short.judge().verdict != .intact)
     }
 

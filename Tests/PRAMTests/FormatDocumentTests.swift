@@ -33,10 +33,11 @@ struct FormatDocumentTests {
         return found.count == 1 ? Row(offset: found[0], size: size) : nil
     }
 
-    @Test(arguments: [(ChainLayout.x86_64, "Link, x86-64"), (.i386, "Link, i386")])
+    @Test(arguments: [(ChainLayout.amd64, "Link, x86-64"), (.i386, "Link, i386")])
     func links(_ layout: ChainLayout, _ heading: String) throws {
         let rows = try Self.table(heading)
-        let entry = Entry(flags: 0x01a1_b1c1, checksum: 0xd1e1_f101, page: PFN(0x0123_4567_89ab_cdef), index: 0x1122_3344)
+        let entry = Entry(
+            flags: 0x01a1_b1c1, checksum: 0xd1e1_f101, page: PFN(0x0123_4567_89ab_cdef), index: 0x1122_3344)
         let page = Link(next: PFN(0xa5b6_c7d8_e9fa_0b1c), entries: Array(repeating: entry, count: Link.capacity))
             .encoded(layout)
         #expect(rows["magic"] == Self.place(of: UInt64(Link.magic), size: 4, in: page))
@@ -45,7 +46,7 @@ struct FormatDocumentTests {
         #expect(rows["link_pfn"] == Self.place(of: 0xa5b6_c7d8_e9fa_0b1c, size: 8, in: page))
         #expect(rows["entries"] == Row(offset: layout.entriesOffset, size: Link.capacity * Entry.size))
         #expect(rows["slack"] == Row(offset: layout.slackOffset, size: pageSize - layout.slackOffset))
-        #expect((rows["padding"] != nil) == (layout == .x86_64))
+        #expect((rows["padding"] != nil) == (layout == .amd64))
         // The fields fill the page without gap and overlap.
         let sorted = rows.values.sorted { $0.offset < $1.offset }
         var end = 0
@@ -61,7 +62,7 @@ struct FormatDocumentTests {
         let entry = Entry(
             flags: 0x01a1_b1c1, checksum: 0xd1e1_f101, page: PFN(0x0123_4567_89ab_cdef), index: 0x1122_3344_5566_7788)
         let page = Link(entries: [entry]).encoded()
-        let start = ChainLayout.x86_64.entriesOffset
+        let start = ChainLayout.amd64.entriesOffset
         for (field, number, size) in [
             ("flags", UInt64(entry.flags), 4), ("csum", UInt64(entry.checksum), 4), ("pfn", entry.page.number, 8),
             ("index", entry.index, 8),

@@ -19,7 +19,7 @@ import Testing
             decoding: page(
                 (0, [0x6d, 0x61, 0x72, 0x70]), (4, little(0x1122_3344, 4)), (8, little(3, 4)),
                 (12, little(0xffff_ffff, 4)),
-                (16, little(0x0102_0304_0506_0708, 8))), .x86_64)
+                (16, little(0x0102_0304_0506_0708, 8))), .amd64)
         #expect(link.magic == 0x7072_616d)
         #expect(link.checksum == 0x1122_3344)
         #expect(link.count == 3)
@@ -38,7 +38,7 @@ import Testing
         #expect(link.next == PFN(0x0102_0304_0506_0708))
     }
 
-    @Test(arguments: [(ChainLayout.x86_64, 24), (.i386, 20)])
+    @Test(arguments: [(ChainLayout.amd64, 24), (.i386, 20)])
     func entries(_ layout: ChainLayout, _ first: Int) {
         for number in [0, 1, 84, 168] {
             let at = first + 24 * number
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [(ChainLayout.x86_64, 16, 24, 4080), (.i386, 12, 20, 4076)])
+    @Test(arguments: [(ChainLayout.amd64, 16, 24, 4080), (.i386, 12, 20, 4076)])
     func encodedLink(_ layout: ChainLayout, _ next: Int, _ first: Int, _ slack: Int) {
         let entries = (0..<169).map {
             Entry(
@@ -63,7 +63,7 @@ import Testing
         let bytes = Link(next: PFN(0xabcd_ef01_2345), entries: entries).encoded(layout).bytes
         #expect(Array(bytes[0..<4]) == [0x6d, 0x61, 0x72, 0x70])
         #expect(Array(bytes[8..<12]) == [169, 0, 0, 0])
-        if layout == .x86_64 { #expect(Array(bytes[12..<16]) == [0, 0, 0, 0]) }
+        if layout == .amd64 { #expect(Array(bytes[12..<16]) == [0, 0, 0, 0]) }
         #expect(Array(bytes[next..<next + 8]) == [0x45, 0x23, 0x01, 0xef, 0xcd, 0xab, 0, 0])
         for number in [0, 1, 100, 168] {
             let at = first + 24 * number
@@ -79,7 +79,7 @@ import Testing
 
     @Test(arguments: [0, 170, 171, 0x1_0000, UInt32.max])
     func aLengthOutOfRangeGivesNoEntries(_ count: UInt32) {
-        for layout in [ChainLayout.x86_64, .i386] {
+        for layout in [ChainLayout.amd64, .i386] {
             let link = Link(decoding: page((8, little(UInt64(count), 4))), layout)
             #expect(link.count == count)
             #expect(!link.hasSoundCount)
@@ -148,7 +148,7 @@ import Testing
 
     @Test(arguments: 1...169)
     func layoutIsRecognised(_ count: Int) {
-        for layout in [ChainLayout.x86_64, .i386] {
+        for layout in [ChainLayout.amd64, .i386] {
             for (lru, next) in [(true, UInt64(0)), (false, 0), (true, 0x1234), (false, 0x0012_3456_789a)] {
                 let data: UInt32 = lru ? 0x102 : 2
                 var entries: [Entry] = []
@@ -164,7 +164,7 @@ import Testing
     }
 
     @Test func aLinkThatTellsNoLayoutIsX86_64() {
-        #expect(ChainLayout(ofLinkIn: PageBytes()) == .x86_64)
-        #expect(ChainLayout(ofLinkIn: PageBytes([UInt8](repeating: 0xff, count: 4096))) == .x86_64)
+        #expect(ChainLayout(ofLinkIn: PageBytes()) == .amd64)
+        #expect(ChainLayout(ofLinkIn: PageBytes([UInt8](repeating: 0xff, count: 4096))) == .amd64)
     }
 }

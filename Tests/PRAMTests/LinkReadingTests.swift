@@ -5,7 +5,7 @@ import Testing
 @Suite struct LinkReadingTests {
     /// A link with `count` entries, its first one META, and LRU on the entries that `lru` names.
     private func link(
-        _ count: Int, _ layout: ChainLayout = .x86_64, pages: ((Int) -> UInt64)? = nil, lru: (Int) -> Bool
+        _ count: Int, _ layout: ChainLayout = .amd64, pages: ((Int) -> UInt64)? = nil, lru: (Int) -> Bool
     ) -> PageBytes {
         let entries = (0..<count).map { number in
             Entry(
@@ -16,13 +16,13 @@ import Testing
     }
 
     /// The page as a kernel leaves it: no LRU flag, the checksum as it was.
-    private func cleared(_ page: PageBytes, _ layout: ChainLayout = .x86_64) -> PageBytes {
+    private func cleared(_ page: PageBytes, _ layout: ChainLayout = .amd64) -> PageBytes {
         var page = page
         for number in 0..<Int(page[8]) { page[layout.entriesOffset + 24 * number + 1] &= 0xfe }
         return page
     }
 
-    private func read(_ page: PageBytes, _ layout: ChainLayout = .x86_64) -> (link: Link, reading: LinkReading) {
+    private func read(_ page: PageBytes, _ layout: ChainLayout = .amd64) -> (link: Link, reading: LinkReading) {
         let link = Link(decoding: page, layout)
         return (link, LinkReading(of: page, link, layout))
     }
@@ -30,7 +30,7 @@ import Testing
     /// A PFN order that has nothing to do with the order of entries.
     private func scattered(_ number: Int) -> UInt64 { 0x1000 + UInt64(number * 67 % 173) }
 
-    @Test(arguments: [ChainLayout.x86_64, .i386])
+    @Test(arguments: [ChainLayout.amd64, .i386])
     func everyNumberOfEntries(_ layout: ChainLayout) {
         for count in 1...169 {
             let written = link(count, layout) { _ in true }
@@ -49,7 +49,7 @@ import Testing
     }
 
     /// Pages above a banned border kept the flag, those below were copied.
-    @Test(arguments: [ChainLayout.x86_64, .i386], [30, 169])
+    @Test(arguments: [ChainLayout.amd64, .i386], [30, 169])
     func anIntervalInPFNOrder(_ layout: ChainLayout, _ count: Int) throws {
         let border: UInt64 = 0x1000 + 60
         let kept = (1..<count).filter { scattered($0) >= border }
@@ -66,7 +66,7 @@ import Testing
         #expect(reading.restored(in: link) == kept)
     }
 
-    @Test(arguments: [ChainLayout.x86_64, .i386])
+    @Test(arguments: [ChainLayout.amd64, .i386])
     func anIntervalInEntryOrder(_ layout: ChainLayout) throws {
         let written = link(60, layout, pages: scattered) { (11...40).contains($0) }
         let (link, reading) = read(cleared(written, layout), layout)
@@ -132,7 +132,7 @@ import Testing
         #expect(read(cleared(link(169, pages: pages) { $0 == one })).reading == .none)
         // With the others apart in PFN order only one interval is left.
         let apart = read(cleared(link(169, pages: scattered) { $0 == one })).reading
-        #expect(apart.restored(in: Link(decoding: link(169) { _ in false }, .x86_64)) == [one])
+        #expect(apart.restored(in: Link(decoding: link(169) { _ in false }, .amd64)) == [one])
     }
 
     @Test func everySecondFlagIsNoReading() {
@@ -140,7 +140,7 @@ import Testing
         let (link, reading) = read(page)
         #expect(reading == .none)
         #expect(reading.restored(in: link) == [])
-        #expect(link.looksCleared(in: page, .x86_64))
+        #expect(link.looksCleared(in: page, .amd64))
     }
 
     @Test func metaNeverHadTheFlag() {
@@ -173,7 +173,7 @@ import Testing
         func looks(_ edit: (inout PageBytes) -> Void) -> Bool {
             var page = good
             edit(&page)
-            return Link(decoding: page, .x86_64).looksCleared(in: page, .x86_64)
+            return Link(decoding: page, .amd64).looksCleared(in: page, .amd64)
         }
         #expect(looks { _ in })
         #expect(!looks { $0[0] ^= 1 })  // magic

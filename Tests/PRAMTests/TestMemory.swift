@@ -35,7 +35,7 @@ final class Chain {
     private(set) var links: [UInt64] = []
     private var nextPage: UInt64 = 0x100
 
-    init(_ layout: ChainLayout = .x86_64) { self.layout = layout }
+    init(_ layout: ChainLayout = .amd64) { self.layout = layout }
 
     func add(_ page: PageBytes) -> PFN {
         memory.pages[nextPage] = page

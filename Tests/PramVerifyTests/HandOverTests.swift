@@ -125,17 +125,18 @@ struct HandOverTests {
 }
 
 struct ReservedMemoryTests {
-    @Test(arguments: [
-        ("memmap=4K$0x1000,4K!0x2000", [(0x1000, 0x2000)]),
-        ("memmap=4K$0x3000 memmap=4K$0x1000", [(0x1000, 0x1000), (0x3000, 0x1000)]),
-        ("memmap=4K$0x1000 memmap=4K$0x1000", [(0x1000, 0x1000)]),
-        ("memmap=4K@0x1000,4K#0x2000,1G", []),
-        ("memmap=4K$ memmap=0$0x1000 memmap=4K$0x10000000000000000", []),
-        ("memmap=8K$0xfffffffffffff000", []),
-        ("memmap=4K$0x1000 memmap=1M%0-2+1", []),
-        ("memmap=4K$0x100000 memmap=1M%0-2+1", [(0x100000, 0x1000)]),
-        ("memmap=4K$0x1000 memmap=exactmap memmap=4K$0x2000", [(0x2000, 0x1000)]),
-    ] as [(String, [(UInt64, UInt64)])])
+    @Test(
+        arguments: [
+            ("memmap=4K$0x1000,4K!0x2000", [(0x1000, 0x2000)]),
+            ("memmap=4K$0x3000 memmap=4K$0x1000", [(0x1000, 0x1000), (0x3000, 0x1000)]),
+            ("memmap=4K$0x1000 memmap=4K$0x1000", [(0x1000, 0x1000)]),
+            ("memmap=4K@0x1000,4K#0x2000,1G", []),
+            ("memmap=4K$ memmap=0$0x1000 memmap=4K$0x10000000000000000", []),
+            ("memmap=8K$0xfffffffffffff000", []),
+            ("memmap=4K$0x1000 memmap=1M%0-2+1", []),
+            ("memmap=4K$0x100000 memmap=1M%0-2+1", [(0x100000, 0x1000)]),
+            ("memmap=4K$0x1000 memmap=exactmap memmap=4K$0x2000", [(0x2000, 0x1000)]),
+        ] as [(String, [(UInt64, UInt64)])])
     func ranges(_ text: String, _ expected: [(UInt64, UInt64)]) {
         #expect(ReservedMemory(line(text)).ranges == expected.map { range($0.0, $0.1) })
     }

@@ -135,12 +135,18 @@ private func replacing(_ old: String, _ new: String) -> String {
         rule(.ramoops, machine("\(named) ramoops.mem_address=0x11f00000 ramoops.mem_size=0x100000"))
         rule(.ramoops, machine("\(named) ramoops.mem-address=301989887"))
         rule(.ramoops, machine("\(named) ramoops.mem_address=0x1000 ramoops.mem_size=0xffffffffffffffff"))
-        rule(.ramoops, machine(iomem: replacing(
-            "11ffffff : Reserved\n", "11ffffff : Reserved\n  11f00000-11f1ffff : ramoops:dump(0/6)\n")))
+        rule(
+            .ramoops,
+            machine(
+                iomem: replacing(
+                    "11ffffff : Reserved\n", "11ffffff : Reserved\n  11f00000-11f1ffff : ramoops:dump(0/6)\n")))
         rule(.crashReservation, machine("\(named) crashkernel=64M@0x11000000"))
         rule(.crashReservation, machine("\(named) crashkernel=1G-:64M@0x11000000"))
-        rule(.crashReservation, machine(iomem: replacing(
-            "11ffffff : Reserved\n", "11ffffff : Reserved\n  11000000-11ffffff : Crash kernel\n")))
+        rule(
+            .crashReservation,
+            machine(
+                iomem: replacing(
+                    "11ffffff : Reserved\n", "11ffffff : Reserved\n  11000000-11ffffff : Crash kernel\n")))
         var initrd = machine()
         initrd.initrd = range(0x0fff_0000, 0x10001)
         rule(.initrd, initrd)
@@ -150,9 +156,12 @@ private func replacing(_ old: String, _ new: String) -> String {
         rule(.firmwareMapMissing, machine(firmware: nil))
         rule(.notFirmwareRAM, machine(firmware: firmware([(0, 0x11ff_f000, "System RAM")])))
         rule(.notFirmwareRAM, machine(firmware: firmware([(0x1000_1000, 1 << 30, "System RAM")])))
-        rule(.notFirmwareRAM, machine(firmware: firmware([
-            (0, 0x1100_0000, "System RAM"), (0x1100_1000, 1 << 30, "System RAM"),
-        ])))
+        rule(
+            .notFirmwareRAM,
+            machine(
+                firmware: firmware([
+                    (0, 0x1100_0000, "System RAM"), (0x1100_1000, 1 << 30, "System RAM"),
+                ])))
         rule(.notFirmwareRAM, machine(firmware: firmware(wholeRAM + [(0x1100_0000, 4096, "ACPI Tables")])))
         rule(.notFirmwareRAM, machine(firmware: firmware([(0, 1 << 32, "Reserved")])))
 
@@ -162,17 +171,31 @@ private func replacing(_ old: String, _ new: String) -> String {
         rule(.notReserved, machine(iomem: replacing("10000000-11ffffff : Reserved", "10000000-11ffffff : System RAM")))
         rule(.notReserved, machine(iomem: replacing("10000000-11ffffff : Reserved", "10000000-11ffefff : Reserved")))
         rule(.notReserved, machine(iomem: replacing("11ffffff : Reserved", "11ffffff : Reserved by nobody")))
-        rule(.notReserved, machine(iomem: replacing(
-            "10000000-11ffffff : Reserved", "10000000-10ffffff : Reserved\n11000000-11ffffff : Reserved")))
+        rule(
+            .notReserved,
+            machine(
+                iomem: replacing(
+                    "10000000-11ffffff : Reserved", "10000000-10ffffff : Reserved\n11000000-11ffffff : Reserved")))
         // Below another resource it is that one's.
-        rule(.notReserved, machine(iomem: replacing(
-            "10000000-11ffffff : Reserved", "0fffff00-12000fff : PCI Bus 0000:00\n  10000000-11ffffff : Reserved")))
+        rule(
+            .notReserved,
+            machine(
+                iomem: replacing(
+                    "10000000-11ffffff : Reserved",
+                    "0fffff00-12000fff : PCI Bus 0000:00\n  10000000-11ffffff : Reserved")))
         rule(.notReserved, machine("memmap=32M!0x10000000"))
         rule(.notReserved, machine("memmap=16M$0x18000000"))
-        rule(.claimed, machine(iomem: replacing(
-            "11ffffff : Reserved\n", "11ffffff : Reserved\n  11fff000-11fff000 : a driver\n")))
-        rule(.claimed, machine("memmap=16M!0x18000000", iomem: replacing(
-            "(legacy)\n", "(legacy)\n  18000000-18ffffff : namespace0.0\n")))
+        rule(
+            .claimed,
+            machine(
+                iomem: replacing(
+                    "11ffffff : Reserved\n", "11ffffff : Reserved\n  11fff000-11fff000 : a driver\n")))
+        rule(
+            .claimed,
+            machine(
+                "memmap=16M!0x18000000",
+                iomem: replacing(
+                    "(legacy)\n", "(legacy)\n  18000000-18ffffff : namespace0.0\n")))
         return rules
     }()
 
@@ -205,8 +228,11 @@ private func replacing(_ old: String, _ new: String) -> String {
         #expect(refusal(machine("memmap=1M@0,32M"))?.message.contains("memmap=32M on this") == true)
         let several = refusal(machine("memmap=32M$0x10000000,16M!0x18000000"))
         #expect(several?.message.contains("0x10000000+0x2000000 (reserved), 0x18000000+0x1000000 (persistent)") == true)
-        let claimed = refusal(machine("memmap=16M!0x18000000", iomem: replacing(
-            "(legacy)\n", "(legacy)\n  18000000-18ffffff : namespace0.0\n")))
+        let claimed = refusal(
+            machine(
+                "memmap=16M!0x18000000",
+                iomem: replacing(
+                    "(legacy)\n", "(legacy)\n  18000000-18ffffff : namespace0.0\n")))
         #expect(claimed?.remedy.contains("--device") == true)
     }
 
@@ -236,10 +262,11 @@ private func replacing(_ old: String, _ new: String) -> String {
         #expect(cause(machine("x", iomem: "?\n" + iomemText), device) == .iomemUnclear)
     }
 
-    @Test(arguments: [
-        ("0x10000000+16M", 0x1000_0000, 16 << 20), ("268435456+4096", 0x1000_0000, 4096), ("1G+010", 1 << 30, 8),
-        ("0+1", 0, 1), ("0xffffffffffffffff+1", .max, 1),
-    ] as [(String, UInt64, UInt64)])
+    @Test(
+        arguments: [
+            ("0x10000000+16M", 0x1000_0000, 16 << 20), ("268435456+4096", 0x1000_0000, 4096), ("1G+010", 1 << 30, 8),
+            ("0+1", 0, 1), ("0xffffffffffffffff+1", .max, 1),
+        ] as [(String, UInt64, UInt64)])
     func regionsAreRead(_ text: String, _ start: UInt64, _ size: UInt64) throws {
         #expect(try PhysicalRange(region: Array(text.utf8)) == range(start, size))
     }

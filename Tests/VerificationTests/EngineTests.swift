@@ -8,7 +8,7 @@ import Testing
     /// Long enough that several slices are on their way at once.
     private func longChain(_ seed: UInt64, _ access: TestMemory.Access = .read) -> RandomChain {
         var random = SeededNumbers(seed)
-        let chain = RandomChain(&random, layout: .x86_64, flags: .all, fileCount: 120, pages: 12, linkSize: 5)
+        let chain = RandomChain(&random, layout: .amd64, flags: .all, fileCount: 120, pages: 12, linkSize: 5)
         chain.memory.access = access
         return chain
     }
@@ -41,7 +41,10 @@ import Testing
             chain.memory.zerosMayBeHoles = holes
             let found = chain.check(threads: 2)
             #expect(found.verdict == (holes ? .indeterminate : .damaged))
-            #expect(found.findings.contains { $0.kind == (holes ? .pageNotInSource : .dataChecksum) && $0.page == PFN(page) })
+            #expect(
+                found.findings.contains {
+                    $0.kind == (holes ? .pageNotInSource : .dataChecksum) && $0.page == PFN(page)
+                })
         }
     }
 

@@ -45,7 +45,7 @@ private final class RecordingSink: FileSink {
     private func chain(_ seed: UInt64, pages: Int = 8) -> RandomChain {
         var random = SeededNumbers(seed)
         return RandomChain(
-            &random, layout: random.chance(50) ? .i386 : .x86_64, flags: .all, fileCount: 8, pages: pages)
+            &random, layout: random.chance(50) ? .i386 : .amd64, flags: .all, fileCount: 8, pages: pages)
     }
 
     private func expectContent(_ chain: RandomChain, _ extracted: Extracted, _ number: Int) {
@@ -71,7 +71,7 @@ private final class RecordingSink: FileSink {
     /// More pages than one batch holds.
     @Test func aLongFile() {
         var random = SeededNumbers(1)
-        let chain = RandomChain(&random, layout: .x86_64, flags: .all, fileCount: 1, pages: 1200, linkSize: 169)
+        let chain = RandomChain(&random, layout: .amd64, flags: .all, fileCount: 1, pages: 1200, linkSize: 169)
         for access in [TestMemory.Access.read, .mapped, .mixed] {
             chain.memory.access = access
             expectContent(chain, extract(chain, chain.check().files), 0)

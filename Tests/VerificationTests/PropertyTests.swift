@@ -7,7 +7,7 @@ import Verification
     /// A soundly written chain, as the writer left it or (with all flags set) as a kernel has left it.
     private func chain(_ random: inout SeededNumbers) -> (chain: RandomChain, isCleared: Bool) {
         let flags = RandomChain.Flags.allCases[random.below(3)]
-        let chain = RandomChain(&random, layout: random.chance(30) ? .i386 : .x86_64, flags: flags)
+        let chain = RandomChain(&random, layout: random.chance(30) ? .i386 : .amd64, flags: flags)
         let isCleared = flags == .all && random.chance(50)
         if isCleared { chain.clearFlags() }
         return (chain, isCleared)
@@ -111,7 +111,7 @@ import Verification
         var random = SeededNumbers(seed &* 77)
         for _ in 0..<40 {
             // Pages below the border were copied and have no flag; those above were kept and have it.
-            let chain = RandomChain(&random, layout: .x86_64, flags: .all, fileCount: 4, pages: 8, linkSize: 12)
+            let chain = RandomChain(&random, layout: .amd64, flags: .all, fileCount: 4, pages: 8, linkSize: 12)
             let border = chain.links.sorted()[chain.links.count / 2]
             for number in chain.links.indices {
                 chain.forge(number) { page in
@@ -211,7 +211,7 @@ import Verification
         var random = SeededNumbers(seed &* 0xabcdef)
         for round in 0..<150 {
             let chain = RandomChain(
-                &random, layout: random.chance(30) ? .i386 : .x86_64, flags: RandomChain.Flags.allCases[random.below(3)]
+                &random, layout: random.chance(30) ? .i386 : .amd64, flags: RandomChain.Flags.allCases[random.below(3)]
             )
             lie(chain, &random)
             chain.memory.access = [.mapped, .read, .mixed][random.below(3)]
@@ -223,7 +223,7 @@ import Verification
 
     /// Looks at every file that is called intact with nothing but the format in mind.
     private func audit(_ outcome: ChainEvaluation, _ memory: TestMemory, _ place: String) {
-        let layout = outcome.links.first.map { ChainLayout(ofLinkIn: memory[$0.page.number]!) } ?? .x86_64
+        let layout = outcome.links.first.map { ChainLayout(ofLinkIn: memory[$0.page.number]!) } ?? .amd64
         for (number, file) in outcome.files.enumerated() where file.status == .intact {
             #expect(file.badPages == 0 && file.metaFits, "\(place) file \(number)")
             #expect(
@@ -270,7 +270,7 @@ import Verification
         var random = SeededNumbers(seed &* 31337)
         for round in 0..<60 {
             // The pages of a sound chain, some of them replaced by noise, or cut to zeros at some place.
-            let chain = RandomChain(&random, layout: .x86_64, flags: .all)
+            let chain = RandomChain(&random, layout: .amd64, flags: .all)
             for page in chain.roles.keys.sorted() where random.chance(30) {
                 var noise = PageBytes((0..<4096).map { _ in UInt8(truncatingIfNeeded: random.next()) })
                 if random.chance(30) { for i in random.below(4096)..<4096 { noise[i] = 0 } }
