@@ -59,21 +59,23 @@ let package = Package(
         .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Text"], swiftSettings: everywhere),
         .target(name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd"], swiftSettings: everywhere),
 
-        // L2: where the pages come from, and the engine that verifies them
+        // L2: what the machine says of itself; where pages come from, the engine that verifies them, and writing
         .target(
-            name: "MemorySources", dependencies: ["PRAM", "Linux", "Compression", "Text"], swiftSettings: everywhere),
-        .target(name: "Verification", dependencies: ["PRAM", "Linux", "CChecksum"], swiftSettings: everywhere),
-
+            name: "Machine", dependencies: ["PRAM", "KernelCommandLine", "Linux", "Text"], swiftSettings: everywhere),
+        .target(
+            name: "MemorySources", dependencies: ["PRAM", "Machine", "Linux", "Compression", "Text"],
+            swiftSettings: everywhere),
+        .target(name: "Verification", dependencies: ["PRAM", "Linux", "CChecksum", "Text"], swiftSettings: everywhere),
         .target(
             name: "ChainWriting",
-            dependencies: ["PRAM", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
+            dependencies: ["PRAM", "Machine", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
             swiftSettings: everywhere),
 
         // L3: commands, reports, exit status: the only place with policy
         .target(
             name: "PramVerify",
             dependencies: [
-                "PRAM", "KernelCommandLine", "Text", "Linux", "CChecksum", "MemorySources", "Verification",
+                "PRAM", "KernelCommandLine", "Text", "Linux", "Machine", "MemorySources", "Verification",
                 "ChainWriting",
             ],
             swiftSettings: everywhere),
@@ -103,9 +105,10 @@ let package = Package(
         // Tests, in full Swift
         tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Linux"), tests("Text"),
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
-        tests("MemorySources", "PRAM", "Linux", "Compression", "CZlib", "CZstd"),
+        tests("Machine", "PRAM", "KernelCommandLine", "Linux", "Text"),
+        tests("MemorySources", "PRAM", "Machine", "Linux", "Compression", "CZlib", "CZstd"),
         tests("Verification", "PRAM", "Linux", "MemorySources"),
-        tests("ChainWriting", "PRAM", "Linux", "MemorySources", "Verification"),
-        tests("PramVerify", "PRAM", "KernelCommandLine", "Linux", "MemorySources", "Verification"),
+        tests("ChainWriting", "PRAM", "Machine", "Linux", "MemorySources", "Verification"),
+        tests("PramVerify", "PRAM", "KernelCommandLine", "Machine", "Linux", "MemorySources", "Verification", "ChainWriting"),
     ]
 )

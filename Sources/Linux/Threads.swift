@@ -58,3 +58,7 @@ public func processorCount() -> Int { Int(pv_processor_count()) }
 
 /// How often the calling thread has touched a page that was not in the page tables, so far.
 public func pageFaultCount() -> Int { pv_thread_page_faults() }
+
+/// Makes lost mappings survivable (see `guardedCopy`), and lost readers and full quotas errors of write(2). Call once, at
+/// the start of the program.
+public func prepareSignals() { pv_signals_prepare() }

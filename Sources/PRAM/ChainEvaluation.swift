@@ -56,7 +56,7 @@ public struct LinkSummary: Sendable {
 /// pages were read, and by how many threads, is not visible in the outcome.
 ///
 /// The rules (Documentation/FORMAT.md, "Verdicts"): only what proved links list can be intact. From the first link on
-/// that is not proved, pages may still fit their own checksums, but that such a list of pages is a file is hearsay:
+/// that is not proved, pages may still fit their own checksums, but that such a list of pages is a file is unverified:
 /// indeterminate. A file is complete once every index up to its size was seen; one that was complete before the chain
 /// broke stays intact.
 public final class ChainEvaluation {

@@ -37,7 +37,7 @@ public struct StoredFile: Sendable {
     public var pages: UInt64
     /// How many of its pages (META included) do not fit, or could not be looked at.
     public var badPages: UInt64
-    /// Whether the META page itself was read and fits; otherwise name, size and mode are hearsay.
+    /// Whether the META page itself was read and fits; otherwise name, size and mode are unverified.
     public var metaFits: Bool
     /// Whether an earlier file has the same name.
     public var isDuplicate = false

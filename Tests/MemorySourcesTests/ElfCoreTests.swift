@@ -1,6 +1,7 @@
 import PRAM
 import Testing
 
+@testable import Machine
 @testable import MemorySources
 
 @Suite struct ElfCoreTests {

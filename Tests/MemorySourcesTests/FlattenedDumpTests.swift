@@ -2,6 +2,7 @@ import Linux
 import PRAM
 import Testing
 
+@testable import Machine
 @testable import MemorySources
 
 /// Bytes in memory, for the layers that do not care where they come from.

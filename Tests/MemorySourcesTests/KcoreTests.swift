@@ -1,6 +1,7 @@
 import PRAM
 import Testing
 
+@testable import Machine
 @testable import MemorySources
 
 private let directMap: UInt64 = 0xffff_9a40_0000_0000

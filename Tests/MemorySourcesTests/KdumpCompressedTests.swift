@@ -3,6 +3,7 @@ import Linux
 import PRAM
 import Testing
 
+@testable import Machine
 @testable import MemorySources
 
 @Suite struct KdumpCompressedTests {

@@ -2,6 +2,8 @@ import CLinux
 import Foundation
 import Linux
 import PRAM
+
+@testable import Machine
 @testable import MemorySources
 
 /// A folder of fake kernel files, removed with everything in it when the test ends.
@@ -18,8 +20,8 @@ final class FakeMachine {
     }
 
     /// The paths of the fake files, whether they exist or not.
-    var paths: LivePaths {
-        var paths = LivePaths()
+    var paths: MachinePaths {
+        var paths = MachinePaths()
         paths.devMem = path("mem")
         paths.kcore = path("kcore")
         paths.iomem = path("iomem")

@@ -2,6 +2,7 @@ import Linux
 import PRAM
 import Testing
 
+@testable import Machine
 @testable import MemorySources
 
 /// 64 pages: RAM, a range reserved by memmap=, RAM; a PCI window; RAM above a `mem=` limit.
@@ -42,7 +43,7 @@ private func openLive(
 /// A /dev/mem as CONFIG_STRICT_DEVMEM makes it.
 private func strictDevMem(_ machine: FakeMachine) throws -> DevMem {
     let path = machine.path("mem")
-    let map = MemoryMap(try Iomem.read(machine.path("iomem")), firmware: FirmwareMap.read(machine.path("memmap")))
+    let map = AddressMap(try Iomem.read(machine.path("iomem")), firmware: FirmwareMap.read(machine.path("memmap")))
     return DevMem(
         try FileDescriptor.open(path), map: map,
         ram: .refused(SystemError("read", code: ErrorCode.notPermitted, path: path)))
@@ -125,7 +126,7 @@ private func strictDevMem(_ machine: FakeMachine) throws -> DevMem {
     @Test func theWholeAddressSpaceIsNoTrap() throws {
         let fake = machine()
         fake.write("iomem", "00000000-ffffffffffffffff : Reserved\n")
-        let map = MemoryMap(try Iomem.read(fake.path("iomem")), firmware: nil)
+        let map = AddressMap(try Iomem.read(fake.path("iomem")), firmware: nil)
         signalsPrepared
         let memory = try DevMem.open(fake.path("mem"), map: map, policy: freePolicy)
         for number in [0, 0x200, 1 << 40, (1 << 51) - 1, 1 << 51, (1 << 52) - 1] as [UInt64] {
@@ -228,7 +229,7 @@ private func strictDevMem(_ machine: FakeMachine) throws -> DevMem {
     @Test func refusalsNameTheirCause() {
         func causes(_ code: Int32, _ policy: KernelPolicy) -> [MemoryFailure.Cause] {
             let error = SystemError("open", code: code, path: Array("/x".utf8))
-            return [MemoryDoor.devMem.refusal(error, policy).cause, MemoryDoor.kcore.refusal(error, policy).cause]
+            return [MemoryDevice.devMem.refusal(error, policy).cause, MemoryDevice.kcore.refusal(error, policy).cause]
         }
         func policy(_ lockdown: KernelPolicy.Lockdown, root: Bool = true, raw: Bool? = true) -> KernelPolicy {
             KernelPolicy(lockdown: lockdown, isRoot: root, mayRawIO: raw)

@@ -1,11 +1,14 @@
-// Dump files, written byte by byte as their formats say, for the tests to read back.
 import CLinux
 import CZlib
 import CZstd
 import Linux
 import PRAM
 
+@testable import Machine
 @testable import MemorySources
+
+// Dump files, written byte by byte as their formats say, for the tests to read back.
+
 
 // MARK: Bytes
 

@@ -224,7 +224,7 @@ class Extract(CommandTest):
         self.assertNotEqual((cut["outcome"], cut["message"]), ("written", ""), result.report["extracted"])
 
     def test_a_file_whose_meta_page_is_bad_is_not_named_by_it(self):
-        """Name, size and mode of such a file are hearsay: under --damaged too nothing may be written under such a name
+        """Name, size and mode of such a file are unverified: under --damaged too nothing may be written under such a name
         that an intact file has, and the report says what became of it."""
         files = [chain.File("good", b"good"), chain.File("gooe", b"evil")]
         memory, head = chain.write_chain(files, iter(range(16, 100)))

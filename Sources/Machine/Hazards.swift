@@ -1,0 +1,51 @@
+import KernelCommandLine
+import PRAM
+import Text
+
+/// What is about to destroy a chain, or has done so: who else was given its pages.
+public final class Hazards {
+    private let systemRAM: [PhysicalRange]
+    private let crashKernel: [PhysicalRange]
+    private let initrd: [PhysicalRange]
+    private let lacksNokaslr: Bool
+    /// All that was looked at.
+    public private(set) var pages = PageRuns()
+    private var inSystemRAM: UInt64 = 0
+    private var inCrashKernel: UInt64 = 0
+    private var inInitrd: UInt64 = 0
+
+    /// - Parameter kernelsHead: what a kernel with pram holds, 0 for nothing; nil for a kernel without pram.
+    public init(_ machine: MachineEvidence, kernelsHead: UInt64?) {
+        let crash: StaticString = "Crash kernel"
+        crashKernel =
+            machine.iomem.resources
+            .filter { resource in crash.withUTF8Buffer { $0.elementsEqual(resource.name) } }.map { $0.range }
+            + WritableRegion.crashReservations(on: machine.line)
+        initrd = (machine.initrd.map { [$0] } ?? []) + WritableRegion.initrds(on: machine.line)
+        // A kernel that holds a chain has reserved its pages.
+        systemRAM = kernelsHead ?? 0 == 0 ? machine.iomem.systemRAM : []
+        lacksNokaslr = kernelsHead != nil && !machine.line.contains(named: "nokaslr")
+    }
+
+    public func look(at page: PFN) {
+        pages.insert(page)
+        if systemRAM.contains(where: { $0.contains(page) }) { inSystemRAM += 1 }
+        if crashKernel.contains(where: { $0.contains(page) }) { inCrashKernel += 1 }
+        if initrd.contains(where: { $0.contains(page) }) { inInitrd += 1 }
+    }
+
+    public var sentences: [String] {
+        var sentences: [String] = []
+        func add(_ count: UInt64, _ text: StaticString) {
+            let pages = counted(Int(clamping: count), "page")
+            if count > 0 { sentences.append(Phrase("\(pages) of the chain \(text)").text) }
+        }
+        add(inSystemRAM, "in memory that this kernel manages and reuses: its command line lacks memmap=nn$ss")
+        add(inCrashKernel, "in what crashkernel= sets aside")
+        add(inInitrd, "where the boot loader put the initrd")
+        if lacksNokaslr {
+            sentences.append("without nokaslr a kernel that has pram may come to lie on the chain")
+        }
+        return sentences
+    }
+}

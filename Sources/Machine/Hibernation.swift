@@ -1,0 +1,86 @@
+import CLinux
+import KernelCommandLine
+import Linux
+import PRAM
+import Text
+
+/// What is known of a hibernated system on the device that `resume=` names: resuming it overwrites everything.
+public enum Hibernation: Equatable {
+    /// None, or nobody would resume it.
+    case none
+    /// There is no such device yet.
+    case notThere(String)
+    case waits(String)
+    case unknown(String)
+
+    /// A sentence for people; nil for none.
+    public var sentence: String? {
+        switch self {
+        case .none: nil
+        case .notThere(let device):
+            "\(device) was not there yet when boot looked: should a hibernated system wait on it, there is a "
+                + "warning in the kernel's log"
+        case .waits(let device):
+            "\(device) holds a hibernated system: resuming it replaces all memory, and the chain with it; noresume "
+                + "on the command line keeps the chain"
+        case .unknown(let device): "whether a hibernated system waits on \(device) could not be told"
+        }
+    }
+
+    public static func find(_ line: ParameterLine) -> Hibernation {
+        guard !line.contains(named: "noresume"), let value = line.last(named: "resume")?.value, !value.isEmpty
+        else { return .none }
+        let device = path(ofDevice: value)
+        // The kernel alone knows what 254:3 is. udev tells when it has appeared.
+        guard device.first == UInt8(ascii: "/") else { return .none }
+        guard FileDescriptor.exists(device) else { return .notThere(escaped(value.prefix(80))) }
+        return find(on: device, line)
+    }
+
+    /// The same of a device that has just appeared. Where the line has no `resume=`, an initramfs may know of a device
+    /// by other ways.
+    public static func find(on device: [UInt8], _ line: ParameterLine) -> Hibernation {
+        guard !line.contains(named: "noresume") else { return .none }
+        let name = escaped(device.prefix(80))
+        let resume = line.last(named: "resume")?.value
+        do throws(SystemError) {
+            // Looked at before it is opened: opening a device can be an act.
+            if let resume, let named = try? FileDescriptor.status(of: path(ofDevice: resume)),
+                named.st_rdev != (try FileDescriptor.status(of: device)).st_rdev
+            {
+                return .none
+            }
+            guard let offset = resumeOffset(line) else { return .unknown(name) }
+            let file = try FileDescriptor.open(device, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+            return try BlockProbe.holdsHibernatedSystem(file, at: offset) ? .waits(name) : .none
+        } catch {
+            // Of drives without a medium, say, nobody wants to hear who has not named them.
+            return resume == nil ? .none : .unknown(name)
+        }
+    }
+
+    /// Where on the device the swap space starts, in bytes: `resume_offset=` counts pages, in decimal digits alone
+    /// (kernel/power/hibernate.c, resume_offset_setup). 0 without one; nil for one that no device has.
+    private static func resumeOffset(_ line: ParameterLine) -> Int64? {
+        var pages: Int64 = 0
+        for digit in line.last(named: "resume_offset")?.value ?? [] {
+            guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { break }
+            pages = pages * 10 + Int64(digit - UInt8(ascii: "0"))
+            guard pages <= Int64.max / Int64(pageSize) / 16 else { return nil }
+        }
+        return pages * Int64(pageSize)
+    }
+
+    /// As udev names devices.
+    public static func path(ofDevice value: ArraySlice<UInt8>) -> [UInt8] {
+        let names: [(StaticString, StaticString)] = [
+            ("UUID=", "/dev/disk/by-uuid/"), ("LABEL=", "/dev/disk/by-label/"),
+            ("PARTUUID=", "/dev/disk/by-partuuid/"), ("PARTLABEL=", "/dev/disk/by-partlabel/"),
+        ]
+        for (name, folder) in names
+        where name.withUTF8Buffer({ $0.elementsEqual(value.prefix($0.count)) }) {
+            return folder.withUTF8Buffer { Array($0) } + value.dropFirst(name.utf8CodeUnitCount)
+        }
+        return Array(value)
+    }
+}

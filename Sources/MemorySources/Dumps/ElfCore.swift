@@ -1,0 +1,106 @@
+import Machine
+import PRAM
+import Text
+
+/// ELF cores of whole machines: /proc/vmcore and copies of it, `makedumpfile -E`, QEMU's dump-guest-memory. 64-bit and
+/// 32-bit, little-endian.
+///
+/// Source: elf(5) and the System V ABI. The offsets used, in bytes:
+///
+///              e_type e_phoff e_shoff e_phentsize e_phnum   p_type p_offset p_paddr p_filesz (entry)   sh_info
+///     64-bit       16      32      40          54      56        0        8      24       32      56        44
+///     32-bit       16      28      32          42      44        0        4      12       16      32        28
+///
+/// A PT_LOAD segment holds `p_filesz` bytes of memory from physical address `p_paddr` on. What lies between there and
+/// `p_memsz` was left out of the dump (ELF would have it zeros, but makedumpfile leaves out pages of every kind so):
+/// absent.
+enum ElfCore {
+    /// More segments than any kernel or tool writes; they take some 60 MiB here.
+    static let segmentLimit: UInt64 = 1 << 20
+
+    private static let core = 4
+    private static let load = 1
+    /// e_phnum when 16 bits do not hold the number: the real one is the sh_info of section header 0.
+    private static let extended: UInt64 = 0xffff
+
+    static func probe(_ source: any ByteSource, _ start: Bytes, notes: [String]) -> Probe {
+        guard start.begins(with: "\u{7f}ELF") else { return .notMine }
+        do throws(MemoryFailure) {
+            return .mine(try open(source, start, notes))
+        } catch {
+            return .failed(error)
+        }
+    }
+
+    private static func open(
+        _ source: any ByteSource, _ start: Bytes, _ notes: [String]
+    ) throws(MemoryFailure) -> any PhysicalMemory {
+        func failure(_ cause: MemoryFailure.Cause, _ message: Phrase, remedy: Phrase = "") -> MemoryFailure {
+            MemoryFailure(cause, source: source.name, message, remedy: remedy)
+        }
+        let asRaw: Phrase = "if it is a raw image that only begins with an ELF file, use --raw"
+
+        guard let wordSize = start.u8(4), let order = start.u8(5), let type = start.u16(16) else {
+            throw failure(.malformed, "the ELF header is cut short", remedy: asRaw)
+        }
+        guard order == 1, wordSize == 1 || wordSize == 2 else {
+            throw failure(.unsupported, "an ELF file that is not little-endian, or of an unknown class", remedy: asRaw)
+        }
+        guard type == core else {
+            throw failure(.unsupported, "an ELF file of type \(type), but not a core dump (type 4)", remedy: asRaw)
+        }
+        let is64 = wordSize == 2
+        let entrySize = is64 ? 56 : 32
+        func word(_ bytes: Bytes, _ offset64: Int, _ offset32: Int) -> UInt64? {
+            is64 ? bytes.u64(offset64) : bytes.u32(offset32).map { UInt64($0) }
+        }
+
+        guard let tableOffset = word(start, 32, 28), let sectionOffset = word(start, 40, 32),
+            let statedSize = start.u16(is64 ? 54 : 42), let statedCount = start.u16(is64 ? 56 : 44)
+        else { throw failure(.malformed, "the ELF header is cut short", remedy: asRaw) }
+        guard Int(statedSize) == entrySize || statedCount == 0 else {
+            throw failure(.malformed, "program headers of \(statedSize) bytes, where ELF has \(entrySize)")
+        }
+        var count = UInt64(statedCount)
+        if count == extended, sectionOffset != 0 {
+            let section = try source.bytes(at: sectionOffset, count: 64)
+            guard let real = section.u32(is64 ? 44 : 28) else {
+                throw failure(.malformed, "section header 0, which counts the segments, lies past the end of the file")
+            }
+            count = UInt64(real)
+        }
+        guard count <= segmentLimit else {
+            throw failure(.tooLarge, "\(count) program headers; more than \(segmentLimit) are not read")
+        }
+        // count * entrySize stays below 2^26.
+        guard tableOffset <= source.size, count * UInt64(entrySize) <= source.size - tableOffset else {
+            throw failure(.malformed, "\(count) program headers at offset \(tableOffset) end past the end of the file")
+        }
+
+        var segments: [Segment] = []
+        var index: UInt64 = 0
+        while index < count {
+            let part = Int(min(count - index, 1024))
+            let table = try source.bytes(at: tableOffset + index * UInt64(entrySize), count: part * entrySize)
+            for entry in 0..<part {
+                let at = entry * entrySize
+                guard let type = table.u32(at), let offset = word(table, at + 8, at + 4),
+                    let address = word(table, at + 24, at + 12), let size = word(table, at + 32, at + 16)
+                else { throw failure(.malformed, "the program headers are cut short") }
+                // An address of -1: memory that is not mapped one to one (modules, vmalloc).
+                if type == load, address != (is64 ? .max : 0xffff_ffff) {
+                    segments.append(Segment(address: address, count: size, offset: offset))
+                }
+            }
+            index += UInt64(part)
+        }
+
+        guard !segments.isEmpty else { throw failure(.malformed, "an ELF core without a segment of memory") }
+        if segments.count > 1, segments.allSatisfy({ $0.address == 0 }) {
+            throw failure(
+                .unsupported, "an ELF core without physical addresses: that of a process, not of a machine",
+                remedy: "take it with makedumpfile, from /proc/vmcore or with QEMU's dump-guest-memory")
+        }
+        return SegmentedMemory(source, kind: is64 ? "ELF core" : "32-bit ELF core", segments: segments, notes: notes)
+    }
+}

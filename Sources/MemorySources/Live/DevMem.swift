@@ -1,0 +1,314 @@
+import Linux
+import Machine
+import PRAM
+import Text
+
+/// The running machine's physical memory through /dev/mem, opened for reading.
+///
+/// What it reaches (drivers/char/mem.c; devmem_is_allowed in arch/x86/mm/init.c):
+/// - Ranges that the kernel does not manage (`memmap=nn$ss`, `memmap=nn!ss`, above `mem=`): mmap(2), else read(2).
+///   Above the end of the direct map read(2) gives EFAULT while mmap(2) works. With CONFIG_IO_STRICT_DEVMEM a range
+///   that a driver has claimed (a pmem device) gives EPERM for both.
+/// - System RAM only where the kernel was built without CONFIG_STRICT_DEVMEM, and then by read(2): mmap(2) of RAM gives
+///   EINVAL under PAT. With CONFIG_STRICT_DEVMEM it gives EPERM, but below 1 MiB read(2) answers with zeros as if they
+///   were the memory: such pages are `.absent` here.
+/// - Never addresses that `AddressMap` does not call memory.
+/// Where mmap(2) fails for whatever reason (EAGAIN: somebody has mapped the range with another kind of caching),
+/// read(2) is tried.
+///
+/// It is opened without O_SYNC: with it the mapping would be uncached, far slower, and in conflict with the kernel's
+/// own cached mapping.
+public final class DevMem: PhysicalMemory {
+    /// How System RAM answers.
+    enum RAMAccess { case readable, refused(SystemError), notTried }
+
+    private let file: FileDescriptor
+    private let map: AddressMap
+    private let ram: RAMAccess
+    private let windows = Windows()
+
+    /// - Parameters:
+    ///   - path: /dev/mem.
+    ///   - map: what may be touched.
+    ///   - policy: the ground for the words of a refusal.
+    /// - Throws: `.notConfigured`, `.notPermitted`, `.lockdown`: why it cannot be opened.
+    public static func open(
+        _ path: [UInt8], map: AddressMap, policy: KernelPolicy
+    ) throws(MemoryFailure) -> DevMem {
+        do throws(SystemError) {
+            let file = try FileDescriptor.open(path)
+            let ram = DevMem.tryRAM(file, map)
+            return DevMem(file, map: map, ram: ram)
+        } catch {
+            throw MemoryDevice.devMem.refusal(error, policy)
+        }
+    }
+
+    init(_ file: consuming FileDescriptor, map: AddressMap, ram: RAMAccess) {
+        self.file = file
+        self.map = map
+        self.ram = ram
+    }
+
+    public func contains(_ page: PFN) -> Bool { map.region(holding: page).map(reaches) ?? false }
+
+    public func mapped(_ page: PFN) -> UnsafeRawPointer? { mapping(of: page)?.pointer }
+
+    /// Split at the borders of regions and of windows: one read(2) that meets a forbidden page fails as a whole.
+    public func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
+        var done = 0
+        while done < count {
+            guard let page = first.advanced(by: UInt64(done)), let region = map.region(holding: page), reaches(region)
+            else {
+                states[done] = .absent
+                done += 1
+                continue
+            }
+            let run = min(count - done, wholePages(of: region.range, from: page, limit: DevMem.pagesPerRead))
+            done += readRun(page, count: run, into: destination + done * pageSize, states: states + done)
+        }
+    }
+
+    /// What it gives of a page is the memory itself, never a stand-in for a page it could not reach.
+    public var zerosMayBeHoles: Bool { false }
+
+    public var kind: String { escaped(file.path) }
+
+    /// Whether System RAM can be read, too (no CONFIG_STRICT_DEVMEM).
+    public var readsSystemRAM: Bool {
+        if case .readable = ram { true } else { false }
+    }
+
+    /// Why System RAM cannot be read; nil where it can.
+    public var systemRAMRefusal: MemoryFailure? {
+        switch ram {
+        case .readable: return nil
+        case .notTried:
+            return MemoryFailure(
+                .strictDevmem, source: kind, "\(kind) was not asked for System RAM: none of it could be tried")
+        case .refused(let error):
+            guard error.code == ErrorCode.notPermitted else {
+                return MemoryFailure(.inputOutput, source: kind, "\(kind) does not give System RAM: \(error.reason)")
+            }
+            return MemoryFailure(
+                .strictDevmem, source: kind,
+                "\(kind) does not give System RAM: the kernel was built with CONFIG_STRICT_DEVMEM",
+                remedy: "keep the chain in a range reserved by memmap=nn$ss, use /proc/kcore, or take a memory dump")
+        }
+    }
+
+    /// Tries the page once more and tells why it cannot be read; nil when it can.
+    public func failure(of page: PFN) -> MemoryFailure? {
+        guard let region = map.region(holding: page) else {
+            return MemoryFailure(
+                .noSuchMemory, source: kind,
+                "\(kind) is not asked for PFN \(hexadecimal(page.number)): no range of "
+                    + "memory is known to hold the whole page")
+        }
+        switch region.nature {
+        case .systemRAM where !readsSystemRAM: return systemRAMRefusal
+        case .firmware, .device:
+            return MemoryFailure(
+                .unsupported, source: kind,
+                "\(kind) is not asked for PFN \(hexadecimal(page.number)): it may belong to a device")
+        default: break
+        }
+        return withUnsafeTemporaryAllocation(byteCount: pageSize, alignment: 16) { buffer -> MemoryFailure? in
+            guard let base = buffer.baseAddress, let address = page.address else { return nil }
+            if let pointer = mapped(page), guardedCopy(pointer, to: base, count: pageSize) { return nil }
+            do throws(SystemError) {
+                guard try file.read(at: address, into: buffer) < pageSize else { return nil }
+                return MemoryFailure(
+                    .inputOutput, source: kind, "\(kind) ends before PFN \(hexadecimal(page.number))")
+            } catch {
+                return explain(error, page)
+            }
+        }
+    }
+
+    private func explain(_ error: SystemError, _ page: PFN) -> MemoryFailure {
+        let what = "\(kind) does not give PFN \(hexadecimal(page.number))"
+        switch error.code {
+        case ErrorCode.notPermitted:
+            return MemoryFailure(
+                .strictDevmem, source: kind, "\(what): a driver has claimed the range (CONFIG_IO_STRICT_DEVMEM)",
+                remedy: "read the driver's own device instead (/dev/pmem0 for memmap=nn!ss), unbind the driver, or "
+                    + "start with iomem=relaxed")
+        case ErrorCode.badAddress:
+            return MemoryFailure(
+                .noSuchMemory, source: kind,
+                "\(what): there is no memory that the kernel can reach by read, and none "
+                    + "could be mapped")
+        default:
+            return MemoryFailure(.inputOutput, source: kind, "\(what): \(error.reason)")
+        }
+    }
+
+    private func reaches(_ region: AddressMap.Region) -> Bool {
+        switch region.nature {
+        case .reserved, .persistent, .hidden: true
+        case .systemRAM: readsSystemRAM
+        case .firmware, .device: false
+        }
+    }
+
+    private func mapping(of page: PFN) -> (pointer: UnsafeRawPointer, pages: Int)? {
+        guard let region = map.region(holding: page), reaches(region), let address = page.address else { return nil }
+        return windows.mapping(of: address, in: region, file)
+    }
+
+    /// `count` pages, all in one region. Returns how many of them it dealt with: at least 1.
+    private func readRun(
+        _ page: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) -> Int {
+        if let (pointer, available) = mapping(of: page) {
+            let run = min(count, available)
+            if guardedCopy(pointer, to: destination, count: run * pageSize) {
+                for index in 0..<run { states[index] = .present }
+            } else {
+                for index in 0..<run {
+                    let there = guardedCopy(
+                        pointer + index * pageSize, to: destination + index * pageSize, count: pageSize)
+                    states[index] = there ? .present : .unreadable
+                }
+            }
+            return run
+        }
+        guard let address = page.address else {
+            states[0] = .absent
+            return 1
+        }
+        readPages(file, at: address, count: count, into: destination, states: states)
+        return count
+    }
+
+    /// Tries one page of System RAM, above the first MiB: there CONFIG_STRICT_DEVMEM shows as EPERM. Another error may
+    /// be of that page alone, so a few regions are tried.
+    private static func tryRAM(_ file: borrowing FileDescriptor, _ map: AddressMap) -> RAMAccess {
+        var outcome = RAMAccess.notTried
+        var tries = 0
+        for region in map.regions where region.nature == .systemRAM && tries < 4 {
+            let start = max(region.range.start, 1 << 20)
+            guard let page = PFN(containing: start).advanced(by: start & 0xfff == 0 ? 0 : 1),
+                let address = page.address, region.range.contains(page)
+            else { continue }
+            tries += 1
+            let refusal = withUnsafeTemporaryAllocation(byteCount: pageSize, alignment: 16) { buffer -> SystemError? in
+                do throws(SystemError) {
+                    return try file.read(at: address, into: buffer) == pageSize
+                        ? nil : SystemError("read", code: ErrorCode.inputOutput, path: file.path)
+                } catch {
+                    return error
+                }
+            }
+            guard let refusal else { return .readable }
+            outcome = .refused(refusal)
+            if refusal.code == ErrorCode.notPermitted { return outcome }
+        }
+        return outcome
+    }
+
+    private static let pagesPerRead = 256
+}
+
+/// Reads `count` adjacent pages at `offset` of the file: all at once, and where that fails page by page, so that one
+/// bad page costs no other. Pages behind the end of the file are `.unreadable`.
+func readPages(
+    _ file: borrowing FileDescriptor, at offset: UInt64, count: Int, into destination: UnsafeMutableRawPointer,
+    states: UnsafeMutablePointer<PageState>
+) {
+    let buffer = UnsafeMutableRawBufferPointer(start: destination, count: count * pageSize)
+    let got: Int?
+    do throws(SystemError) {
+        got = try file.read(at: offset, into: buffer)
+    } catch {
+        got = nil
+    }
+    if let got {
+        for index in 0..<count { states[index] = got / pageSize > index ? .present : .unreadable }
+    } else if count == 1 {
+        states[0] = .unreadable
+    } else {
+        for index in 0..<count {
+            readPages(
+                file, at: offset &+ UInt64(index * pageSize), count: 1, into: destination + index * pageSize,
+                states: states + index)
+        }
+    }
+}
+
+/// How many whole pages the range holds from `page` on, at most `limit`; the page itself is one of them.
+func wholePages(of range: PhysicalRange, from page: PFN, limit: Int) -> Int {
+    guard let address = page.address, range.contains(page) else { return 1 }
+    let behind = (range.last - (address | 0xfff)) / UInt64(pageSize)
+    return behind >= UInt64(limit) ? limit : Int(behind) + 1
+}
+
+/// The parts of /dev/mem that are mapped: made when first asked for, kept until the source goes, so that pointers into
+/// them stay good. A mapping of /dev/mem is populated at once (remap_pfn_range), which costs page tables: 0.2 % of its
+/// size.
+private final class Windows {
+    /// Bytes, a power of two.
+    private static let size: UInt64 = 64 << 20
+    /// One TiB in all; what lies beyond is read.
+    private static let limit = 1 << 14
+
+    private final class Window {
+        let mapping: Mapping
+        init(_ mapping: consuming Mapping) { self.mapping = mapping }
+    }
+
+    private let lock = Monitor()
+    /// By the address of the first byte; nil where the kernel refused.
+    private var windows: [UInt64: Window?] = [:]
+    private var ramRefused = false
+
+    /// Where the page at `address` is mapped, and how many pages from there on.
+    func mapping(
+        of address: UInt64, in region: AddressMap.Region, _ file: borrowing FileDescriptor
+    ) -> (pointer: UnsafeRawPointer, pages: Int)? {
+        // Windows are aligned, but cut to the whole pages of their region: a mapping across its border would be
+        // refused.
+        var start = address & ~(Windows.size - 1)
+        var last = address | (Windows.size - 1)
+        if start < region.range.start {
+            let (up, overflow) = region.range.start.addingReportingOverflow(0xfff)
+            guard !overflow else { return nil }
+            start = up & ~0xfff
+        }
+        if last > region.range.last {
+            let lastPage = region.range.last & 0xfff == 0xfff ? region.range.last : (region.range.last & ~0xfff) &- 1
+            last = lastPage
+        }
+        guard start <= address, address <= last, last - start < Windows.size else { return nil }
+
+        lock.lock()
+        defer { lock.unlock() }
+        let window: Window?
+        if let known = windows[start] {
+            window = known
+        } else if windows.count >= Windows.limit || (ramRefused && region.nature == .systemRAM) {
+            return nil
+        } else {
+            window = Windows.map(file, start, Int(last - start) + 1)
+            if window == nil && region.nature == .systemRAM {
+                // Where one piece of RAM is refused, all are, and each attempt is a line in the kernel's log.
+                ramRefused = true
+            }
+            windows[start] = .some(window)
+        }
+        guard let window else { return nil }
+        let offset = Int(address - start)
+        return (UnsafeRawPointer(window.mapping.base) + offset, (window.mapping.count - offset) / pageSize)
+    }
+
+    private static func map(_ file: borrowing FileDescriptor, _ start: UInt64, _ count: Int) -> Window? {
+        do throws(SystemError) {
+            return Window(try Mapping(file, offset: start, count: count))
+        } catch {
+            return nil
+        }
+    }
+}

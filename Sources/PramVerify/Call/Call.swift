@@ -1,0 +1,114 @@
+import KernelCommandLine
+import Linux
+import PRAM
+import Text
+import Verification
+
+/// A call of the program, taken apart.
+struct Call {
+    var command = CommandEntry(Check.self)
+    /// Whether the call says which command it means.
+    private(set) var isCommandNamed = false
+    /// What follows the command, as bytes.
+    var operands: [[UInt8]] = []
+    private var values: [[UInt8]?] = Option.allCases.map { _ in nil }
+    /// Every option with its argument, in the order of the call.
+    private var given: [(option: Option, value: [UInt8])] = []
+
+    /// The arguments of an option that may be repeated, in the order of the call.
+    func all(_ option: Option) -> [[UInt8]] { given.filter { $0.option == option }.map { $0.value } }
+    func has(_ option: Option) -> Bool { values[option.rawValue] != nil }
+    subscript(_ option: Option) -> [UInt8]? { values[option.rawValue] }
+
+    /// A call that the program makes itself.
+    init<Described: Command>(_ described: Described.Type) { command = CommandEntry(described) }
+
+    mutating func set(_ option: Option, _ value: [UInt8] = []) { values[option.rawValue] = value }
+
+    /// getopt_long(3) does the parsing: options and operands in any order, `--name=value`, unambiguous abbreviations,
+    /// `--`.
+    /// - Throws: `UsageError`
+    init(_ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) throws(UsageError) {
+        var parser = OptionParser(count, words, Option.allCases.map { ($0.name, $0.argument != nil) })
+        while let found = parser.next() {
+            switch found {
+            case .option(let number, let value):
+                let known = Option.allCases[number]
+                values[known.rawValue] = value
+                given.append((known, value))
+            case .lacksArgument(let word): throw UsageError("option \(escaped(word)) needs an argument")
+            case .unknown(let word): throw UsageError(Call.unknownOption(word))
+            }
+        }
+        operands = parser.operands
+        if let word = operands.first {
+            guard let named = CommandEntry.named(word) else {
+                throw UsageError("unknown command \(escaped(word))\(Call.suggestion(word, CommandEntry.all.map { $0.name }))")
+            }
+            command = named
+            isCommandNamed = true
+            operands.removeFirst()
+        }
+        for option in given.map({ $0.option }) where !command.options.contains(option) {
+            throw UsageError("--\(option.name) does not go with \(command.name)")
+        }
+    }
+
+    private static func unknownOption(_ word: [UInt8]) -> Phrase {
+        let name = word.drop { $0 == UInt8(ascii: "-") }.prefix { $0 != UInt8(ascii: "=") }
+        return "unknown or ambiguous option \(escaped(word))"
+            + Phrase(suggestion(Array(name), Option.allCases.map { $0.name }, before: "--"))
+    }
+
+    /// " (did you mean NAME?)", where one of the names is near.
+    private static func suggestion(_ word: [UInt8], _ names: [StaticString], before: StaticString = "") -> String {
+        guard let near = nearestWord(to: word, among: names) else { return "" }
+        return Phrase("; did you mean \(before)\(near)?").text
+    }
+}
+
+extension Call {
+    /// - Throws: when there are not so many words behind the command.
+    func requireOperands(_ range: ClosedRange<Int>, _ what: StaticString = "") throws(Failure) {
+        if operands.count < range.lowerBound { throw .usage(UsageError("\(command.name) needs \(what)")) }
+        if operands.count > range.upperBound {
+            throw .usage(UsageError("too many words: \(escaped(operands[range.upperBound]))"))
+        }
+    }
+
+    func refuseBoth(_ one: Option, _ other: Option) throws(Failure) {
+        if has(one) && has(other) { throw .usage(UsageError("--\(one.name) and --\(other.name) exclude each other")) }
+    }
+
+    func threadCount() throws(Failure) -> Int {
+        guard let text = self[.threads] else { return min(processorCount(), 256) }
+        guard let number = decimalNumber(text[...]), number >= 1, number <= 256 else {
+            throw .usage(UsageError("--threads takes a number from 1 to 256"))
+        }
+        return Int(number)
+    }
+
+    /// The physical address of an image's first byte.
+    func base() throws(Failure) -> UInt64 { try size(.base) ?? 0 }
+
+    /// In bytes.
+    func unpackLimit() throws(Failure) -> UInt64 { try size(.unpackLimit) ?? 1 << 40 }
+
+    /// A number of bytes as the kernel writes them: decimal, 0x, octal, with a suffix K, M, G, T, P or E.
+    func size(_ option: Option) throws(Failure) -> UInt64? {
+        guard let text = self[option] else { return nil }
+        let number = KernelNumber.memparse(text[...])
+        guard !text.isEmpty, let first = text.first, first >= UInt8(ascii: "0") && first <= UInt8(ascii: "9"),
+            number.rest.isEmpty, !number.wrapped
+        else {
+            throw .usage(UsageError("--\(option.name) takes a number of bytes, not \(escaped(text))"))
+        }
+        return number.value
+    }
+
+    /// What --region names.
+    func region() throws(Failure) -> PhysicalRange? {
+        guard let text = self[.region] else { return nil }
+        do throws(UsageError) { return try PhysicalRange(region: text) } catch { throw .usage(error) }
+    }
+}

@@ -1,0 +1,275 @@
+import KernelCommandLine
+import Linux
+import Machine
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// `cmdline`: the command line for the next kexec, or how kexec has to be called, or a last look at the chain.
+///
+/// Whatever is found, a line that is printed is whole, and safe to start a kernel with: it names a chain only when
+/// nothing stands in the way of that one.
+struct Cmdline: Command {
+    static let name: StaticString = "cmdline"
+    static let task = Task.next
+    static let operands: StaticString = ""
+    static let summary: StaticString =
+        "print the command line for the next kexec, with pram= when the chain may be handed on"
+    static let example: StaticString = "cmdline --append nokaslr"
+    static let options: [Option] = [
+        .from, .append, .remove, .kexecOptions, .kexecFile, .kexecLoad, .checkLoaded, .memory, .base, .raw,
+        .unpackLimit, .pfn, .cmdline, .threads,
+    ]
+    static let kernelParameters: [BootParameter] = []
+    static let writes = false
+
+    private let call: Call
+    private let choice: MemoryChoice
+    private let request: KexecOptions.Request
+    private let streams: Streams
+    private var report = Report(command: name)
+
+    static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
+        try run(call, streams, known: nil)
+    }
+
+    /// - Parameter known: a chain that was verified a moment ago, and need not be again.
+    static func run(
+        _ call: Call, _ streams: Streams, known: ChainSearch.Known?
+    ) throws(UsageError) -> ExitStatus {
+        do throws(Failure) {
+            var run = try Cmdline(call, streams)
+            return try run.act(known)
+        } catch {
+            if case .usage(let usage) = error { throw usage }
+            error.explain(to: streams.errors)
+            return error.status
+        }
+    }
+
+    private init(_ call: Call, _ streams: Streams) throws(Failure) {
+        try call.requireOperands(0...0)
+        try call.refuseBoth(.cmdline, .from)
+        try call.refuseBoth(.kexecFile, .kexecLoad)
+        try call.refuseBoth(.kexecOptions, .checkLoaded)
+        self.call = call
+        self.streams = streams
+        choice = MemoryChoice(call[.memory])
+        request = call.has(.kexecFile) ? .file : call.has(.kexecLoad) ? .load : .any
+    }
+
+    private mutating func act(_ known: ChainSearch.Known?) throws(Failure) -> ExitStatus {
+        let template = ParameterLine(try templateText())
+        let next = try edited(template)
+        let thisLine = choice.isLive ? ParameterLine(try contents(MachinePaths().commandLine)) : template
+        let search = ChainSearch(call: call, choice: choice, template: template, thisLine: thisLine, known: known)
+        if call.has(.checkLoaded) {
+            try requireLoaded()
+            return try checkAgain(search, next, template)
+        }
+
+        var found = ChainSearch.Outcome.none(reason: "")
+        var status: ExitStatus = []
+        do throws(Failure) {
+            found = try search.look(&report)
+        } catch {
+            if case .usage = error { throw error }
+            error.explain(to: streams.errors)
+            say("no chain is handed on: it could not be looked at")
+            status = .failed
+        }
+        let chain = qualified(found, next, &status)
+        return call.has(.kexecOptions) ? printOptions(chain, status) : printLine(next, chain, template, status)
+    }
+
+    // MARK: - The lines
+
+    private func templateText() throws(Failure) -> [UInt8] {
+        if let text = call[.cmdline] { return text }
+        guard let path = call[.from] else { return try contents(MachinePaths().commandLine) }
+        return try calling { () throws(SystemError) in
+            try FileDescriptor.contents(of: path, limit: MachineEvidence.lineLimit)
+        }
+    }
+
+    private func contents(_ path: [UInt8]) throws(Failure) -> [UInt8] {
+        try calling(remedy: "mount /proc") { () throws(SystemError) in
+            try FileDescriptor.contents(of: path, limit: MachineEvidence.lineLimit)
+        }
+    }
+
+    private func edited(_ template: ParameterLine) throws(Failure) -> NextLine {
+        var names: [ParameterName] = []
+        for name in call.all(.remove) {
+            guard !name.isEmpty, !name.contains(UInt8(ascii: "=")) else {
+                throw .usage(UsageError("--remove takes the name of a parameter, not \"\(escaped(name))\""))
+            }
+            names.append(ParameterName(name))
+        }
+        var next = NextLine(after: template, removing: names)
+        for text in call.all(.append) {
+            do throws(NextLine.Fault) {
+                try next.append(text)
+            } catch {
+                let reason: StaticString =
+                    switch error {
+                    case .doubleDash: "it has a bare --, and what follows that is not the kernel's"
+                    case .pram: "pram= comes from a chain that was verified; name its head with --pfn"
+                    case .edit(.overriddenByUnclosed):
+                        "the line ends in an open quote within the parameter of the same name; --remove that"
+                    case .edit: "it leaves a quote open"
+                    }
+                throw .usage(UsageError("--append does not take \"\(escaped(text))\": \(reason)"))
+            }
+        }
+        return next
+    }
+
+    // MARK: - The chain
+
+    /// The chain when the next kernel may be told of it. Says why not, and adds that to the status.
+    private func qualified(_ found: ChainSearch.Outcome, _ next: NextLine, _ status: inout ExitStatus) -> HandOver? {
+        switch found {
+        case .none(let reason, _):
+            if !reason.isEmpty { say("no chain is handed on: \(reason)") }
+            return nil
+        case .several(let pages):
+            let list = pages.map { String($0.number, radix: 16) }.joined(separator: ", ")
+            say("no chain is handed on: it could start at any of these pages: \(list)")
+            say("choose one of them with --pfn")
+            status.insert(.damaged)
+            return nil
+        case .one(let chain):
+            let obstacle = chain.obstacle(on: next.line) ?? (chain.isPramKernel && request == .file ? .fileLoad : nil)
+            guard let obstacle else { return chain }
+            // With --kexec-options there is no line to print without pram=: the call itself cannot be had.
+            if obstacle == .fileLoad && call.has(.kexecOptions) { return chain }
+            say("the chain at page \(hexadecimal(chain.head.number)) is not handed on: \(obstacle.sentence)")
+            if !obstacle.remedy.isEmpty { say(obstacle.remedy) }
+            status.insert(.damaged)
+            return nil
+        }
+    }
+
+    // MARK: - What is printed
+
+    private func kexecOptions(_ chain: HandOver) throws(KexecOptions.Obstacle) -> KexecOptions {
+        let paths = MachinePaths()
+        let lockdown = KernelPolicy(paths).lockdown
+        let disabled = try? FileDescriptor.contents(of: paths.kexecLoadDisabled, limit: 4096)
+        return try KexecOptions.find(
+            for: chain, request, isLocked: choice.isLive && (lockdown == .integrity || lockdown == .confidentiality),
+            isSwitchedOff: choice.isLive && disabled?.first == UInt8(ascii: "1"))
+    }
+
+    private func printOptions(_ chain: HandOver?, _ status: ExitStatus) -> ExitStatus {
+        guard let chain else {
+            streams.output.write("\n")
+            return status
+        }
+        do throws(KexecOptions.Obstacle) {
+            streams.output.write("\(try kexecOptions(chain).text)\n")
+            return status
+        } catch {
+            say(error.sentence)
+            if !error.remedy.isEmpty { say(error.remedy) }
+            return status.union(.failed)
+        }
+    }
+
+    private func printLine(
+        _ next: NextLine, _ chain: HandOver?, _ template: ParameterLine, _ status: ExitStatus
+    ) -> ExitStatus {
+        var status = status
+        guard let line = completed(next, chain, &status) else { return status }
+        if template.contains(named: "elfcorehdr") {
+            say("the line is a crash kernel's: what else kdump put there stays, so better take that of a normal boot")
+        }
+        let pram: ParameterName = "pram"
+        if line.line.initParameters.contains(where: { $0.isNamed(pram) }) {
+            say("a pram= behind -- is left alone, as it is init's; kernels up to 3.14 would read it")
+        }
+        streams.output.write(line.text + [UInt8(ascii: "\n")])
+        return status
+    }
+
+    /// The line with the chain on it, as far as there is one; nil when the kernel could not take it.
+    private func completed(_ next: NextLine, _ chain: HandOver?, _ status: inout ExitStatus) -> NextLine? {
+        var line = next
+        var limit = request == .file ? LengthLimit.x86KexecFileLoad : LengthLimit.x86
+        if let chain {
+            if let handing = next.handingOn(chain.head.number) {
+                line = handing
+                if advise(chain, next) == .file { limit = .x86KexecFileLoad }
+            } else {
+                say("the chain is not handed on: pram= cannot be put into this line")
+                status.insert(.damaged)
+            }
+        }
+        if let long = line.line.exceeds(limit) {
+            say(
+                "the line would have \(long.length) bytes, and \(limit.bytes) are possible"
+                    + (limit == .x86 ? "" : " through kexec_file_load (kexec -s)"))
+            status.insert(.failed)
+            return nil
+        }
+        return line
+    }
+
+    /// Says what else is needed for the chain to live.
+    private func advise(_ chain: HandOver, _ next: NextLine) -> KexecOptions? {
+        if chain.isPramKernel && !next.line.contains(named: "nokaslr") {
+            say("with KASLR the next kernel may come to lie on the chain: --append nokaslr")
+        }
+        do throws(KexecOptions.Obstacle) {
+            let options = try kexecOptions(chain)
+            // After kexec -l that comes too late.
+            if !call.has(.checkLoaded) { say("the chain lives when kexec is called with \(options.text)") }
+            return options
+        } catch {
+            say("but kexec would not spare it: \(error.sentence)")
+            return nil
+        }
+    }
+
+    private func say(_ text: String) { streams.say(Phrase(text)) }
+
+    // MARK: - After kexec -l
+
+    private func requireLoaded() throws(Failure) {
+        let path = MachinePaths().kexecLoaded
+        let text = try calling(remedy: "mount /sys, or use a kernel with CONFIG_KEXEC") { () throws(SystemError) in
+            try FileDescriptor.contents(of: path, limit: 4096)
+        }
+        guard text.first == UInt8(ascii: "1") else {
+            throw .memory(
+                MemoryFailure(
+                    .noSuchMemory, source: "/sys/kernel/kexec_loaded", "no kernel is loaded",
+                    remedy: "load one with kexec -l"))
+        }
+    }
+
+    /// The exit status is that of `check`, and not 0 when the line would not have been handed the chain.
+    private mutating func checkAgain(
+        _ search: ChainSearch, _ next: NextLine, _ template: ParameterLine
+    ) throws(Failure) -> ExitStatus {
+        let found = try search.look(&report)
+        var status: ExitStatus = []
+        if case .several = found {
+            _ = qualified(found, next, &status)
+            return status
+        }
+        if case .none(let reason, let isCleared) = found {
+            say("no chain: \(reason)")
+            // What was loaded may name it all the same.
+            if isCleared { status.insert(.damaged) }
+            _ = completed(next, nil, &status)
+        } else {
+            _ = completed(next, qualified(found, next, &status), &status)
+        }
+        report.duration = report.elapsedNanoseconds
+        TextReport.write(report, to: streams.output)
+        return report.status.union(status)
+    }
+}

@@ -1,0 +1,105 @@
+import ChainWriting
+import Linux
+import Machine
+import PRAM
+import Text
+import Verification
+
+/// `load`: the intact files of the chain, restored; with --erase the chain then gives way.
+enum Load: Command {
+    static let name: StaticString = "load"
+    static let task = Task.carry
+    static let operands: StaticString = " DIR"
+    static let summary: StaticString = "check the chain, and restore its intact files into the directory DIR"
+    static let example: StaticString = "load --erase /var/lib/pram-verify"
+    static let options: [Option] =
+        Option.ofReading + Option.ofWriting + [.damaged, .force, .preserveMode, .erase, .json]
+    static let kernelParameters: [BootParameter] = []
+    static let writes = true
+
+    static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
+        var report = Report(command: name, extractions: [])
+        do throws(Failure) { try load(call, &report) } catch { try report.end(by: error) }
+        // Memory is written when everything else is done, so a failure tells nothing new of the chain.
+        if report.failure == nil { report.refreshRunFolder(call) }
+        return report.print(.text, call, streams)
+    }
+
+    private static func load(_ call: Call, _ report: inout Report) throws(Failure) {
+        try call.requireOperands(1...1, "a directory")
+        let threads = try call.threadCount()
+        try WritingTarget.checkOptions(call)
+        let choice = MemoryChoice(call[.memory])
+        var target: WritingTarget?
+        if call.has(.erase) || call.has(.device) {
+            target = try WritingTarget.open(call, size: nil, base: try call.base(), mayEditKernelMemory: false)
+        }
+        if choice.isLive { try refuseCrashKernel(call) }
+        let head = try Head.choose(call, choice, target)
+        report.head = head
+        guard let page = head.page else { return }
+        let (memory, lock) = try open(call, choice, target, &report)
+        defer { lock?.release() }
+
+        var options = ChainCheck.Options()
+        options.threads = threads
+        let check = ChainCheck(head: page, memory: memory, options: options, seed: randomNumber())
+        let chain = check.run()
+        report.evaluation = chain
+        report.layout = check.layout
+        let isComplete = try restore(chain, page, memory, call, &report)
+        guard call.has(.erase), let target else { return }
+        guard isComplete else {
+            let reason: StaticString =
+                chain.verdict == .intact
+                ? "not every file was restored" : "it is not intact; erase clears it all the same"
+            report.written = Written(
+                purpose: .clearing, head: page, changed: false, warnings: [Phrase("the chain stays: \(reason)").text])
+            return
+        }
+        report.written = try target.clear(page)
+    }
+
+    private static func open(
+        _ call: Call, _ choice: MemoryChoice, _ target: WritingTarget?, _ report: inout Report
+    ) throws(Failure) -> (any PhysicalMemory, ReadingLock?) {
+        if let target, !choice.isLive || call.has(.device) {
+            report.memory = Report.Memory(path: target.name, target.memory)
+            return (target.memory, nil)
+        }
+        let lock = target == nil ? try ReadingLock(choice) : nil
+        let memory = try choice.open(
+            base: try call.base(), unpackLimit: try call.unpackLimit(), raw: call.has(.raw))
+        report.memory = Report.Memory(choice, memory)
+        return (memory, lock)
+    }
+
+    /// - Returns: whether every file of an intact chain is in the directory now.
+    private static func restore(
+        _ chain: ChainEvaluation, _ head: PFN, _ memory: any PhysicalMemory, _ call: Call, _ report: inout Report
+    ) throws(Failure) -> Bool {
+        guard chain.files.contains(where: { $0.status == .intact }) || call.has(.damaged) else {
+            // Nothing was restored, so this is no success, also where the chain as such is intact.
+            report.extractions = chain.files.map {
+                Extraction(name: $0.name, outcome: .refused, message: "it is \($0.status.name)")
+            }
+            return false
+        }
+        let directory = try calling { () throws(SystemError) in try Directory(call.operands[0]) }
+        let extractor = Extractor(
+            directory: directory, takesDamaged: call.has(.damaged), replaces: call.has(.force),
+            keepsModeBits: call.has(.preserveMode), synchronizes: true)
+        let extractions = extractor.extract([], of: chain, head: head, memory: memory)
+        report.extractions = extractions
+        return chain.verdict == .intact && extractions.count == chain.files.count
+            && extractions.allSatisfy { $0.outcome == .written }
+    }
+
+    private static func refuseCrashKernel(_ call: Call) throws(Failure) {
+        guard let machine = try? MachineEvidence.collect(), machine.isCrashKernel, !call.has(.pfn) else { return }
+        throw .refused(
+            WriteRefusal(
+                .crashKernel, "this is a crash kernel: its command line's pram= may be meant for another",
+                remedy: "name the head of the chain with --pfn"))
+    }
+}

@@ -1,0 +1,87 @@
+import KernelCommandLine
+import Linux
+import Machine
+import PRAM
+import Text
+
+/// Where the chain starts, and who said so.
+struct Head {
+    enum Origin: Int {
+        case option, commandLineText, commandLineFile, procCmdline, sysKernelPram, range
+
+        var name: StaticString {
+            switch self {
+            case .option: "option"
+            case .commandLineText: "command-line-text"
+            case .commandLineFile: "command-line-file"
+            case .procCmdline: "proc-cmdline"
+            case .sysKernelPram: "sys-kernel-pram"
+            case .range: "range"
+            }
+        }
+    }
+
+    let origin: Origin
+    /// nil when no chain is named: no `pram=`, none that parses, or 0.
+    let page: PFN?
+    /// A sentence for each `pram=` that the kernel cannot parse.
+    var malformed: [String] = []
+    /// The kernel has pram and holds no chain, though its command line named this head: it has refused the chain, or a
+    /// mount has consumed it. To be looked at, and never handed on.
+    var isRefused = false
+
+    /// Without an option, on a live machine, /sys/kernel/pram rules where it exists: after a mount the command line is
+    /// stale.
+    /// - Parameter live: whether the memory looked at is this machine's own.
+    /// - Throws: `Failure.usage` for a malformed --pfn, `.system` when no command line can be read.
+    static func find(_ call: Call, live: Bool) throws(Failure) -> Head {
+        if let text = call[.pfn] {
+            guard let number = try? KernelNumber.kstrtoul(text[...], .hexadecimal) else {
+                throw .usage(UsageError("--pfn takes a hexadecimal page frame number, not \(escaped(text))"))
+            }
+            return Head(origin: .option, page: number == 0 ? nil : PFN(number))
+        }
+        if let text = call[.cmdline] { return Head(origin: .commandLineText, line: text) }
+        let path = call[.cmdlineFile] ?? Array("/proc/cmdline".utf8)
+        do throws(SystemError) {
+            let text = try FileDescriptor.contents(of: path, limit: MachineEvidence.lineLimit)
+            if call.has(.cmdlineFile) { return Head(origin: .commandLineFile, line: text) }
+            var head = Head(origin: .procCmdline, line: text)
+            guard live, let kernels = MachineEvidence.kernelsHead() else { return head }
+            if kernels != 0 {
+                return Head(origin: .sysKernelPram, page: PFN(kernels), malformed: head.malformed)
+            }
+            head.isRefused = head.page != nil
+            return head
+        } catch {
+            throw .system(
+                error,
+                remedy: call.has(.cmdlineFile)
+                    ? "" : "mount /proc, or name the head of the chain with --pfn or --cmdline")
+        }
+    }
+
+    init(origin: Origin, page: PFN?, malformed: [String] = []) {
+        self.origin = origin
+        self.page = page
+        self.malformed = malformed
+    }
+
+    private init(origin: Origin, line: [UInt8]) {
+        let pram = PramParameter.find(in: ParameterLine(line))
+        self.origin = origin
+        if let number = pram.pfn, number != 0 { page = PFN(number) } else { page = nil }
+        for occurrence in pram.malformed {
+            let text = escaped(line[occurrence.parameter.range])
+            guard case .malformed(let fault) = occurrence.reading else { continue }
+            let reason: StaticString =
+                switch fault {
+                case .noValue: "it has no value, and a kernel with the RFC's code crashes on it"
+                case .empty: "its value is empty"
+                case .notHexadecimal: "its value is not a hexadecimal number"
+                case .overflow: "its value does not fit 64 bits"
+                }
+            malformed.append("the kernel does not take \"\(text)\": \(reason)")
+        }
+    }
+}

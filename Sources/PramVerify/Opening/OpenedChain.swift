@@ -1,0 +1,65 @@
+import Linux
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// The chain that a call names, in memory that was opened for reading: what check, list, extract and boot begin with.
+struct OpenedChain {
+    let head: PFN
+    let memory: any PhysicalMemory
+    private let lock: ReadingLock
+
+    /// What `boot` asks for besides what options name.
+    struct Watch {
+        /// See `ChainCheck.Options`.
+        var deadline: UInt64?
+        var progress: ((UInt64) -> Void)?
+        var observe: ((WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
+    }
+
+    /// - Returns: nil when no chain is named; the report says so then.
+    static func open(_ call: Call, _ report: inout Report) throws(Failure) -> OpenedChain? {
+        let base = try call.base()
+        let unpackLimit = try call.unpackLimit()
+        let choice = MemoryChoice(call[.memory])
+        let head = try Head.find(call, live: choice.isLive)
+        report.head = head
+        guard let page = head.page else {
+            // This machine's line says nothing of a dump. That there is one at all is the least.
+            if !choice.isLive && head.origin == .procCmdline {
+                _ = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
+            }
+            return nil
+        }
+        let lock = try ReadingLock(choice)
+        let memory = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
+        report.memory = Report.Memory(choice, memory)
+        if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }
+        return OpenedChain(head: page, memory: memory, lock: lock)
+    }
+
+    /// Verifies all of it.
+    func verify(
+        _ report: inout Report, threads: Int, linksOnly: Bool = false, watch: Watch = Watch()
+    ) -> ChainEvaluation {
+        var options = ChainCheck.Options()
+        options.threads = threads
+        options.linksOnly = linksOnly
+        report.linksOnly = linksOnly
+        let progress = Progress(report.started)
+        options.progress = watch.progress ?? { progress.show($0) }
+        options.deadline = watch.deadline
+        options.observe = watch.observe
+        let check = ChainCheck(head: head, memory: memory, options: options, seed: randomNumber())
+        let evaluation = check.run()
+        progress.clear()
+        report.memory?.notes = memory.notes  // asked last: some only show while pages are read
+        report.evaluation = evaluation
+        if !evaluation.links.isEmpty { report.layout = check.layout }
+        return evaluation
+    }
+
+    /// Lets writers go on.
+    func close() { lock.release() }
+}

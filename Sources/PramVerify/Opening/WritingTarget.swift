@@ -1,0 +1,186 @@
+import ChainWriting
+import CLinux
+import Linux
+import Machine
+import MemorySources
+import PRAM
+import Text
+
+/// The memory that a command writes, found by the rules of `WritableRegion`, and locked.
+struct WritingTarget {
+    let memory: any WritableMemory
+    /// Where a chain starts when nothing else is said: the range's first page.
+    let head: PFN
+    /// What it is, for the report.
+    let name: String
+    /// Which pages that the chain does not use may be taken.
+    let freePages: FreePages
+    /// What the running machine says; nil for an image.
+    let machine: MachineEvidence?
+    /// What `save --size` has done to an image.
+    var growth: ImageGrowth?
+    /// Kept while the target is in use.
+    private let lock: LockKeeper?
+
+    private final class LockKeeper {
+        private let lock: FileLock
+        init(_ lock: consuming FileLock) { self.lock = lock }
+    }
+
+    /// Opens what the options name: an image, a pmem device, or the reserved range of this machine.
+    /// - Parameters:
+    ///   - size: makes an image this large, and makes it first where there is none.
+    ///   - mayEditKernelMemory: whether System RAM may be written where a PRAM kernel holds a chain: for drop alone.
+    static func open(
+        _ call: Call, size: UInt64?, base: UInt64, mayEditKernelMemory: Bool
+    ) throws(Failure) -> WritingTarget {
+        // A command that has not said that it writes does not.
+        guard call.command.writes else { throw .usage(UsageError("\(call.command.name) writes no memory")) }
+        let region = try call.region()
+        if let path = call[.memory], !path.elementsEqual("auto".utf8) {
+            return try openImage(path, size: size, base: base, region: region)
+        }
+        if size != nil { throw .usage(UsageError("--size goes with --memory FILE")) }
+        let lock: FileLock
+        do throws(LockFailure) { lock = try FileLock.exclusive() } catch { throw .locked(error) }
+        let keeper = LockKeeper(lock)
+        let machine: MachineEvidence
+        do throws(MachineFailure) { machine = try MachineEvidence.collect() } catch { throw Failure(error) }
+        do throws(WriteRefusal) { try WritableRegion.refuseCrashKernel(machine) } catch { throw .refused(error) }
+        if let text = call[.device] { return try openDevice(text, call, machine, keeper) }
+        if mayEditKernelMemory, let kernels = MachineEvidence.kernelsHead(), kernels != 0 {
+            let memory = try openKernelMemory(machine)
+            return WritingTarget(
+                memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, lock: keeper)
+        }
+        let found: WritableRegion
+        do throws(WriteRefusal) { found = try WritableRegion.find(region, in: machine) } catch { throw .refused(error) }
+        let file = try calling(remedy: devMemRemedy) { () throws(SystemError) in
+            try FileDescriptor.open(Array("/dev/mem".utf8), O_RDWR)
+        }
+        let memory = MemoryFile(
+            file, range: found.range, offset: found.range.start, kind: "/dev/mem", isMapped: true, isBuffered: false)
+        return WritingTarget(
+            memory: memory, head: PFN(containing: found.range.start), name: "/dev/mem", freePages: .all,
+            machine: machine, lock: keeper)
+    }
+
+    private static func openKernelMemory(_ machine: MachineEvidence) throws(Failure) -> PramKernelMemory {
+        let live: LiveMemory
+        do throws(MemoryFailure) { live = try LiveMemory.open() } catch { throw .memory(error) }
+        let file = try calling(remedy: devMemRemedy) { () throws(SystemError) in
+            try FileDescriptor.open(Array("/dev/mem".utf8), O_RDWR)
+        }
+        return PramKernelMemory(live, writing: file, systemRAM: machine.iomem.systemRAM)
+    }
+
+    private static let devMemRemedy =
+        "run this as root; under lockdown (Secure Boot) use a pmem range (memmap=nn!ss) and --device"
+
+    /// What is wrong with the options that name what is written, before anything is opened.
+    static func checkOptions(_ call: Call) throws(Failure) {
+        _ = try call.region()
+        if call.has(.device), !MemoryChoice(call[.memory]).isLive {
+            throw .usage(UsageError("--memory and --device exclude each other"))
+        }
+    }
+
+    private static func openDevice(
+        _ text: [UInt8], _ call: Call, _ machine: MachineEvidence, _ lock: LockKeeper
+    ) throws(Failure) -> WritingTarget {
+        guard let name = DeviceName(text) else {
+            throw .usage(UsageError("--device takes a path, PARTUUID=... or PARTLABEL=..., not \(escaped(text))"))
+        }
+        let target: PmemTarget
+        do throws(MemoryFailure) {
+            // What a chain has put there is no file system; whether it may be replaced is asked elsewhere.
+            target = try PmemTarget.open(name, overwrite: call.has(.force))
+        } catch {
+            throw .memory(error)
+        }
+        do throws(WriteRefusal) {
+            try WritableRegion.check(device: target.range, in: machine)
+        } catch {
+            throw .refused(error)
+        }
+        let file = try calling { () throws(SystemError) in try target.file.duplicated() }
+        let memory = MemoryFile(
+            file, range: target.range, offset: 0, kind: escaped(target.site.name), isMapped: false, isBuffered: true)
+        return WritingTarget(
+            memory: memory, head: PFN(containing: target.range.start), name: escaped(text), freePages: .all,
+            machine: machine, lock: lock)
+    }
+
+    private static func openImage(
+        _ path: [UInt8], size: UInt64?, base: UInt64, region: PhysicalRange?
+    ) throws(Failure) -> WritingTarget {
+        var isNew = false
+        let file = try calling { () throws(SystemError) in
+            do throws(SystemError) {
+                return try FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK)
+            } catch {
+                guard error.code == ENOENT && size != nil else { throw error }
+                isNew = true
+                return try FileDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+            }
+        }
+        guard file.isRegular else {
+            throw .memory(
+                MemoryFailure(
+                    .notAFile, source: escaped(path), "only regular files and reserved ranges are written",
+                    remedy: "name a raw image, or leave --memory out to write this machine's reserved range"))
+        }
+        do throws(LockFailure) { try file.lock(.exclusive) } catch { throw .locked(error) }
+        // A dump in another form, or a packed one, has its pages elsewhere: writing would destroy it.
+        let start = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+        defer { start.deallocate() }
+        let got = try calling { () throws(SystemError) in try file.read(at: 0, into: start) }
+        if let form = DumpFile.form(ofStart: Array(start[..<got])) {
+            throw .memory(
+                MemoryFailure(
+                    .unsupported, source: escaped(path), "it looks like \(form): only raw images are written",
+                    remedy: "make a raw image of it, or name another file"))
+        }
+        let length = UInt64(clamping: try calling { () throws(SystemError) in try file.status() }.st_size)
+        // Who made it and who locked it first need not be the same.
+        let growth = size.map { _ in ImageGrowth(path: path, before: isNew && length == 0 ? nil : length) }
+        let range: PhysicalRange
+        do throws(Failure) {
+            range = try self.range(of: path, length: max(size ?? 0, length), base: base, region: region)
+            if let size, size > length {
+                try calling(remedy: "make room, or a smaller image") { () throws(SystemError) in
+                    try file.allocate(size)
+                }
+            }
+        } catch {
+            growth?.undo()
+            throw error
+        }
+        let memory = MemoryFile(
+            file, range: range, offset: range.start - base, kind: "raw image", isMapped: true, isBuffered: true)
+        return WritingTarget(
+            memory: memory, head: PFN(containing: range.start), name: escaped(path), freePages: .zeroed, machine: nil,
+            growth: growth, lock: nil)
+    }
+
+    /// The part of an image that may be written.
+    private static func range(
+        of path: [UInt8], length: UInt64, base: UInt64, region: PhysicalRange?
+    ) throws(Failure) -> PhysicalRange {
+        func malformed(_ message: Phrase, _ remedy: Phrase) -> Failure {
+            .memory(MemoryFailure(.malformed, source: escaped(path), message, remedy: remedy))
+        }
+        guard base % UInt64(pageSize) == 0 else { throw malformed("the base is not a multiple of 4096", "") }
+        // Page 0 can be no head: pram=0 says that there is no chain.
+        let first = max(base, UInt64(pageSize))
+        let (end, overflow) = base.addingReportingOverflow(length & ~UInt64(pageSize - 1))
+        guard !overflow, let whole = PhysicalRange(start: first, end: end) else {
+            throw malformed("the image has no room for a chain", "save makes it larger with --size")
+        }
+        let range = region ?? whole
+        guard whole.contains(range), range.start % UInt64(pageSize) == 0, range.size % UInt64(pageSize) == 0 else {
+            throw malformed("--region does not name whole pages of the image", "")
+        }
+        return range
+    }
+}

@@ -1,0 +1,128 @@
+import Linux
+import Machine
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// All that one run has to say, before it is put into words or JSON.
+struct Report {
+    /// The command's name.
+    var command: StaticString
+    /// nil when no memory was opened.
+    var memory: Memory?
+    var head: Head?
+    /// nil when there was no chain to judge.
+    var evaluation: ChainEvaluation?
+    var layout: ChainLayout?
+    var linksOnly = false
+    /// What the run was kept from doing.
+    var failure: Failure?
+    /// What became of each file that was to be extracted; nil where nothing was to be.
+    var extractions: [Extraction]?
+    /// What was done to memory, by the commands that write it.
+    var written: Written?
+    /// Sentences of `boot` about what is wrong around the chain; nil in the reports of other commands.
+    var warnings: [String]?
+    /// In nanoseconds of the monotonic clock.
+    let started = monotonicNanoseconds()
+    /// How long it took; nil while the run goes on.
+    var duration: UInt64?
+
+    init(command: StaticString, extractions: [Extraction]? = nil, warnings: [String]? = nil) {
+        self.command = command
+        self.extractions = extractions
+        self.warnings = warnings
+    }
+
+    var elapsedNanoseconds: UInt64 { duration ?? monotonicNanoseconds() - started }
+
+    /// Takes in what has ended the run.
+    /// - Throws: what makes the call itself wrong: that is nothing to report.
+    mutating func end(by failure: Failure) throws(UsageError) {
+        if case .usage(let usage) = failure { throw usage }
+        self.failure = failure
+    }
+
+    struct Memory {
+        let path: String
+        let kind: String
+        /// Whatever else there is to say about the source.
+        var notes: [String] = []
+        let zerosMayBeHoles: Bool
+        /// What was refused, why, and what would help.
+        var refusals: [MemoryFailure] = []
+
+        init(_ choice: MemoryChoice, _ memory: any PhysicalMemory) {
+            self.init(path: escaped(choice.path), memory)
+        }
+
+        init(path: String, _ memory: any PhysicalMemory) {
+            self.path = path
+            kind = memory.kind
+            zerosMayBeHoles = memory.zerosMayBeHoles
+        }
+
+        /// Adds why parts of this machine's memory cannot be read.
+        /// - Throws: when the head of the chain itself lies in such a part: then there is nothing to look at. A head that is
+        ///   no memory at all is another matter: a finding.
+        mutating func explain(_ live: LiveMemory, head: PFN) throws(Failure) {
+            refusals = live.refusals
+            let reasons = live.explain(head)
+            if let first = reasons.first, !reasons.contains(where: { $0.cause == .noSuchMemory }) {
+                throw .memory(
+                    MemoryFailure(
+                        first.cause, source: "head of the chain, page \(hexadecimal(head.number))",
+                        Phrase(reasons.map { "\($0.source): \($0.message)" }.joined(separator: "; ")),
+                        remedy: Phrase(first.remedy),
+                        reasons: reasons))
+            }
+        }
+    }
+
+    var verdict: Verdict {
+        if failure != nil { return .indeterminate }
+        if let evaluation { return head?.isRefused == true ? .damaged : evaluation.verdict }
+        return .absent
+    }
+
+    var status: ExitStatus {
+        if let failure { return failure.status }
+        switch written?.purpose {
+        case .cutting?:
+            if written?.changed == true { return .corrected }
+            return verdict == .intact || evaluation == nil ? [] : .damaged
+        case .chain?, .clearing?, nil:
+            var status: ExitStatus =
+                switch verdict {
+                case .damaged, .indeterminate: .damaged
+                case .intact, .absent: []
+                }
+            for extraction in extractions ?? [] { status.formUnion(extraction.outcome.status) }
+            return status
+        }
+    }
+
+    /// Every finding in the order of the report: those of the command line, those of the chain, and what was left out.
+    var findings: [Finding] {
+        var all = (head?.malformed ?? []).indices.map { Finding(.malformedParameter, detail: UInt64($0)) }
+        if let head, head.isRefused { all.append(Finding(.kernelRefused, page: head.page)) }
+        guard let evaluation else { return all }
+        all += evaluation.findings
+        if evaluation.findingsOmitted > 0 {
+            all.append(Finding(.findingsOmitted, detail: evaluation.findingsOmitted))
+        }
+        return all
+    }
+}
+
+extension Extraction.Outcome {
+    /// What it adds to the exit status.
+    fileprivate var status: ExitStatus {
+        switch self {
+        case .failed: .failed
+        case .refused: .damaged
+        case .written, .writtenWithHoles, .writtenUnproved: []
+        }
+    }
+}

@@ -1,0 +1,54 @@
+import PRAM
+
+/// The one word in /run/pram-verify/status.
+enum RunStatus: Int, CaseIterable {
+    case intact, corrected, empty, absent, off, damaged, indeterminate, failed
+
+    var name: StaticString {
+        switch self {
+        case .intact: "intact"
+        case .corrected: "corrected"
+        case .empty: "empty"
+        case .absent: "absent"
+        case .off: "off"
+        case .damaged: "damaged"
+        case .indeterminate: "indeterminate"
+        case .failed: "failed"
+        }
+    }
+
+    /// Whether there is, or may be, a chain.
+    var isOfAChain: Bool { self != .absent && self != .empty && self != .off }
+
+    var exit: ExitStatus {
+        switch self {
+        case .intact, .empty, .absent, .off: []
+        case .corrected: .corrected
+        case .damaged, .indeterminate: .damaged
+        case .failed: .failed
+        }
+    }
+}
+
+extension Report {
+    /// The same word for every command that has looked at this machine's memory.
+    var runStatus: RunStatus {
+        if failure != nil { return .failed }
+        if let written, written.changed {
+            if written.head == nil { return .empty }
+            if written.purpose == .cutting, verdict == .intact { return .corrected }
+        }
+        // A head page of zeros is what a chain leaves that was erased, and what a machine has after a cold boot.
+        if let evaluation, evaluation.links.isEmpty,
+            evaluation.findings.contains(where: { $0.kind == .noChain && $0.detail == 1 })
+        {
+            return .empty
+        }
+        switch verdict {
+        case .intact: return .intact
+        case .damaged: return .damaged
+        case .indeterminate: return .indeterminate
+        case .absent: return .absent
+        }
+    }
+}

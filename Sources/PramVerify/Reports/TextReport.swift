@@ -1,0 +1,115 @@
+import Linux
+import Machine
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// The report for people.
+struct TextReport {
+    static func write(_ report: Report, to output: Output) {
+        output.write("verdict: \(report.verdict.name)\n")
+        if let memory = report.memory { output.write("memory:  \(memory.path) (\(memory.kind))\n") }
+        for note in report.memory?.notes ?? [] { output.write("         \(note)\n") }
+        for refusal in report.memory?.refusals ?? [] {
+            output.write("refused: \(refusal.source): \(refusal.message)\n")
+            if !refusal.remedy.isEmpty { output.write("         \(refusal.remedy)\n") }
+        }
+        writeHead(report, output)
+        if let evaluation = report.evaluation {
+            writeChain(report, evaluation, output)
+            writeFiles(evaluation, output)
+        }
+        for finding in report.findings { writeFinding(finding, report, output) }
+        for extraction in report.extractions ?? [] where extraction.outcome != .written {
+            output.write("\(label(extraction.outcome)): \(escaped(extraction.name)): \(extraction.message)\n")
+        }
+        for warning in report.warnings ?? [] { output.write("warning: \(warning)\n") }
+        if let written = report.written {
+            for warning in written.warnings { output.write("warning: \(warning)\n") }
+            if written.changed && written.head == nil { output.write("erased:  the head of the chain is clear\n") }
+        }
+        if let extractions = report.extractions, report.failure == nil {
+            let written = extractions.count { $0.outcome != .refused && $0.outcome != .failed }
+            output.write("extracted: \(counted(written, "file"))\n")
+        }
+    }
+
+    private static func label(_ outcome: Extraction.Outcome) -> StaticString {
+        switch outcome {
+        case .written: "extracted"
+        case .writtenWithHoles: "with holes"
+        case .writtenUnproved: "not proved"
+        case .refused, .failed: "not extracted"
+        }
+    }
+
+    private static func writeHead(_ report: Report, _ output: Output) {
+        guard let head = report.head else { return }
+        let from: StaticString =
+            switch head.origin {
+            case .option: "--pfn"
+            case .commandLineText: "--cmdline"
+            case .commandLineFile: "--cmdline-file"
+            case .procCmdline: "/proc/cmdline"
+            case .sysKernelPram: "/sys/kernel/pram"
+            case .range: "the range's first page"
+            }
+        if let page = head.page {
+            output.write("head:    page \(hexadecimal(page.number)), from \(from)\n")
+        } else {
+            output.write("head:    none; \(from) names no chain\n")
+        }
+    }
+
+    private static func writeChain(_ report: Report, _ evaluation: ChainEvaluation, _ output: Output) {
+        let links = evaluation.links
+        let layout: StaticString = report.layout?.name ?? ""
+        output.write(
+            "chain:   \(counted(links.count, "link")), \(counted(Int(clamping: evaluation.entryCount), "entry"))")
+        output.write(links.isEmpty ? "\n" : ", layout \(layout)\n")
+        let restored = links.count { $0.reading == .allRestored }
+        if restored > 0 {
+            output.write(
+                "         \(counted(restored, "link")) read with the LRU flags that a kernel cleared restored\n")
+        }
+        let intervals = links.count { if case .intervalRestored = $0.reading { true } else { false } }
+        if intervals > 0 {
+            output.write(
+                "         \(counted(intervals, "link")) read with the LRU flags of one interval of entries restored\n")
+        }
+        let unproved = links.count { !$0.proved }
+        if unproved > 0 { output.write("         \(counted(unproved, "link")) not proved\n") }
+        let pages = evaluation.pagesChecked
+        let milliseconds = report.elapsedNanoseconds / 1_000_000
+        output.write("pages:   \(pages) checked, \(byteCount(pages &* UInt64(pageSize))), \(milliseconds) ms\n")
+    }
+
+    private static func writeFiles(_ evaluation: ChainEvaluation, _ output: Output) {
+        guard !evaluation.files.isEmpty else { return }
+        output.write("files:   \(evaluation.files.count)")
+        for status: StoredFile.Status in [.intact, .quarantined, .indeterminate, .incomplete, .damaged] {
+            let number = evaluation.files.count { $0.status == status }
+            if number > 0 { output.write(", \(number) \(status.name)") }
+        }
+        output.write("\n")
+        for file in evaluation.files where file.status != .intact {
+            let name = file.name.isEmpty ? "(name not known)" : escaped(file.name)
+            output.write("         \(file.status.name): \(name)\(file.metaFits ? "" : " (unverified)")\n")
+        }
+    }
+
+    private static func writeFinding(_ finding: Finding, _ report: Report, _ output: Output) {
+        let kind = finding.kind
+        output.write("\(kind.severity.name): \(kind.name)\(place(of: finding)): \(report.sentence(for: finding))\n")
+    }
+
+    /// " link 0 entry 3 page 0x10", as far as it has any.
+    static func place(of finding: Finding) -> String {
+        var place = ""
+        if finding.link >= 0 { place += " link \(finding.link)" }
+        if finding.entry >= 0 { place += " entry \(finding.entry)" }
+        if let page = finding.page { place += " page \(hexadecimal(page.number))" }
+        return place
+    }
+}

@@ -1,0 +1,281 @@
+import CChecksum
+import CLinux
+import Linux
+import PRAM
+import Text
+
+/// What became of one file that was to be extracted.
+public struct Extraction {
+    public enum Outcome: Int, CaseIterable, Sendable {
+        case written, writtenWithHoles, writtenUnproved, refused, failed
+
+        public var name: StaticString {
+            switch self {
+            case .written: "written"
+            case .writtenWithHoles: "written-with-holes"
+            case .writtenUnproved: "written-unproved"
+            case .refused: "refused"
+            case .failed: "failed"
+            }
+        }
+    }
+
+    public let name: [UInt8]
+    public let outcome: Outcome
+    /// Why it was not simply written; empty otherwise.
+    public let message: String
+
+    public init(name: [UInt8], outcome: Outcome, message: String) {
+        self.name = name
+        self.outcome = outcome
+        self.message = message
+    }
+}
+
+/// Writes files of a checked chain into a directory.
+public struct Extractor {
+    let directory: Directory
+    let takesDamaged: Bool
+    let replaces: Bool
+    let keepsModeBits: Bool
+    let synchronizes: Bool
+
+    /// - Parameters:
+    ///   - takesDamaged: damaged files too, as far as they fit.
+    ///   - replaces: files that exist give way.
+    ///   - keepsModeBits: suid, sgid and sticky bits are kept.
+    ///   - synchronizes: every file is on the disk, and was read back and compared, before it gets its name.
+    public init(
+        directory: Directory, takesDamaged: Bool, replaces: Bool, keepsModeBits: Bool, synchronizes: Bool = false
+    ) {
+        self.directory = directory
+        self.takesDamaged = takesDamaged
+        self.replaces = replaces
+        self.keepsModeBits = keepsModeBits
+        self.synchronizes = synchronizes
+    }
+
+    /// - Parameter names: which files; empty for all.
+    public func extract(
+        _ names: [[UInt8]], of evaluation: ChainEvaluation, head: PFN, memory: any PhysicalMemory
+    ) -> [Extraction] {
+        var results: [Extraction] = []
+        var found = [Bool](repeating: false, count: names.count)
+        var target: Target?
+        let files = evaluation.files
+        let wanted = WantedNames(names)
+        var reached = 0
+        ChainExtraction(memory: memory, files: files).run(head: head) { number in
+            let file = files[number]
+            reached = number + 1
+            if !names.isEmpty {
+                guard let place = wanted.place(of: file.name) else { return nil }
+                found[place] = true
+            }
+            if let reason = refusal(file) {
+                results.append(Extraction(name: file.name, outcome: .refused, message: reason))
+                return nil
+            }
+            do throws(SystemError) {
+                target = try Target(directory, file, readsBack: synchronizes)
+                return target
+            } catch {
+                results.append(Extraction(name: file.name, outcome: .failed, message: error.message))
+                return nil
+            }
+        } end: { number, outcome in
+            guard let ended = target else { return }
+            target = nil
+            results.append(complete(files[number], ended, outcome))
+        }
+        // The chain ended earlier than when it was checked: what it held there is not to be missed in silence.
+        for file in files.dropFirst(reached) {
+            if !names.isEmpty {
+                guard let place = wanted.place(of: file.name) else { continue }
+                found[place] = true
+            }
+            results.append(
+                Extraction(name: file.name, outcome: .failed, message: "the chain has changed since it was checked"))
+        }
+        if synchronizes {
+            do throws(SystemError) { try directory.synchronize() } catch {
+                results.append(Extraction(name: [], outcome: .failed, message: error.message))
+            }
+        }
+        for (place, name) in names.enumerated() where !found[wanted.place(of: name) ?? place] {
+            results.append(Extraction(name: name, outcome: .failed, message: "the chain has no file of this name"))
+        }
+        return results
+    }
+
+    private func refusal(_ file: StoredFile) -> String? {
+        if !file.metaFits { return "its META page does not fit, so its name and size are unverified" }
+        if !FileImage.isSafe(file.name) { return "its name is not one safe path component" }
+        if file.isDuplicate { return "an earlier file has the same name" }
+        if file.status != .intact && !takesDamaged {
+            return "it is \(file.status.name); --damaged extracts it all the same"
+        }
+        if file.size > UInt64(Int64.max) { return "its size is more than a file can have" }
+        return nil
+    }
+
+    private func complete(_ file: StoredFile, _ target: Target, _ outcome: ChainExtraction.Outcome) -> Extraction {
+        func failed(_ message: String) -> Extraction {
+            directory.remove(target.name)
+            return Extraction(name: file.name, outcome: .failed, message: message)
+        }
+        if let failure = outcome.failure { return failed(failure.message) }
+        if file.status == .intact && outcome.holeCount > 0 {
+            return failed("its pages have changed since they were checked")
+        }
+        do throws(SystemError) {
+            guard try target.finish(mode: file.mode & (keepsModeBits ? 0o7777 : 0o777)) else {
+                return failed("it does not read back as written")
+            }
+            try directory.rename(target.name, to: file.name, replace: replaces)
+        } catch {
+            return failed(error.code == EEXIST ? "a file of this name exists; --force replaces it" : error.message)
+        }
+        guard outcome.holeCount > 0 else {
+            switch file.status {
+            case .intact: return Extraction(name: file.name, outcome: .written, message: "")
+            case .quarantined, .indeterminate:
+                return Extraction(name: file.name, outcome: .writtenUnproved, message: "it is \(file.status.name)")
+            case .incomplete, .damaged:
+                return Extraction(
+                    name: file.name, outcome: .writtenWithHoles,
+                    message: "it is \(file.status.name): what is missing of it reads as zeros")
+            }
+        }
+        var list = ""
+        for index in outcome.holes.prefix(20) { list += list.isEmpty ? "\(index)" : ", \(index)" }
+        if outcome.holeCount > 20 { list += ", ..." }
+        return Extraction(
+            name: file.name, outcome: .writtenWithHoles,
+            message: (outcome.holeCount == 1
+                ? "1 bad page was left as a hole" : "\(outcome.holeCount) bad pages were left as holes")
+                + ", at page index \(list)")
+    }
+}
+
+/// The names on the command line, found fast even when there are many.
+private struct WantedNames {
+    private let sorted: [(name: [UInt8], place: Int)]
+
+    init(_ names: [[UInt8]]) {
+        sorted = names.enumerated().map { (name: $0.element, place: $0.offset) }
+            .sorted { $0.name.lexicographicallyPrecedes($1.name) }
+    }
+
+    func place(of name: [UInt8]) -> Int? {
+        var low = 0
+        var high = sorted.count
+        while low < high {
+            let middle = (low + high) / 2
+            if sorted[middle].name.lexicographicallyPrecedes(name) { low = middle + 1 } else { high = middle }
+        }
+        return low < sorted.count && sorted[low].name == name ? sorted[low].place : nil
+    }
+}
+
+/// A file on its way into a directory, under a temporary name.
+private final class Target: FileSink {
+    private let file: FileDescriptor
+    private let size: UInt64
+    private let vectors = UnsafeMutablePointer<iovec>.allocate(capacity: 256)
+    /// What was written, to be read back; nil when it is not to be.
+    private var copies: WrittenCopies?
+
+    init(_ directory: Directory, _ stored: StoredFile, readsBack: Bool) throws(SystemError) {
+        copies = readsBack ? WrittenCopies() : nil
+        file = try directory.createTemporary()
+        size = stored.size
+        // The size first: what is not written is a hole, and a size that the file system refuses shows before the
+        // copying.
+        guard ftruncate(file.number, off_t(clamping: size)) == 0 else {
+            let error = SystemError(last: "ftruncate", path: stored.name)
+            directory.remove(file.path)
+            throw error
+        }
+    }
+
+    /// The temporary name.
+    var name: [UInt8] { file.path }
+
+    deinit { vectors.deallocate() }
+
+    func write(_ pages: UnsafeBufferPointer<UnsafeRawPointer?>, at index: UInt64) throws(SystemError) {
+        let (offset, overflow) = index.multipliedReportingOverflow(by: UInt64(pageSize))
+        guard !overflow, offset < size else { return }  // behind the end: only in damaged files
+        var left = size - offset
+        var count = 0
+        for page in pages where left > 0 && count < 256 {
+            let length = Int(min(left, UInt64(pageSize)))
+            var page = page
+            if let copies, let source = page {
+                guard let copy = copies.take(source, count: length, place: count) else {
+                    throw SystemError("read", code: EFAULT, path: file.path)
+                }
+                page = copy
+            }
+            vectors[count] = iovec(iov_base: UnsafeMutableRawPointer(mutating: page), iov_len: length)
+            left -= UInt64(length)
+            count += 1
+        }
+        let written = size - offset - left
+        try file.write(vectors, count: count, at: offset)
+        copies?.wrote(offset, written)
+    }
+
+    /// Gives the file its mode, and where it is to be read back, waits until it is on the disk and compares it.
+    /// - Returns: false when it does not read back as written.
+    func finish(mode: UInt32) throws(SystemError) -> Bool {
+        guard fchmod(file.number, mode_t(mode)) == 0 else { throw SystemError(last: "fchmod", path: name) }
+        guard let copies else { return true }
+        guard fsync(file.number) == 0 else { throw SystemError(last: "fsync", path: name) }
+        return try copies.readBack(file)
+    }
+}
+
+/// Remembers what was written to a file: which parts, and one checksum over all of them in order.
+private final class WrittenCopies {
+    private static let capacity = 256
+    private let buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity * pageSize, alignment: pageSize)
+    private var checksum: UInt32 = 0
+    private var parts: [(offset: UInt64, count: UInt64)] = []
+
+    deinit { buffer.deallocate() }
+
+    /// Copies up to a page out of memory that may vanish, and adds it to the checksum.
+    func take(_ source: UnsafeRawPointer, count: Int, place: Int) -> UnsafeRawPointer? {
+        guard place < WrittenCopies.capacity else { return nil }
+        let copy = buffer + place * pageSize
+        guard guardedCopy(source, to: copy, count: count) else { return nil }
+        checksum = pv_crc32c(checksum, copy, count)
+        return UnsafeRawPointer(copy)
+    }
+
+    func wrote(_ offset: UInt64, _ count: UInt64) {
+        if let last = parts.last, last.offset + last.count == offset {
+            parts[parts.count - 1].count += count
+        } else {
+            parts.append((offset, count))
+        }
+    }
+
+    func readBack(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
+        var found: UInt32 = 0
+        for part in parts {
+            var done: UInt64 = 0
+            while done < part.count {
+                let count = Int(min(part.count - done, UInt64(WrittenCopies.capacity * pageSize)))
+                let read = try file.read(
+                    at: part.offset + done, into: UnsafeMutableRawBufferPointer(start: buffer, count: count))
+                guard read == count else { return false }
+                found = pv_crc32c(found, buffer, count)
+                done += UInt64(count)
+            }
+        }
+        return found == checksum
+    }
+}
