@@ -106,7 +106,7 @@ let package = Package(
         tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Linux"), tests("Text"),
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
         tests("Machine", "PRAM", "KernelCommandLine", "Linux", "Text"),
-        tests("MemorySources", "PRAM", "Machine", "Linux", "Compression", "CZlib", "CZstd"),
+        tests("MemorySources", "PRAM", "Machine", "ChainWriting", "Linux", "Compression", "CZlib", "CZstd"),
         tests("Verification", "PRAM", "Linux", "MemorySources"),
         tests("ChainWriting", "PRAM", "Machine", "Linux", "MemorySources", "Verification"),
         tests("PramVerify", "PRAM", "KernelCommandLine", "Machine", "Linux", "MemorySources", "Verification", "ChainWriting"),

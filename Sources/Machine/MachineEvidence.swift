@@ -10,7 +10,7 @@ public enum MachineFailure: Error {
 }
 
 /// What the running machine says about its memory: all that the rules for writing go by.
-public struct MachineEvidence {
+public struct MachineEvidence: Sendable {
     /// The running kernel's.
     public var line: ParameterLine
     /// nil when there is none: no CONFIG_FIRMWARE_MEMMAP, or /sys is not mounted.

@@ -1,4 +1,3 @@
-import MemorySources
 import PRAM
 import Testing
 import Verification

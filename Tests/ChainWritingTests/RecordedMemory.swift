@@ -1,6 +1,6 @@
 import CLinux
 import Linux
-import MemorySources
+import ChainWriting
 import PRAM
 
 /// Memory that remembers how it was written: every write in order, so that the state after any of them can be seen. On

@@ -1,6 +1,5 @@
 import CLinux
 import Linux
-import MemorySources
 import PRAM
 import Testing
 import Verification

@@ -94,18 +94,9 @@ private func iomem(_ text: String) -> Iomem { Iomem(parsing: Array(text.utf8)) }
         #expect(entry?.type == Array("System RAM".utf8))
         #expect(FirmwareMap.entry(start: [], end: [], type: []) == nil)
     }
-
-    @Test func firmwareMapIsReadWithGaps() throws {
-        let machine = FakeMachine()
-        #expect(FirmwareMap.read(machine.path("memmap")) == nil)
-        machine.firmware(0, 0, 0x9fbff, "System RAM")
-        machine.firmware(3, 0x10_0000, 0x1f_ffff, "System RAM")
-        machine.firmware(4, 2, 1, "inverted")
-        #expect(FirmwareMap.read(machine.path("memmap"))?.entries.count == 2)
-    }
 }
 
-@Suite struct MemoryMapTests {
+@Suite struct AddressMapTests {
     private func natures(_ map: AddressMap, _ pages: [UInt64]) -> [AddressMap.Nature?] {
         pages.map { map.region(holding: PFN($0))?.nature }
     }

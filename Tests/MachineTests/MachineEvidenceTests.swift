@@ -76,14 +76,33 @@ private func bootParameters(_ start: UInt64, _ size: UInt64) -> [UInt8] {
 
     @Test func whatCannotBeReadIsAFailure() throws {
         let fakes = Fakes()
-        #expect(throws: Failure.self) { try MachineEvidence.collect(fakes.paths) }
+        #expect(throws: MachineFailure.self) { try MachineEvidence.collect(fakes.paths) }
         try fakes.write("cmdline", "quiet\n")
-        #expect(throws: Failure.self) { try MachineEvidence.collect(fakes.paths) }
+        #expect(throws: MachineFailure.self) { try MachineEvidence.collect(fakes.paths) }
         try fakes.write("iomem", "10000000-11ffffff : Reserved\n")
         #expect(try MachineEvidence.collect(fakes.paths).firmware == nil)
         // A folder in the place of the file: EISDIR.
         try fakes.write("boot_params/data", "")
-        #expect(throws: Failure.self) { try MachineEvidence.collect(fakes.paths) }
+        #expect(throws: MachineFailure.self) { try MachineEvidence.collect(fakes.paths) }
+    }
+
+    @Test func theFirmwareMapIsReadWithGaps() throws {
+        let fakes = Fakes()
+        #expect(FirmwareMap.read(fakes.path("memmap")) == nil)
+        for (number, end) in [(0, "0x9fbff"), (3, "0x1fffff"), (4, "inverted")] {
+            try fakes.write("memmap/\(number)/start", "0x0\n")
+            try fakes.write("memmap/\(number)/end", "\(end)\n")
+            try fakes.write("memmap/\(number)/type", "System RAM\n")
+        }
+        #expect(FirmwareMap.read(fakes.path("memmap"))?.entries.count == 2)
+    }
+
+    @Test func everythingLiesBelowTheRoot() {
+        let paths = MachinePaths(root: Array("/srv/copy/".utf8))
+        #expect(paths.iomem == Array("/srv/copy/proc/iomem".utf8))
+        #expect(paths.devMem == Array("/srv/copy/dev/mem".utf8))
+        #expect(MachinePaths().iomem == Array("/proc/iomem".utf8))
+        #expect(MachinePaths(root: Array("/".utf8)).iomem == Array("/proc/iomem".utf8))
     }
 
     @Test func initrdsAboveFourGigabytesAreFound() {
