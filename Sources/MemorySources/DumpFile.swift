@@ -1,4 +1,3 @@
-import CLinux
 import Compression
 import Linux
 import PRAM
@@ -127,30 +126,29 @@ public enum DumpFile {
         // Looked at before it is opened: opening a device (a watchdog, a tape) can be an act. O_NONBLOCK and a second
         // look, because in between something else, a FIFO say, may have taken the name.
         if let why = refusal(try FileDescriptor.status(of: path)) { return .refused(why) }
-        let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+        let file = try FileDescriptor.openWithoutWaiting(path)
         let status = try file.status()
         if let why = refusal(status) { return .refused(why) }
 
-        let isRegular = status.st_mode & UInt32(S_IFMT) == UInt32(S_IFREG)
-        let size = isRegular ? UInt64(clamping: status.st_size) : try file.deviceSize()
+        let size = status.isRegular ? status.size : try file.deviceSize()
         // Of /proc, only vmcore and its like have a size. They are read, not mapped: what they give to mmap(2) differs
         // from kernel to kernel.
         if file.isInProc {
             if size == 0 { return .refused("it is a file of /proc without a size") }
             return .opened(FileSource(file, size: size, name: name, mappable: false))
         }
-        return .opened(FileSource(file, size: size, name: name, mappable: isRegular))
+        return .opened(FileSource(file, size: size, name: name, mappable: status.isRegular))
     }
 
     /// Why there is no memory image in this kind of file; nil when there may be.
-    private static func refusal(_ status: stat) -> StaticString? {
-        switch Int32(bitPattern: status.st_mode) & S_IFMT {
-        case S_IFREG, S_IFBLK: nil
-        case S_IFDIR: "it is a directory"
-        case S_IFIFO: "it is a FIFO, which cannot be read at random"
-        case S_IFSOCK: "it is a socket"
-        case S_IFCHR: "it is a character device"
-        default: "it is neither a regular file nor a block device"
+    private static func refusal(_ status: FileStatus) -> StaticString? {
+        switch status.kind {
+        case .regular, .blockDevice: nil
+        case .directory: "it is a directory"
+        case .fifo: "it is a FIFO, which cannot be read at random"
+        case .socket: "it is a socket"
+        case .characterDevice: "it is a character device"
+        case .symbolicLink, .unknown: "it is neither a regular file nor a block device"
         }
     }
 
@@ -163,9 +161,9 @@ public enum DumpFile {
         } catch {
             throw error.failure(source.name)
         }
-        let status: stat
+        let status: FileStatus
         do throws(SystemError) { status = try file.status() } catch { throw error.failure(source.name) }
-        return FileSource(file, size: UInt64(clamping: status.st_size), name: source.name, mappable: true)
+        return FileSource(file, size: status.size, name: source.name, mappable: true)
     }
 }
 
@@ -177,13 +175,13 @@ extension SystemError {
     fileprivate func failure(_ name: String) -> MemoryFailure {
         let cause: MemoryFailure.Cause =
             switch code {
-            case ENOENT, ENOTDIR: .noSuchFile
-            case EACCES, EPERM: .notPermitted
-            case EMFILE, ENFILE, ENOMEM: .outOfResources
-            case ENXIO, ENODEV: .notAFile
+            case ErrorCode.noSuchFile, ErrorCode.notADirectory: .noSuchFile
+            case ErrorCode.accessDenied, ErrorCode.notPermitted: .notPermitted
+            case ErrorCode.tooManyOpenFiles, ErrorCode.tooManyOpenFilesInSystem, ErrorCode.outOfMemory: .outOfResources
+            case ErrorCode.noSuchDevice, ErrorCode.noSuchDriver: .notAFile
             default: .inputOutput
             }
-        let remedy: Phrase = cause == .notPermitted && geteuid() != 0 ? "run it as root" : ""
+        let remedy: Phrase = cause == .notPermitted && effectiveUser() != 0 ? "run it as root" : ""
         return MemoryFailure(cause, source: name, "\(call): \(reason)", remedy: remedy)
     }
 }

@@ -224,7 +224,7 @@ public final class PmemTarget {
         case .path(let path):
             let device: UInt64?
             do throws(SystemError) {
-                device = blockDevice(try FileDescriptor.status(of: path))
+                device = try FileDescriptor.status(of: path).blockDevice
             } catch {
                 throw MemoryFailure(
                     error.code == ErrorCode.noSuchFile ? .noSuchFile : .notPermitted, source: name.text,
