@@ -1,4 +1,3 @@
-import CLinux
 import KernelCommandLine
 import Linux
 import MemorySources
@@ -20,12 +19,12 @@ struct BootRun {
         let run = BootRun()
         if let device = call[.resume] {
             // In a process of its own too, for a device may take its time.
-            if case .ended = runApart(milliseconds: 10_000, { run.lookBeforeResuming(device) }) { return [] }
+            if case .ended = runSupervised(milliseconds: 10_000, { run.lookBeforeResuming(device) }) { return [] }
             run.warn(.unknown(escaped(device.prefix(80))))
             return []
         }
         let milliseconds = Int32(run.configuration.timeout * 1000 + 2000)
-        switch runApart(milliseconds: milliseconds, { run.look() }) {
+        switch runSupervised(milliseconds: milliseconds, { run.look() }) {
         case .ended: break
         case .notStarted: _ = run.look()
         case .late: run.giveUp(nil)
@@ -222,6 +221,6 @@ struct BootRun {
     private func waitForDevice() {
         let isPersistent = KernelCommandLine.MemoryMap.find(in: line).inEffect.contains { $0.kind == .persistent }
         guard isPersistent, FileDescriptor.exists(Array("/sys/module/nd_pmem".utf8)) else { return }
-        for _ in 0..<100 where !FileDescriptor.exists(Array("/dev/pmem0".utf8)) { usleep(20_000) }
+        for _ in 0..<100 where !FileDescriptor.exists(Array("/dev/pmem0".utf8)) { pause(microseconds: 20_000) }
     }
 }

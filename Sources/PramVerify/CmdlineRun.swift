@@ -1,4 +1,3 @@
-import CLinux
 import KernelCommandLine
 import Linux
 import MemorySources

@@ -1,4 +1,3 @@
-import CLinux
 import KernelCommandLine
 import Linux
 import MemorySources
@@ -90,18 +89,11 @@ struct ChainRun {
     }
 }
 
-/// A number that nobody can foresee.
-func randomNumber() -> UInt64 {
-    var number = monotonicNanoseconds()
-    _ = withUnsafeMutableBytes(of: &number) { getrandom($0.baseAddress, $0.count, UInt32(GRND_NONBLOCK)) }
-    return number
-}
-
 /// How far a check is, on a terminal, once it takes longer than a second.
 final class Progress {
     private let started: UInt64
     private var next: UInt64
-    private let isShown = isatty(2) == 1
+    private let isShown = Output(2, name: "standard error").isTerminal
     private var hasShown = false
 
     init(_ started: UInt64) {

@@ -1,4 +1,3 @@
-import CLinux
 import KernelCommandLine
 import Linux
 import PRAM
@@ -226,34 +225,20 @@ struct Invocation {
     /// `--`.
     /// - Throws: `UsageError`
     init(_ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) throws(UsageError) {
-        var table = Option.allCases.map {
-            option(
-                name: UnsafeRawPointer($0.name.utf8Start).assumingMemoryBound(to: CChar.self),
-                has_arg: $0.argument == nil ? no_argument : required_argument, flag: nil,
-                val: 0x100 + Int32($0.rawValue))
-        }
-        table.append(option(name: nil, has_arg: 0, flag: nil, val: 0))
-        pv_restart_options()
-        while true {
-            let before = pv_optind()
-            let code = getopt_long(count, words, ":h", table, nil)
-            if code == -1 { break }
-            if code == Int32(UInt8(ascii: "h")) {
-                values[Option.help.rawValue] = []
-                continue
+        let options = Option.allCases.map { OptionScanner.Option($0.name, takesArgument: $0.argument != nil) }
+        do throws(OptionScanner.Problem) {
+            let scanner = try OptionScanner(count, words, options: options, help: Option.help.rawValue)
+            for (index, value) in scanner.given {
+                values[index] = value
+                if let option = Option(rawValue: index), option != .help { given.append((option, value)) }
             }
-            guard let known = Option(rawValue: Int(code) - 0x100) else {
-                let word = escaped(bytes(of: words[Int(max(before, pv_optind() - 1))]))
-                throw UsageError(
-                    code == Int32(UInt8(ascii: ":"))
-                        ? "option \(word) needs an argument"
-                        : "unknown or ambiguous option \(word)")
+            operands = scanner.operands
+        } catch {
+            switch error {
+            case .needsArgument(let word): throw UsageError("option \(escaped(word)) needs an argument")
+            case .unknownOrAmbiguous(let word): throw UsageError("unknown or ambiguous option \(escaped(word))")
             }
-            let value = known.argument == nil ? [] : bytes(of: pv_optarg())
-            values[known.rawValue] = value
-            given.append((known, value))
         }
-        for place in pv_optind()..<max(pv_optind(), count) { operands.append(bytes(of: words[Int(place)])) }
         if let word = operands.first {
             guard let named = Command.named(word) else { throw UsageError("unknown command \(escaped(word))") }
             command = named
@@ -291,12 +276,6 @@ extension Invocation {
 struct UsageError: Error {
     let message: String
     init(_ message: Phrase) { self.message = message.text }
-}
-
-/// The bytes of a C string; empty for NULL.
-func bytes(of text: UnsafePointer<CChar>?) -> [UInt8] {
-    guard let text else { return [] }
-    return Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
 }
 
 enum Usage {

@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 import PRAM
 import Text
@@ -8,7 +7,7 @@ import Text
 public func pramVerifyMain(
     _ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
 ) -> Int32 {
-    pv_signals_prepare()
+    prepareSignals()
     let errors = Output(2, name: "standard error")
     let output = Output(1, name: "standard output")
     var status: ExitStatus

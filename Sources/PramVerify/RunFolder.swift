@@ -1,4 +1,3 @@
-import CLinux
 import KernelCommandLine
 import Linux
 import PRAM
@@ -76,7 +75,7 @@ struct RunFolder {
 
         var bytes: [UInt8] { name.withUTF8Buffer { Array($0) } }
         var path: [UInt8] { FileLock.directory + [UInt8(ascii: "/")] + bytes }
-        var mode: mode_t { self == .text || self == .json ? 0o600 : 0o644 }
+        var mode: UInt32 { self == .text || self == .json ? 0o600 : 0o644 }
     }
 
     /// Replaces all files; the next command line is gone until `publishLine`.
@@ -84,7 +83,7 @@ struct RunFolder {
     /// - Returns: what went wrong first, if anything did.
     @discardableResult
     static func publish(_ report: Report, _ status: RunStatus, _ action: BootConfiguration.Action?) -> SystemError? {
-        _ = withCString(FileLock.directory) { mkdir($0, 0o755) }
+        _ = try? Directory.make(FileLock.directory, mode: 0o755)
         var first: SystemError?
         do throws(SystemError) {
             let folder = try Directory(FileLock.directory)
@@ -132,7 +131,7 @@ struct RunFolder {
             let output = Output(temporary.number, name: file.name)
             guard body(output) else { return folder.remove(temporary.path) }
             try output.finish()
-            guard fchmod(temporary.number, file.mode) == 0 else { throw SystemError(last: "fchmod", path: file.bytes) }
+            try temporary.setMode(file.mode)
             try folder.rename(temporary.path, to: file.bytes, replace: true)
         } catch {
             folder.remove(temporary.path)
@@ -166,7 +165,7 @@ struct RunFolder {
         gauge("pages_checked", "Pages whose checksums were computed.", evaluation?.pagesChecked ?? 0)
         gauge("findings", "What was found.", UInt64(report.findings.count))
         gauge("check_milliseconds", "How long the check took.", report.elapsedNanoseconds / 1_000_000)
-        gauge("check_time_seconds", "When it was done, in seconds since 1970.", UInt64(max(0, time(nil))))
+        gauge("check_time_seconds", "When it was done, in seconds since 1970.", secondsSince1970())
     }
 
     /// After a command that has looked at this machine's memory or written it: what is there is of this run, or gone.
@@ -196,7 +195,7 @@ struct RunFolder {
             return status.exit
         } catch {
             errors.write("pram-verify: \(error.message)\n")
-            if error.code == ENOENT {
+            if error.code == ErrorCode.noSuchFile {
                 errors.write("pram-verify: boot did not run, or memory was written since; look now with check\n")
             }
             return .failed
@@ -212,7 +211,7 @@ struct RunFolder {
             let status = RunStatus.allCases.first(where: {
                 $0.name.withUTF8Buffer { $0.elementsEqual(word.dropLast()) }
             })
-        else { throw SystemError("read", code: EBADMSG, path: File.status.path) }
+        else { throw SystemError("read", code: ErrorCode.badMessage, path: File.status.path) }
         return status
     }
 

@@ -1,5 +1,4 @@
 import ChainWriting
-import CLinux
 import KernelCommandLine
 import Linux
 import MemorySources

@@ -103,7 +103,7 @@ struct WritingTarget {
             do throws(SystemError) {
                 return try FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK)
             } catch {
-                guard error.code == ENOENT && size != nil else { throw error }
+                guard error.code == ErrorCode.noSuchFile && size != nil else { throw error }
                 isNew = true
                 return try FileDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
             }
@@ -125,7 +125,7 @@ struct WritingTarget {
                     .unsupported, source: escaped(path), "it looks like \(form): only raw images are written",
                     remedy: "make a raw image of it, or name another file"))
         }
-        let length = UInt64(clamping: try calling { () throws(SystemError) in try file.status() }.st_size)
+        let length = try calling { () throws(SystemError) in try file.status() }.size
         // Who made it and who locked it first need not be the same.
         let growth = size.map { _ in ImageGrowth(path: path, before: isNew && length == 0 ? nil : length) }
         let range: PhysicalRange
@@ -178,10 +178,10 @@ struct ImageGrowth {
     /// To be called while the image is locked.
     func undo() {
         if let before {
-            guard let now = try? FileDescriptor.status(of: path), UInt64(clamping: now.st_size) > before else { return }
-            _ = withCString(path) { truncate($0, off_t(clamping: before)) }
+            guard let now = try? FileDescriptor.status(of: path), now.size > before else { return }
+            try? FileDescriptor.open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK).truncate(to: before)
         } else {
-            _ = withCString(path) { unlink($0) }
+            try? FileDescriptor.remove(path)
         }
     }
 }
