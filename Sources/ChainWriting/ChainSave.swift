@@ -1,4 +1,3 @@
-import CChecksum
 import Linux
 import MemorySources
 import PRAM
@@ -229,8 +228,8 @@ final class ChecksumBuffers {
                 pages[i] = UnsafeRawPointer(buffer + i * pageSize)
             }
         }
-        var request = pv_page_batch(pages: UnsafePointer(pages), checksums: checksums, count: count, done: 0)
-        let whole = withUnsafeMutablePointer(to: &request) { guarded(pv_crc32c_pages, $0) }
-        return whole ? UnsafePointer(checksums) : nil
+        var isWhole = true
+        computeChecksums(of: UnsafePointer(pages), count: count, into: checksums) { _ in isWhole = false }
+        return isWhole ? UnsafePointer(checksums) : nil
     }
 }

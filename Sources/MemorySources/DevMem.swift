@@ -11,7 +11,7 @@ import Text
 /// - System RAM only where the kernel was built without CONFIG_STRICT_DEVMEM, and then by read(2): mmap(2) of RAM gives
 ///   EINVAL under PAT. With CONFIG_STRICT_DEVMEM it gives EPERM, but below 1 MiB read(2) answers with zeros as if they
 ///   were the memory: such pages are `.absent` here.
-/// - Never addresses that `MemoryMap` does not call memory.
+/// - Never addresses that `AddressMap` does not call memory.
 /// Where mmap(2) fails for whatever reason (EAGAIN: somebody has mapped the range with another kind of caching),
 /// read(2) is tried.
 ///
@@ -22,28 +22,28 @@ public final class DevMem: PhysicalMemory {
     enum RAMAccess { case readable, refused(SystemError), notTried }
 
     private let file: FileDescriptor
-    private let map: MemoryMap
+    private let map: AddressMap
     private let ram: RAMAccess
     private let windows = Windows()
 
     /// - Parameters:
     ///   - path: /dev/mem.
     ///   - map: what may be touched.
-    ///   - policy: the ground for the words of a refusal.
+    ///   - policy: what a refusal is explained with.
     /// - Throws: `.notConfigured`, `.notPermitted`, `.lockdown`: why it cannot be opened.
     public static func open(
-        _ path: [UInt8], map: MemoryMap, policy: KernelPolicy
+        _ path: [UInt8], map: AddressMap, policy: KernelPolicy
     ) throws(MemoryFailure) -> DevMem {
         do throws(SystemError) {
             let file = try FileDescriptor.open(path)
             let ram = DevMem.tryRAM(file, map)
             return DevMem(file, map: map, ram: ram)
         } catch {
-            throw MemoryDoor.devMem.refusal(error, policy)
+            throw MemoryInterface.devMem.refusal(error, policy)
         }
     }
 
-    init(_ file: consuming FileDescriptor, map: MemoryMap, ram: RAMAccess) {
+    init(_ file: consuming FileDescriptor, map: AddressMap, ram: RAMAccess) {
         self.file = file
         self.map = map
         self.ram = ram
@@ -145,7 +145,7 @@ public final class DevMem: PhysicalMemory {
         }
     }
 
-    private func reaches(_ region: MemoryMap.Region) -> Bool {
+    private func reaches(_ region: AddressMap.Region) -> Bool {
         switch region.nature {
         case .reserved, .persistent, .hidden: true
         case .systemRAM: readsSystemRAM
@@ -185,7 +185,7 @@ public final class DevMem: PhysicalMemory {
 
     /// Tries one page of System RAM, above the first MiB: there CONFIG_STRICT_DEVMEM shows as EPERM. Another error may
     /// be of that page alone, so a few regions are tried.
-    private static func tryRAM(_ file: borrowing FileDescriptor, _ map: MemoryMap) -> RAMAccess {
+    private static func tryRAM(_ file: borrowing FileDescriptor, _ map: AddressMap) -> RAMAccess {
         var outcome = RAMAccess.notTried
         var tries = 0
         for region in map.regions where region.nature == .systemRAM && tries < 4 {
@@ -212,39 +212,6 @@ public final class DevMem: PhysicalMemory {
     private static let pagesPerRead = 256
 }
 
-/// Reads `count` adjacent pages at `offset` of the file: all at once, and where that fails page by page, so that one
-/// bad page costs no other. Pages behind the end of the file are `.unreadable`.
-func readPages(
-    _ file: borrowing FileDescriptor, at offset: UInt64, count: Int, into destination: UnsafeMutableRawPointer,
-    states: UnsafeMutablePointer<PageState>
-) {
-    let buffer = UnsafeMutableRawBufferPointer(start: destination, count: count * pageSize)
-    let got: Int?
-    do throws(SystemError) {
-        got = try file.read(at: offset, into: buffer)
-    } catch {
-        got = nil
-    }
-    if let got {
-        for index in 0..<count { states[index] = got / pageSize > index ? .present : .unreadable }
-    } else if count == 1 {
-        states[0] = .unreadable
-    } else {
-        for index in 0..<count {
-            readPages(
-                file, at: offset &+ UInt64(index * pageSize), count: 1, into: destination + index * pageSize,
-                states: states + index)
-        }
-    }
-}
-
-/// How many whole pages the range holds from `page` on, at most `limit`; the page itself is one of them.
-func wholePages(of range: PhysicalRange, from page: PFN, limit: Int) -> Int {
-    guard let address = page.address, range.contains(page) else { return 1 }
-    let behind = (range.last - (address | 0xfff)) / UInt64(pageSize)
-    return behind >= UInt64(limit) ? limit : Int(behind) + 1
-}
-
 /// The parts of /dev/mem that are mapped: made when first asked for, kept until the source goes, so that pointers into
 /// them stay good. A mapping of /dev/mem is populated at once (remap_pfn_range), which costs page tables: 0.2 % of its
 /// size.
@@ -266,7 +233,7 @@ private final class Windows {
 
     /// Where the page at `address` is mapped, and how many pages from there on.
     func mapping(
-        of address: UInt64, in region: MemoryMap.Region, _ file: borrowing FileDescriptor
+        of address: UInt64, in region: AddressMap.Region, _ file: borrowing FileDescriptor
     ) -> (pointer: UnsafeRawPointer, pages: Int)? {
         // Windows are aligned, but cut to the whole pages of their region: a mapping across its border would be
         // refused.

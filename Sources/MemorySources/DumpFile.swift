@@ -14,6 +14,9 @@ public enum DumpFile {
         case raw
     }
 
+    /// How long an unpacked file may become where nobody says otherwise, in bytes, holes included.
+    public static let unpackLimit = Decoding.lengthLimit
+
     /// Opens a file and tells by its content what it is: a raw image, an ELF core, a kdump-compressed dump (plain or
     /// flattened) or a LiME image, each of them as it is or packed by gzip, xz or zstd. What is packed is unpacked
     /// first, into a temporary file without a name (see `Compression.unpack`).
@@ -25,7 +28,7 @@ public enum DumpFile {
     ///     addresses; a base other than 0 is then ignored, and a note says so.
     ///   - unpackLimit: how long an unpacked file may become, in bytes, holes included.
     public static func open(
-        _ path: [UInt8], base: UInt64 = 0, unpackLimit: UInt64 = Decoding.lengthLimit, as form: Form = .recognised
+        _ path: [UInt8], base: UInt64 = 0, unpackLimit: UInt64 = unpackLimit, as form: Form = .recognised
     ) throws(MemoryFailure) -> any PhysicalMemory {
         let name = escaped(path)
         let file = try openFile(path, name)

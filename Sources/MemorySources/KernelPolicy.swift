@@ -6,7 +6,7 @@ public struct LivePaths: Sendable {
     public var devMem = bytes("/dev/mem")
     public var kcore = bytes("/proc/kcore")
     public var iomem = bytes("/proc/iomem")
-    /// nil: do not look, and take every range called Reserved for memory (see `MemoryMap`).
+    /// nil: do not look, and take every range called Reserved for memory (see `AddressMap`).
     public var firmwareMap: [UInt8]? = bytes("/sys/firmware/memmap")
     public var lockdown = bytes("/sys/kernel/security/lockdown")
     /// Block devices, among them pmem0, pmem1 ...
@@ -19,7 +19,7 @@ public struct LivePaths: Sendable {
     public init() {}
 }
 
-/// What the kernel lets this process do, as far as it says so: the ground on which a refusal is explained.
+/// What the kernel lets this process do, as far as it says so: what a refusal is explained with.
 public struct KernelPolicy: Sendable {
     /// The mode of the lockdown module (security/lockdown/lockdown.c).
     public enum Lockdown: UInt8, Sendable {
@@ -75,8 +75,8 @@ public struct KernelPolicy: Sendable {
     }
 }
 
-/// The two doors to physical memory that have the same guards.
-enum MemoryDoor {
+/// The two files through which the kernel shows physical memory, and which it guards in the same way.
+enum MemoryInterface {
     case devMem, kcore
 
     /// Why opening it failed. open_port (drivers/char/mem.c) and open_kcore (fs/proc/kcore.c) both want CAP_SYS_RAWIO,

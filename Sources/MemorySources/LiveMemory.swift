@@ -23,7 +23,7 @@ public final class LiveMemory: PhysicalMemory {
     private let devMem: DevMem?
     private let kcore: Kcore?
     private let pmem: [PmemDevice]
-    private let map: MemoryMap?
+    private let map: AddressMap?
     private let iomem: Iomem?
     private let iomemPath: String
     private let devMemRefusal: MemoryFailure?
@@ -42,12 +42,12 @@ public final class LiveMemory: PhysicalMemory {
         only: LiveWays, paths: LivePaths, policy: KernelPolicy
     ) throws(MemoryFailure) -> LiveMemory {
         var iomem: Iomem?
-        var map: MemoryMap?
+        var map: AddressMap?
         var iomemRefusal: MemoryFailure?
         do throws(MemoryFailure) {
             let read = try Iomem.read(paths.iomem)
             iomem = read
-            map = MemoryMap(read, firmware: paths.firmwareMap.flatMap(FirmwareMap.read))
+            map = AddressMap(read, firmware: paths.firmwareMap.flatMap(FirmwareMap.read))
         } catch {
             iomemRefusal = error
         }
@@ -87,7 +87,7 @@ public final class LiveMemory: PhysicalMemory {
     }
 
     private init(
-        devMem: DevMem?, kcore: Kcore?, pmem: [PmemDevice], map: MemoryMap?, iomem: Iomem?, iomemPath: String,
+        devMem: DevMem?, kcore: Kcore?, pmem: [PmemDevice], map: AddressMap?, iomem: Iomem?, iomemPath: String,
         devMemRefusal: MemoryFailure?, kcoreRefusal: MemoryFailure?
     ) {
         self.devMem = devMem
@@ -112,7 +112,7 @@ public final class LiveMemory: PhysicalMemory {
     }
 
     /// Which addresses are memory; nil when /proc/iomem does not tell.
-    public var memoryMap: MemoryMap? { map }
+    public var memoryMap: AddressMap? { map }
 
     // MARK: PhysicalMemory
 

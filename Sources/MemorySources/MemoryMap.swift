@@ -17,7 +17,7 @@ import PRAM
 /// "Reserved" is what `memmap=nn$ss` becomes, but also what firmware calls its devices' windows. Where the firmware's
 /// map says System RAM for it, it is `reserved`, otherwise `firmware`. Without a firmware's map (no
 /// CONFIG_FIRMWARE_MEMMAP) the name alone must do. The names are e820_type_to_string's (arch/x86/kernel/e820.c).
-public struct MemoryMap: Sendable {
+public struct AddressMap: Sendable {
     public enum Nature: UInt8, Sendable {
         /// The kernel manages it.
         case systemRAM
@@ -50,7 +50,7 @@ public struct MemoryMap: Sendable {
         // The innermost resource of an address is the last one printed that holds it.
         let owners = borders.owners(of: resources.map { $0.range })
         let types = borders.owners(of: entries.map { $0.range })
-        let claims = MemoryMap.claims(of: resources)
+        let claims = AddressMap.claims(of: resources)
         let isRAM = entries.map { $0.type.spell("System RAM") }
 
         var regions: [Region] = []

@@ -147,14 +147,8 @@ public struct PmemSite: Sendable {
         do throws(SystemError) { return try Directory.names(in: folder) } catch { return [] }
     }
 
-    /// The first line of a file.
     private static func field(_ folder: [UInt8], _ name: StaticString) -> ArraySlice<UInt8>? {
-        do throws(SystemError) {
-            let text = try FileDescriptor.contents(of: folder + bytes(name), limit: 4096)
-            return text[..<(text.firstIndex(of: UInt8(ascii: "\n")) ?? text.count)]
-        } catch {
-            return nil
-        }
+        FileDescriptor.firstLine(of: folder + bytes(name))
     }
 }
 

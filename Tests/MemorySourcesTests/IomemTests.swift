@@ -52,7 +52,7 @@ private func iomem(_ text: String) -> Iomem { Iomem(parsing: Array(text.utf8)) }
     @Test func wholeAddressSpaceSurvives() {
         let iomem = iomem("00000000-ffffffffffffffff : everything\n")
         #expect(iomem.resources.map { $0.range.size } == [.max])
-        #expect(MemoryMap(iomem, firmware: nil).regions.map { $0.nature } == [.device])
+        #expect(AddressMap(iomem, firmware: nil).regions.map { $0.nature } == [.device])
     }
 
     @Test func zerosMeanNoCapability() {
@@ -81,15 +81,15 @@ private func iomem(_ text: String) -> Iomem { Iomem(parsing: Array(text.utf8)) }
         let alphabet = Array("0123456789abcdef- :\nxX  SystemRAReserved".utf8)
         for _ in 0..<300 {
             let text = (0..<200).map { _ in alphabet.randomElement(using: &random)! }
-            _ = MemoryMap(Iomem(parsing: text), firmware: nil).regions
+            _ = AddressMap(Iomem(parsing: text), firmware: nil).regions
             let bytes = (0..<200).map { _ in UInt8.random(in: 0...255, using: &random) }
-            _ = MemoryMap(Iomem(parsing: bytes), firmware: nil).regions
+            _ = AddressMap(Iomem(parsing: bytes), firmware: nil).regions
         }
     }
 
     @Test func firmwareEntriesAreInclusive() throws {
         let entry = FirmwareMap.entry(
-            start: Array("0x100000\n".utf8), end: Array("0x3ffdffff\n".utf8), type: Array("System RAM\n".utf8))
+            start: Array("0x100000".utf8)[...], end: Array("0x3ffdffff".utf8)[...], type: Array("System RAM".utf8)[...])
         #expect(entry?.range == PhysicalRange(start: 0x10_0000, end: 0x3ffe_0000))
         #expect(entry?.type == Array("System RAM".utf8))
         #expect(FirmwareMap.entry(start: [], end: [], type: []) == nil)
@@ -105,13 +105,13 @@ private func iomem(_ text: String) -> Iomem { Iomem(parsing: Array(text.utf8)) }
     }
 }
 
-@Suite struct MemoryMapTests {
-    private func natures(_ map: MemoryMap, _ pages: [UInt64]) -> [MemoryMap.Nature?] {
+@Suite struct AddressMapTests {
+    private func natures(_ map: AddressMap, _ pages: [UInt64]) -> [AddressMap.Nature?] {
         pages.map { map.region(holding: PFN($0))?.nature }
     }
 
     @Test func namesDecideWithoutAFirmwareMap() {
-        let map = MemoryMap(iomem(sample), firmware: nil)
+        let map = AddressMap(iomem(sample), firmware: nil)
         #expect(
             natures(map, [0, 1, 0x9e, 0xf0, 0x100, 0x2209, 0xffff, 0x10000, 0x11fff, 0x12000, 0x12fff, 0x13000])
                 == [
@@ -133,14 +133,14 @@ private func iomem(_ text: String) -> Iomem { Iomem(parsing: Array(text.utf8)) }
             try entry(0, 0x9fbff, "System RAM"), try entry(0x10_0000, 0x3ffd_ffff, "System RAM"),
             try entry(0x3ffe_0000, 0x3fff_ffff, "Reserved"), try entry(0x1_0000_0000, 0x1_3fff_ffff, "System RAM"),
         ])
-        let map = MemoryMap(iomem(sample), firmware: firmware)
+        let map = AddressMap(iomem(sample), firmware: firmware)
         #expect(
             natures(map, [0x10000, 0x11fff, 0x12000, 0x3ffe0, 0xeed00, 0x100000, 0x13ffff, 0x140000])
                 == [.reserved, .reserved, .persistent, .firmware, .firmware, .hidden, .hidden, nil])
     }
 
     @Test func hotPluggedRAMIsSystemRAM() {
-        let map = MemoryMap(
+        let map = AddressMap(
             iomem(
                 """
                 100000000-1ffffffff : Persistent Memory

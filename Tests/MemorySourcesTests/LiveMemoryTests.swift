@@ -42,7 +42,7 @@ private func openLive(
 /// A /dev/mem as CONFIG_STRICT_DEVMEM makes it.
 private func strictDevMem(_ machine: FakeMachine) throws -> DevMem {
     let path = machine.path("mem")
-    let map = MemoryMap(try Iomem.read(machine.path("iomem")), firmware: FirmwareMap.read(machine.path("memmap")))
+    let map = AddressMap(try Iomem.read(machine.path("iomem")), firmware: FirmwareMap.read(machine.path("memmap")))
     return DevMem(
         try FileDescriptor.open(path), map: map,
         ram: .refused(SystemError("read", code: ErrorCode.notPermitted, path: path)))
@@ -125,7 +125,7 @@ private func strictDevMem(_ machine: FakeMachine) throws -> DevMem {
     @Test func theWholeAddressSpaceIsNoTrap() throws {
         let fake = machine()
         fake.write("iomem", "00000000-ffffffffffffffff : Reserved\n")
-        let map = MemoryMap(try Iomem.read(fake.path("iomem")), firmware: nil)
+        let map = AddressMap(try Iomem.read(fake.path("iomem")), firmware: nil)
         signalsPrepared
         let memory = try DevMem.open(fake.path("mem"), map: map, policy: freePolicy)
         for number in [0, 0x200, 1 << 40, (1 << 51) - 1, 1 << 51, (1 << 52) - 1] as [UInt64] {
@@ -228,7 +228,9 @@ private func strictDevMem(_ machine: FakeMachine) throws -> DevMem {
     @Test func refusalsNameTheirCause() {
         func causes(_ code: Int32, _ policy: KernelPolicy) -> [MemoryFailure.Cause] {
             let error = SystemError("open", code: code, path: Array("/x".utf8))
-            return [MemoryDoor.devMem.refusal(error, policy).cause, MemoryDoor.kcore.refusal(error, policy).cause]
+            return [
+                MemoryInterface.devMem.refusal(error, policy).cause, MemoryInterface.kcore.refusal(error, policy).cause,
+            ]
         }
         func policy(_ lockdown: KernelPolicy.Lockdown, root: Bool = true, raw: Bool? = true) -> KernelPolicy {
             KernelPolicy(lockdown: lockdown, isRoot: root, mayRawIO: raw)
