@@ -219,7 +219,7 @@ struct BootRun {
 
     /// Modules make devices out of `memmap=nn!ss` in the background: a moment later the first one is there.
     private func waitForDevice() {
-        let isPersistent = KernelCommandLine.MemoryMap.find(in: line).inEffect.contains { $0.kind == .persistent }
+        let isPersistent = MemmapParameters.find(in: line).inEffect.contains { $0.kind == .persistent }
         guard isPersistent, FileDescriptor.exists(Array("/sys/module/nd_pmem".utf8)) else { return }
         for _ in 0..<100 where !FileDescriptor.exists(Array("/dev/pmem0".utf8)) { pause(microseconds: 20_000) }
     }
