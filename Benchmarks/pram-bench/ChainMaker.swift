@@ -78,19 +78,19 @@ struct ChainMaker {
         let adviseCollapse: Int32 = 25  // MADV_COLLAPSE, Linux 6.1
         // A huge page can be only where address and offset both are a multiple of its size.
         let room = mmap(nil, size + hugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        guard let room, !pv_mmap_failed(room) else { throw SystemError(last: "mmap", path: file.path) }
+        guard let room, !pv_mmap_failed(room) else { throw SystemError("mmap", code: pv_errno(), path: file.path) }
         defer { munmap(room, size + hugePage) }
         let aligned = UnsafeMutableRawPointer(
             bitPattern: (UInt(bitPattern: room) + UInt(hugePage) - 1) & ~UInt(hugePage - 1))
         let base = mmap(aligned, size, PROT_READ, MAP_SHARED | MAP_FIXED, file.number, 0)
-        guard let base, !pv_mmap_failed(base) else { throw SystemError(last: "mmap", path: file.path) }
+        guard let base, !pv_mmap_failed(base) else { throw SystemError("mmap", code: pv_errno(), path: file.path) }
         // A page that something else looks at just then makes the kernel refuse; a second try, or a few more, will do.
         var refused = 0
         for place in stride(from: 0, to: size / hugePage * hugePage, by: hugePage) {
             var tries = 20
             while madvise(base + place, hugePage, adviseCollapse) != 0 {
                 tries -= 1
-                guard pv_errno() == EAGAIN else { throw SystemError(last: "madvise", path: file.path) }
+                guard pv_errno() == EAGAIN else { throw SystemError("madvise", code: pv_errno(), path: file.path) }
                 if tries == 0 {
                     refused += 1
                     break

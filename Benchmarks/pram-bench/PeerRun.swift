@@ -71,7 +71,7 @@ final class PeerRun {
         self.peer = peer
         self.threads = Int(threads)
         let file = try FileDescriptor.open(path)
-        mapping = try Mapping(file, offset: 0, count: Int(try file.status().st_size))
+        mapping = try Mapping(file, offset: 0, count: Int(try file.status().size))
         let limit = (arguments.number("limit") ?? .max) / UInt64(pageSize)
         // The links are not read through the mapping, so that nothing of it is there yet.
         let image = try PlainImage(path)

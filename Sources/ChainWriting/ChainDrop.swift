@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 import MemorySources
 import PRAM
@@ -116,7 +115,7 @@ public struct ChainDrop {
         try store(writer.finish())
         guard let head else { throw WritingFailure(.notVerified, "there is no head to write") }
         try synchronize()
-        pv_memory_fence()
+        memoryFence()
         try write(chain.head, head)
         try synchronize()
     }
@@ -175,7 +174,7 @@ public struct ChainDrop {
             let page = links[number].page
             var state = PageState.absent
             let old = PageBytes(page, of: memory, state: &state)
-            guard state == .present else { throw WritingFailure(SystemError("read", code: EIO)) }
+            guard state == .present else { throw WritingFailure(SystemError("read", code: ErrorCode.inputOutput)) }
             let link = Link(next: Link(decoding: old, chain.layout).next, entries: entries)
             try write(page, link.encoded(chain.layout, slack: Array(old.bytes.suffix(16))))
         }

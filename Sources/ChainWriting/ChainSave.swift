@@ -1,5 +1,3 @@
-import CChecksum
-import CLinux
 import Linux
 import MemorySources
 import PRAM
@@ -60,7 +58,7 @@ public struct ChainSave {
             for file in plan.files { try save(file) }
             if let (page, link) = writer.finish() { try store(link, at: page) }
         } catch {
-            if error.code == ESTALE {
+            if error.code == ErrorCode.stale {
                 throw WritingFailure(.changed, "\(escaped(error.path)) changed while it was saved; no chain was left")
             }
             throw WritingFailure(error)
@@ -78,7 +76,7 @@ public struct ChainSave {
         }
         do throws(SystemError) {
             try memory.synchronize()
-            pv_memory_fence()
+            memoryFence()
             try memory.write(head, headLink)
             try memory.synchronize()
         } catch {
@@ -107,7 +105,7 @@ public struct ChainSave {
     private mutating func save(_ file: SavePlan.File) throws(SystemError) {
         let source = try directory.open(file.name)
         guard SavePlan.Identity(try source.status()) == file.identity else {
-            throw SystemError("read", code: ESTALE, path: file.name)
+            throw SystemError("read", code: ErrorCode.stale, path: file.name)
         }
         let image = FileImage(size: file.size, mode: file.mode, name: file.name).encoded()
         let meta = try takePages(1)
@@ -121,7 +119,7 @@ public struct ChainSave {
             offset = run.upperBound * UInt64(pageSize)
         }
         guard SavePlan.Identity(try source.status()) == file.identity else {
-            throw SystemError("read", code: ESTALE, path: file.name)
+            throw SystemError("read", code: ErrorCode.stale, path: file.name)
         }
     }
 
@@ -135,13 +133,9 @@ public struct ChainSave {
             let first = try takePages(count)
             let offset = index * UInt64(pageSize)
             let length = Int(min(UInt64(count * pageSize), size - offset))
-            let path = source.path
-            let number = source.number
-            try memory.fill(first, count: count) { (bytes) throws(SystemError) in
-                try readAll(number, path, at: offset, length: length, into: bytes)
-            }
+            try source.fill(memory, first, count: count, from: offset, length: length)
             guard let checksums = buffers.checksums(of: first, count: count, in: memory) else {
-                throw SystemError("read", code: EIO, path: path)
+                throw SystemError("read", code: ErrorCode.inputOutput, path: source.path)
             }
             for i in 0..<count {
                 try append(
@@ -164,33 +158,38 @@ public struct ChainSave {
 
     /// The next free pages. The plan has counted them; a file that has grown since shows here.
     private mutating func takePages(_ count: Int) throws(SystemError) -> PFN {
-        guard memory.pages.upperBound - nextPage >= UInt64(count) else { throw SystemError("write", code: ESTALE) }
+        guard memory.pages.upperBound - nextPage >= UInt64(count) else {
+            throw SystemError("write", code: ErrorCode.stale)
+        }
         defer { nextPage += UInt64(count) }
         return PFN(nextPage)
     }
 }
 
-/// Reads `length` bytes and fills the rest with zeros. A file that ends early has changed.
-private func readAll(
-    _ number: Int32, _ path: [UInt8], at offset: UInt64, length: Int, into bytes: UnsafeMutableRawBufferPointer
-) throws(SystemError) {
-    var done = 0
-    while done < length {
-        // read(2) writes into mapped memory on our behalf: where that has vanished it says EFAULT, and no signal comes.
-        let count = pread(number, bytes.baseAddress! + done, length - done, off_t(offset) + off_t(done))
-        if count < 0 {
-            if pv_errno() == EINTR { continue }
-            throw SystemError(last: "read", path: path)
+extension FileDescriptor {
+    /// Fills pages of the memory with `length` bytes of the file and zeros behind them. A file that ends early has
+    /// changed.
+    fileprivate borrowing func fill(
+        _ memory: any WritableMemory, _ first: PFN, count: Int, from offset: UInt64, length: Int
+    ) throws(SystemError) {
+        let path = path
+        let number = number
+        try memory.fill(first, count: count) { (bytes) throws(SystemError) in
+            // read(2) writes into mapped memory on our behalf: where that has vanished it says EFAULT, and no signal
+            // comes.
+            let wanted = UnsafeMutableRawBufferPointer(rebasing: bytes[..<length])
+            guard try FileDescriptor.read(number, path, at: offset, into: wanted) == length else {
+                throw SystemError("read", code: ErrorCode.stale, path: path)
+            }
+            guard length < bytes.count else { return }
+            let zeros = PageBytes()
+            let filled = zeros.bytes.withUnsafeBytes {
+                guardedCopy(
+                    $0.baseAddress!, to: bytes.baseAddress! + length, count: min(pageSize, bytes.count - length))
+            }
+            if !filled { throw SystemError("write", code: ErrorCode.badAddress, path: path) }
         }
-        if count == 0 { throw SystemError("read", code: ESTALE, path: path) }
-        done += count
     }
-    guard length < bytes.count else { return }
-    let zeros = PageBytes()
-    let filled = zeros.bytes.withUnsafeBytes {
-        guardedCopy($0.baseAddress!, to: bytes.baseAddress! + length, count: min(pageSize, bytes.count - length))
-    }
-    if !filled { throw SystemError("write", code: EFAULT, path: path) }
 }
 
 /// Room to take the checksums of a run of pages.
@@ -229,8 +228,8 @@ final class ChecksumBuffers {
                 pages[i] = UnsafeRawPointer(buffer + i * pageSize)
             }
         }
-        var request = pv_page_batch(pages: UnsafePointer(pages), checksums: checksums, count: count, done: 0)
-        let whole = withUnsafeMutablePointer(to: &request) { guarded(pv_crc32c_pages, $0) }
-        return whole ? UnsafePointer(checksums) : nil
+        var isWhole = true
+        computeChecksums(of: UnsafePointer(pages), count: count, into: checksums) { _ in isWhole = false }
+        return isWhole ? UnsafePointer(checksums) : nil
     }
 }

@@ -113,11 +113,11 @@ public struct DropPlan {
     /// - Parameter refits: re-make links that do not fit as they lie even where no file is lost.
     public init(_ chain: SurveyedChain, options: Options, refits: Bool) {
         let evaluation = chain.evaluation
-        let ground = Ground(chain)
+        let evidence = Evidence(chain)
         var names = Names(evaluation.files)
         var fates: [Fate] = []
         for number in evaluation.files.indices {
-            fates.append(DropPlan.fate(of: evaluation.files[number], number, ground, options, &names))
+            fates.append(DropPlan.fate(of: evaluation.files[number], number, evidence, options, &names))
         }
 
         var entries: [SurveyedChain.Listed] = []
@@ -200,7 +200,7 @@ public struct DropPlan {
     }
 
     private static func fate(
-        of file: StoredFile, _ number: Int, _ ground: Ground, _ options: Options, _ names: inout Names
+        of file: StoredFile, _ number: Int, _ evidence: Evidence, _ options: Options, _ names: inout Names
     ) -> Fate {
         let reason: Reason
         switch file.status {
@@ -210,12 +210,12 @@ public struct DropPlan {
             // Pages that cannot be looked at may be perfectly good: nothing of that goes without a word from the user.
             if file.badPages > 0 && options.unproved == nil { return .undecided }
             // With holes at its end, only the end of the chain shows that nothing follows.
-            if file.badPages == 0 && ground.endsHere(number) && ground.standing(of: number) == .believed {
+            if file.badPages == 0 && evidence.endsHere(number) && evidence.standing(of: number) == .believed {
                 return .kept
             }
             reason = .incomplete
         case .indeterminate:
-            switch ground.standing(of: number) {
+            switch evidence.standing(of: number) {
             case .believed: return .kept
             case .listedByBadLink: reason = .listedByBadLink
             case .sharesPage: reason = .sharesPage
@@ -252,7 +252,7 @@ extension SurveyedChain.Listed {
 }
 
 /// What stands behind a file that is only indeterminate.
-private struct Ground {
+private struct Evidence {
     enum Standing { case believed, listedByBadLink, sharesPage, unproved }
 
     private let links: [LinkSummary]

@@ -148,14 +148,8 @@ public struct PmemSite: Sendable {
         do throws(SystemError) { return try Directory.names(in: folder) } catch { return [] }
     }
 
-    /// The first line of a file.
     private static func field(_ folder: [UInt8], _ name: StaticString) -> ArraySlice<UInt8>? {
-        do throws(SystemError) {
-            let text = try FileDescriptor.contents(of: folder + bytes(name), limit: 4096)
-            return text[..<(text.firstIndex(of: UInt8(ascii: "\n")) ?? text.count)]
-        } catch {
-            return nil
-        }
+        FileDescriptor.firstLine(of: folder + bytes(name))
     }
 }
 
@@ -225,7 +219,7 @@ public final class PmemTarget {
         case .path(let path):
             let device: UInt64?
             do throws(SystemError) {
-                device = blockDevice(try FileDescriptor.status(of: path))
+                device = try FileDescriptor.status(of: path).blockDevice
             } catch {
                 throw MemoryFailure(
                     error.code == ErrorCode.noSuchFile ? .noSuchFile : .notPermitted, source: name.text,

@@ -49,12 +49,12 @@ public final class PramKernelMemory: WritableMemory {
     public func fill(
         _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
     ) throws(SystemError) {
-        throw SystemError("write", code: EPERM, path: file.path)
+        throw SystemError("write", code: ErrorCode.notPermitted, path: file.path)
     }
 
     public func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
         guard let address = page.address, systemRAM.contains(where: { $0.contains(page) }) else {
-            throw SystemError("write", code: EFAULT, path: file.path)
+            throw SystemError("write", code: ErrorCode.badAddress, path: file.path)
         }
         try file.write(bytes.bytes, at: address)
     }

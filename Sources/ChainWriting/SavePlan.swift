@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 import PRAM
 import Text
@@ -18,17 +17,16 @@ public struct SavePlan {
     struct Identity: Equatable {
         let device: UInt64
         let inode: UInt64
-        let size: Int64
-        let modified: [Int]
+        let size: UInt64
+        let modified: FileStatus.Time
+        let changed: FileStatus.Time
 
-        init(_ status: stat) {
-            device = UInt64(status.st_dev)
-            inode = UInt64(status.st_ino)
-            size = Int64(status.st_size)
-            modified = [
-                Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec), Int(status.st_ctim.tv_sec),
-                Int(status.st_ctim.tv_nsec),
-            ]
+        init(_ status: FileStatus) {
+            device = status.device
+            inode = status.inode
+            size = status.size
+            modified = status.modified
+            changed = status.changed
         }
     }
 
@@ -44,30 +42,30 @@ public struct SavePlan {
         do throws(SystemError) {
             for name in try directory.names() {
                 let status = try directory.status(of: name)
-                guard status.st_mode & UInt32(S_IFMT) == UInt32(S_IFREG) else {
-                    warnings.append("\(escaped(name)) is left out: \(SavePlan.typeName(status.st_mode))")
+                guard status.isRegular else {
+                    warnings.append("\(escaped(name)) is left out: \(SavePlan.typeName(status.kind))")
                     continue
                 }
                 let file = try directory.open(name)
                 let identity = SavePlan.Identity(try file.status())
                 guard identity == SavePlan.Identity(status) else {
-                    throw SystemError("open", code: ESTALE, path: name)
+                    throw SystemError("open", code: ErrorCode.stale, path: name)
                 }
                 var pages: UInt64 = 0
                 var offset: UInt64 = 0
-                while let run = file.nextPages(from: offset, size: UInt64(identity.size)) {
+                while let run = file.nextPages(from: offset, size: identity.size) {
                     pages += run.upperBound - run.lowerBound
                     offset = run.upperBound * UInt64(pageSize)
                 }
-                if status.st_nlink > 1 {
-                    warnings.append("\(escaped(name)) has \(status.st_nlink) links; it is saved as a file of its own")
+                if status.links > 1 {
+                    warnings.append("\(escaped(name)) has \(status.links) links; it is saved as a file of its own")
                 }
-                if status.st_uid != 0 || status.st_gid != 0 {
+                if status.user != 0 || status.group != 0 {
                     warnings.append("\(escaped(name)) will lose its owner: the format has none")
                 }
                 files.append(
                     File(
-                        name: name, size: UInt64(identity.size), mode: UInt32(status.st_mode), identity: identity,
+                        name: name, size: identity.size, mode: status.mode, identity: identity,
                         pages: pages))
             }
         } catch {
@@ -92,10 +90,10 @@ public struct SavePlan {
 
     public var isEmpty: Bool { files.isEmpty }
 
-    private static func typeName(_ mode: mode_t) -> String {
-        switch mode & UInt32(S_IFMT) {
-        case UInt32(S_IFDIR): "the format holds no directories"
-        case UInt32(S_IFLNK): "the format holds no symbolic links"
+    private static func typeName(_ kind: FileStatus.Kind) -> String {
+        switch kind {
+        case .directory: "the format holds no directories"
+        case .symbolicLink: "the format holds no symbolic links"
         default: "the format holds regular files only"
         }
     }
@@ -104,17 +102,11 @@ public struct SavePlan {
 extension FileDescriptor {
     /// The next run of pages that hold data, from a byte offset on: page indexes; nil behind the last.
     func nextPages(from offset: UInt64, size: UInt64) -> Range<UInt64>? {
-        guard offset < size, let start = off_t(exactly: offset) else { return nil }
+        guard offset < size, let data = nextData(from: offset), data < size else { return nil }
+        let first = max(data, offset) / UInt64(pageSize)
         let end = (size - 1) / UInt64(pageSize) + 1
-        let data = pv_next_data(number, start)
-        if data < 0 {
-            // ENXIO: only a hole follows. Anything else: the file system does not tell holes, so all of it is data.
-            return pv_errno() == ENXIO ? nil : offset / UInt64(pageSize)..<end
-        }
-        guard UInt64(data) < size else { return nil }
-        let hole = pv_next_hole(number, data)
-        let first = max(UInt64(data), offset) / UInt64(pageSize)
-        guard hole > data else { return first..<end }
-        return first..<min(end, (UInt64(hole) - 1) / UInt64(pageSize) + 1)
+        // Where the file system tells no holes, all of it is data.
+        guard let hole = nextHole(from: data) else { return first..<end }
+        return first..<min(end, (hole - 1) / UInt64(pageSize) + 1)
     }
 }

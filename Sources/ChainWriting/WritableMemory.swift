@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 import PRAM
 
@@ -104,7 +103,9 @@ public final class MemoryFile: WritableMemory {
     public func fill(
         _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
     ) throws(SystemError) {
-        guard holds(first, count: count) else { throw SystemError("write", code: EFAULT, path: file.path) }
+        guard holds(first, count: count) else {
+            throw SystemError("write", code: ErrorCode.badAddress, path: file.path)
+        }
         if let address = address(of: first, count: count) {
             try body(UnsafeMutableRawBufferPointer(start: address, count: count * pageSize))
             return
@@ -116,7 +117,7 @@ public final class MemoryFile: WritableMemory {
     }
 
     public func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
-        guard holds(page, count: 1) else { throw SystemError("write", code: EFAULT, path: file.path) }
+        guard holds(page, count: 1) else { throw SystemError("write", code: ErrorCode.badAddress, path: file.path) }
         // Through the file also where it is mapped: one call writes the page or does not, and no signal comes in
         // between.
         try file.write(bytes.bytes, at: fileOffset(of: page))
@@ -124,10 +125,8 @@ public final class MemoryFile: WritableMemory {
 
     public func synchronize() throws(SystemError) {
         guard isBuffered else { return }
-        if let base, msync(base, Int(clamping: range.size), MS_SYNC) != 0 {
-            throw SystemError(last: "msync", path: file.path)
-        }
-        if fsync(file.number) != 0 { throw SystemError(last: "fsync", path: file.path) }
+        try mapping?.synchronize(file)
+        try file.synchronize()
     }
 }
 

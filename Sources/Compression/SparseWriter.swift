@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 
 /// Writes a file from front to back and leaves pages of zeros out: they become holes, which read as zeros and take no
@@ -57,6 +56,6 @@ final class SparseWriter {
     private func isZero(_ offset: Int) -> Bool {
         let first = buffer + offset
         let count = min(Self.page, filled - offset)
-        return first.load(as: UInt8.self) == 0 && memcmp(first, first + 1, count - 1) == 0
+        return isAllZeros(UnsafeRawBufferPointer(start: first, count: count))
     }
 }

@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 
 /// Unpacks a compressed file into an unlinked, sparse temporary file. Memory stays bounded, whatever the file says: the
@@ -123,23 +122,13 @@ private final class Input {
 /// Where an unpacked dump goes: $TMPDIR when it is set, else the first of /var/tmp and /tmp that is not kept in memory,
 /// else the first of them that takes a file at all.
 private func temporaryFile() throws(SystemError) -> FileDescriptor {
-    if let chosen = getenv("TMPDIR"), chosen.pointee != 0 {
-        let bytes = UnsafeBufferPointer(start: chosen, count: strlen(chosen))
-        return try .unlinked(in: bytes.map { UInt8(bitPattern: $0) })
-    }
+    if let chosen = environment("TMPDIR") { return try .unlinked(in: chosen) }
     let places: [[UInt8]] = [Array("/var/tmp".utf8), Array("/tmp".utf8)]
-    for place in places where !isMemory(place) {
+    for place in places where !FileDescriptor.isKeptInMemory(place) {
         if let file = try? FileDescriptor.unlinked(in: place) { return file }
     }
     if let file = try? FileDescriptor.unlinked(in: places[0]) { return file }
     return try .unlinked(in: places[1])
-}
-
-/// Whether the directory lies on a tmpfs or a ramfs (their f_type as in statfs(2)).
-private func isMemory(_ directory: [UInt8]) -> Bool {
-    var status = statfs()
-    guard withCString(directory, { statfs($0, &status) }) == 0 else { return false }
-    return status.f_type == 0x0102_1994 || status.f_type == 0x8584_58f6
 }
 
 private func words(_ cause: CompressionError.Cause, _ wrapping: Wrapping) -> String {
@@ -152,7 +141,8 @@ private func words(_ cause: CompressionError.Cause, _ wrapping: Wrapping) -> Str
 }
 
 private func ioError(_ error: SystemError, _ wrapping: Wrapping, _ offset: UInt64) -> CompressionError {
-    let full = error.code == ENOSPC || error.code == EDQUOT || error.code == EFBIG || error.code == ENOMEM
+    let full = [ErrorCode.noSpace, ErrorCode.quotaExceeded, ErrorCode.tooBig, ErrorCode.outOfMemory].contains(
+        error.code)
     return CompressionError(full ? .outOfResources : .inputOutput, wrapping, offset, error.message)
 }
 

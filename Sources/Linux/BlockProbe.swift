@@ -78,7 +78,7 @@ public enum BlockProbe {
             partitions.append(
                 Partition(
                     number: Int(blkid_partition_get_partno(entry)), start: start, size: size,
-                    uuid: text(blkid_partition_get_uuid(entry)), name: text(blkid_partition_get_name(entry))))
+                    uuid: bytes(of: blkid_partition_get_uuid(entry)), name: bytes(of: blkid_partition_get_name(entry))))
         }
         return partitions
     }
@@ -119,11 +119,6 @@ private struct Probing: ~Copyable {
         let name = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
         let code = blkid_probe_lookup_value(handle, name, &data, &size)
         guard code == 0, let data else { return nil }
-        return text(data)
+        return bytes(of: data)
     }
-}
-
-private func text(_ string: UnsafePointer<CChar>?) -> [UInt8] {
-    guard let string else { return [] }
-    return Array(UnsafeRawBufferPointer(start: string, count: strlen(string)))
 }

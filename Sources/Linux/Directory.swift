@@ -9,68 +9,83 @@ public final class Directory {
 
     /// Opens a directory, and makes it first (mode 0777 less the umask) when it does not exist.
     public init(_ path: [UInt8]) throws(SystemError) {
-        guard !path.contains(0), !path.isEmpty else { throw SystemError("open", code: ENOENT, path: path) }
-        let made = withCString(path) { mkdir($0, 0o777) }
-        guard made == 0 || pv_errno() == EEXIST else { throw SystemError(last: "mkdir", path: path) }
-        let number = withCString(path) { pv_openat(AT_FDCWD, $0, O_RDONLY | O_DIRECTORY, 0) }
-        guard number >= 0 else { throw SystemError(last: "open", path: path) }
-        descriptor = number
+        guard !path.isEmpty else { throw SystemError("open", code: ENOENT, path: path) }
+        let made = SystemCalls.mkdir(path, 0o777)
+        guard !made.failed || made.code == EEXIST else { throw SystemError("mkdir", code: made.code, path: path) }
+        descriptor = try openDirectory(path)
         self.path = path
     }
 
-    deinit { close(descriptor) }
+    deinit { SystemCalls.close(descriptor) }
+
+    /// Makes a directory (its mode less the umask) where there is none.
+    /// - Returns: whether there was none.
+    @discardableResult
+    public static func make(_ path: [UInt8], mode: UInt32) throws(SystemError) -> Bool {
+        let made = SystemCalls.mkdir(path, mode)
+        guard !made.failed || made.code == EEXIST else { throw SystemError("mkdir", code: made.code, path: path) }
+        return !made.failed
+    }
 
     /// A new, empty file with mode 0600 under a temporary name that nobody else uses: its `path`.
     public func createTemporary() throws(SystemError) -> FileDescriptor {
         while true {
             serial += 1
-            let name = Array(".pram-verify-\(getpid())-\(serial).tmp".utf8)
-            let number = withCString(name) { pv_openat(descriptor, $0, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600) }
-            if number >= 0 { return FileDescriptor(adopting: number, path: name) }
-            guard pv_errno() == EEXIST else { throw SystemError(last: "open", path: path) }
+            let name = Array(".pram-verify-\(SystemCalls.getpid())-\(serial).tmp".utf8)
+            let answer = SystemCalls.openat(descriptor, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+            if !answer.failed { return FileDescriptor(adopting: answer.number, path: name) }
+            guard answer.code == EEXIST else { throw SystemError("open", code: answer.code, path: path) }
         }
     }
 
     /// Gives a file its final name.
     /// - Parameter replace: whether a file that has the name already gives way; if not, EEXIST.
     public func rename(_ old: [UInt8], to new: [UInt8], replace: Bool) throws(SystemError) {
-        let code = withCString(old) { old in
-            withCString(new) { new in
-                if replace { return renameat(descriptor, old, descriptor, new) }
-                let code = pv_rename_noreplace(descriptor, old, new)
-                // Some file systems have no such flag; link(2) refuses to replace as well.
-                guard code != 0, pv_errno() == EINVAL || pv_errno() == ENOSYS else { return code }
-                guard linkat(descriptor, old, descriptor, new, 0) == 0 else { return -1 }
-                return unlinkat(descriptor, old, 0)
-            }
+        var answer =
+            replace
+            ? SystemCalls.renameat(descriptor, old, new) : SystemCalls.renameWithoutReplacing(descriptor, old, new)
+        if !replace && (answer.code == EINVAL || answer.code == ENOSYS) {
+            // Some file systems have no such flag; link(2) refuses to replace as well.
+            answer = SystemCalls.linkat(descriptor, old, new)
+            if !answer.failed { answer = SystemCalls.unlinkat(descriptor, old) }
         }
-        guard code == 0 else { throw SystemError(last: "rename", path: new) }
+        try answer.get("rename", path: new)
     }
 
-    public func remove(_ name: [UInt8]) {
-        _ = withCString(name) { unlinkat(descriptor, $0, 0) }
-    }
+    public func remove(_ name: [UInt8]) { _ = SystemCalls.unlinkat(descriptor, name) }
 
     /// fsync(2): the names in the directory are on the disk when it returns.
-    public func synchronize() throws(SystemError) {
-        guard fsync(descriptor) == 0 else { throw SystemError(last: "fsync", path: path) }
-    }
+    public func synchronize() throws(SystemError) { try SystemCalls.fsync(descriptor).get("fsync", path: path) }
 
-    /// The names in a directory, in no order, without `.` and `..`.
+    /// The names in a directory in the order of their bytes, without `.` and `..`.
     public static func names(in path: [UInt8]) throws(SystemError) -> [[UInt8]] {
-        guard !path.contains(0) else { throw SystemError("opendir", code: EINVAL, path: path) }
-        guard let stream = withCString(path, { opendir($0) }) else { throw SystemError(last: "opendir", path: path) }
-        defer { closedir(stream) }
-        var names: [[UInt8]] = []
-        while true {
-            // NULL is both the end and an error; errno tells them apart.
-            pv_set_errno(0)
-            guard let entry = readdir(stream) else {
-                guard pv_errno() == 0 else { throw SystemError(last: "readdir", path: path) }
-                return names
-            }
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            if !name.elementsEqual(".".utf8) && !name.elementsEqual("..".utf8) { names.append(name) }
-        }
+        try listNames(in: SystemCalls.workingDirectory, path, path)
     }
+}
+
+/// - Throws: ENOTDIR for anything else.
+func openDirectory(_ path: [UInt8], in directory: Int32 = SystemCalls.workingDirectory) throws(SystemError) -> Int32 {
+    let answer = SystemCalls.openat(directory, path, O_RDONLY | O_DIRECTORY, 0)
+    try answer.get("open", path: path)
+    return answer.number
+}
+
+/// The names in a directory in the order of their bytes, without `.` and `..`.
+/// - Parameters:
+///   - path: where it lies, seen from `directory`.
+///   - name: what to call it in errors.
+func listNames(in directory: Int32, _ path: [UInt8], _ name: [UInt8]) throws(SystemError) -> [[UInt8]] {
+    let opened = SystemCalls.openat(directory, path, O_RDONLY | O_DIRECTORY, 0)
+    try opened.get("opendir", path: name)
+    var code: Int32 = 0
+    guard let listing = SystemCalls.Listing(opened.number, &code) else {
+        throw SystemError("opendir", code: code, path: name)
+    }
+    var names: [[UInt8]] = []
+    while let next = listing.next(&code) {
+        if !next.elementsEqual(".".utf8) && !next.elementsEqual("..".utf8) { names.append(next) }
+    }
+    guard code == 0 else { throw SystemError("readdir", code: code, path: name) }
+    names.sort { $0.lexicographicallyPrecedes($1) }
+    return names
 }

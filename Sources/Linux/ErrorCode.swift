@@ -32,7 +32,27 @@ public enum ErrorCode {
     public static let busy = EBUSY
     /// EROFS
     public static let readOnly = EROFS
+    /// EEXIST
+    public static let exists = EEXIST
+    /// ENOSPC
+    public static let noSpace = ENOSPC
+    /// EDQUOT
+    public static let quotaExceeded = EDQUOT
+    /// ENOTDIR
+    public static let notADirectory = ENOTDIR
+    /// ENFILE
+    public static let tooManyOpenFilesInSystem = ENFILE
+    /// ENODATA: a pipe into which nobody writes.
+    public static let noData = ENODATA
+    /// EBADMSG: what was read is not what it should be.
+    public static let badMessage = EBADMSG
 }
 
 /// The effective user of this process; 0 is root.
-public func effectiveUser() -> UInt32 { geteuid() }
+public func effectiveUser() -> UInt32 { SystemCalls.geteuid() }
+
+/// The value of an environment variable; nil where there is none, or an empty one.
+public func environment(_ name: StaticString) -> [UInt8]? {
+    guard let value = SystemCalls.getenv(name), !value.isEmpty else { return nil }
+    return value
+}

@@ -13,41 +13,62 @@ public struct FileDescriptor: ~Copyable {
         self.path = path
     }
 
-    deinit { close(number) }
+    deinit { SystemCalls.close(number) }
 
     /// openat(2), with O_CLOEXEC always. `directory` defaults to the working directory.
     /// - Throws: also EINVAL for a path with a NUL byte, which C would cut short.
     public static func open(
-        _ path: [UInt8], _ flags: Int32 = O_RDONLY, mode: mode_t = 0, in directory: Int32 = AT_FDCWD
+        _ path: [UInt8], _ flags: Int32 = O_RDONLY, mode: UInt32 = 0, in directory: Int32 = AT_FDCWD
     ) throws(SystemError) -> FileDescriptor {
-        guard !path.contains(0) else { throw SystemError("open", code: EINVAL, path: path) }
-        let number = withCString(path) { pv_openat(directory, $0, flags, mode) }
-        guard number >= 0 else { throw SystemError(last: "open", path: path) }
-        return FileDescriptor(adopting: number, path: path)
+        let answer = SystemCalls.openat(directory, path, flags, mode)
+        try answer.get("open", path: path)
+        return FileDescriptor(adopting: answer.number, path: path)
     }
 
-    /// An empty file without a name, for reading and writing, which is gone with its descriptor.
+    /// Opens for reading, whatever it is, and waits for nobody: not for the writer of a FIFO, nor for a device.
+    public static func openWithoutWaiting(_ path: [UInt8]) throws(SystemError) -> FileDescriptor {
+        try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+    }
+
+    /// An empty file without a name, for reading and writing, which is gone with its descriptor, whatever becomes of
+    /// the process.
     /// - Parameter directory: also what `path` will say, for messages.
     public static func unlinked(in directory: [UInt8]) throws(SystemError) -> FileDescriptor {
-        guard !directory.contains(0) else { throw SystemError("open", code: EINVAL, path: directory) }
-        let number = withCString(directory) { pv_open_unlinked($0) }
-        guard number >= 0 else { throw SystemError(last: "open", path: directory) }
-        return FileDescriptor(adopting: number, path: directory)
+        var answer = SystemCalls.openNameless(in: directory)
+        // What file systems and kernels without O_TMPFILE answer; see open(2).
+        if [EOPNOTSUPP, EISDIR, EINVAL].contains(answer.code), !directory.contains(0) {
+            var name = directory + Array("/pram-verify-XXXXXX".utf8)
+            answer = SystemCalls.mkostemp(&name)
+            if !answer.failed { _ = SystemCalls.unlinkat(SystemCalls.workingDirectory, name) }
+        }
+        try answer.get("open", path: directory)
+        return FileDescriptor(adopting: answer.number, path: directory)
     }
 
     /// Sets the length in bytes; what lies behind the bytes written so far reads as zeros and takes no space.
     public func truncate(to length: UInt64) throws(SystemError) {
         guard let length = off_t(exactly: length) else { throw SystemError("ftruncate", code: EFBIG, path: path) }
-        guard ftruncate(number, length) == 0 else { throw SystemError(last: "ftruncate", path: path) }
+        try SystemCalls.ftruncate(number, length).get("ftruncate", path: path)
+    }
+
+    /// fsync(2): what was written is on the disk when it returns.
+    public func synchronize() throws(SystemError) { try SystemCalls.fsync(number).get("fsync", path: path) }
+
+    /// Sets the permissions (fchmod(2)).
+    public func setMode(_ mode: UInt32) throws(SystemError) {
+        try SystemCalls.fchmod(number, mode).get("fchmod", path: path)
+    }
+
+    /// Takes a name away (unlink(2)); what has the file open keeps it.
+    public static func remove(_ path: [UInt8]) throws(SystemError) {
+        try SystemCalls.unlinkat(SystemCalls.workingDirectory, path).get("unlink", path: path)
     }
 
     /// What the path names, without opening it. Follows symbolic links.
-    public static func status(of path: [UInt8]) throws(SystemError) -> stat {
-        guard !path.contains(0) else { throw SystemError("stat", code: EINVAL, path: path) }
+    public static func status(of path: [UInt8]) throws(SystemError) -> FileStatus {
         var status = stat()
-        let code = withCString(path) { fstatat(AT_FDCWD, $0, &status, 0) }
-        guard code == 0 else { throw SystemError(last: "stat", path: path) }
-        return status
+        try SystemCalls.fstatat(SystemCalls.workingDirectory, path, &status, 0).get("stat", path: path)
+        return FileStatus(status)
     }
 
     /// Whether the path names anything that stat(2) can see.
@@ -61,52 +82,39 @@ public struct FileDescriptor: ~Copyable {
 
     /// The device's number; nil for anything but a block device.
     public var blockDevice: UInt64? {
-        do throws(SystemError) { return Linux.blockDevice(try status()) } catch { return nil }
+        do throws(SystemError) { return try status().blockDevice } catch { return nil }
     }
 
     /// The size of a block device in bytes. Moves the file's position.
     public func deviceSize() throws(SystemError) -> UInt64 {
-        let end = lseek(number, 0, SEEK_END)
-        guard end >= 0 else { throw SystemError(last: "lseek", path: path) }
-        return UInt64(end)
+        UInt64(try SystemCalls.seekToEnd(number).get("lseek", path: path))
     }
 
-    /// Where, from `offset` on, the next byte lies that is not in a hole; nil when only holes follow. Where the file
-    /// system does not tell, `offset` itself. Moves the file's position.
-    public func nextData(from offset: UInt64) -> UInt64? {
-        guard let offset = off_t(exactly: offset) else { return nil }
-        let next = pv_next_data(number, offset)
-        if next < 0 { return pv_errno() == ENXIO ? nil : UInt64(offset) }
-        return UInt64(next)
-    }
-
-    /// Whether the file lies in a proc file system.
-    public var isInProc: Bool {
-        var status = statfs()
-        return fstatfs(number, &status) == 0 && status.f_type == 0x9fa0
-    }
-
-    public func status() throws(SystemError) -> stat {
+    public func status() throws(SystemError) -> FileStatus {
         var status = stat()
-        guard fstat(number, &status) == 0 else { throw SystemError(last: "fstat", path: path) }
-        return status
+        try SystemCalls.fstat(number, &status).get("fstat", path: path)
+        return FileStatus(status)
     }
 
     /// Reads up to `destination.count` bytes at `offset`, on until the buffer is full or the file ends. Interrupted and
     /// short reads are continued.
     /// - Returns: how many bytes were read; less than asked only at the end of the file.
     public func read(at offset: UInt64, into destination: UnsafeMutableRawBufferPointer) throws(SystemError) -> Int {
+        try FileDescriptor.read(number, path, at: offset, into: destination)
+    }
+
+    /// The same where a descriptor cannot be captured: within a closure.
+    public static func read(
+        _ number: Int32, _ path: [UInt8], at offset: UInt64, into destination: UnsafeMutableRawBufferPointer
+    ) throws(SystemError) -> Int {
         guard let base = destination.baseAddress else { return 0 }
         var done = 0
         while done < destination.count {
             guard let position = off_t(exactly: offset)?.addingReportingOverflow(off_t(done)), !position.overflow else {
                 return done
             }
-            let count = pread(number, base + done, destination.count - done, position.partialValue)
-            if count < 0 {
-                if pv_errno() == EINTR { continue }
-                throw SystemError(last: "read", path: path)
-            }
+            let count = try SystemCalls.pread(number, base + done, destination.count - done, position.partialValue)
+                .get("read", path: path)
             if count == 0 { break }
             done += count
         }
@@ -121,11 +129,8 @@ public struct FileDescriptor: ~Copyable {
             guard let position = off_t(exactly: offset)?.addingReportingOverflow(off_t(done)), !position.overflow else {
                 throw SystemError("write", code: EFBIG, path: path)
             }
-            let count = pwrite(number, base + done, source.count - done, position.partialValue)
-            if count < 0 {
-                if pv_errno() == EINTR { continue }
-                throw SystemError(last: "write", path: path)
-            }
+            let count = try SystemCalls.pwrite(number, base + done, source.count - done, position.partialValue)
+                .get("write", path: path)
             if count == 0 { throw SystemError("write", code: ENOSPC, path: path) }
             done += count
         }
@@ -140,74 +145,101 @@ public struct FileDescriptor: ~Copyable {
         if let failure { throw failure }
     }
 
-    /// Writes all that the vectors name, one behind the other, at `offset`. The vectors are used up.
-    public func write(_ vectors: UnsafeMutablePointer<iovec>, count: Int, at offset: UInt64) throws(SystemError) {
+    /// Writes bytes from several places, one behind the other, at `offset`.
+    /// - Parameter pieces: each its place and its length in bytes.
+    public func write(_ pieces: UnsafeBufferPointer<Piece>, at offset: UInt64) throws(SystemError) {
         var first = 0
+        // How much of the first piece is written.
+        var done = 0
         var position = offset
-        while first < count {
+        while first < pieces.count {
             guard let start = off_t(exactly: position) else { throw SystemError("write", code: EFBIG, path: path) }
-            let written = pwritev(number, vectors + first, Int32(count - first), start)
-            if written < 0 {
-                if pv_errno() == EINTR { continue }
-                throw SystemError(last: "write", path: path)
-            }
+            var written = try writeSome(UnsafeBufferPointer(rebasing: pieces[first...]), skipping: done, at: start)
             if written == 0 { throw SystemError("write", code: ENOSPC, path: path) }
             position += UInt64(written)
-            var left = written
-            while first < count && left >= vectors[first].iov_len {
-                left -= vectors[first].iov_len
+            while first < pieces.count && written >= pieces[first].count - done {
+                written -= pieces[first].count - done
                 first += 1
+                done = 0
             }
-            if left > 0 {
-                vectors[first].iov_base += left
-                vectors[first].iov_len -= left
-            }
+            done += written
         }
+    }
+
+    /// Bytes to be written.
+    public struct Piece {
+        let base: UnsafeRawPointer
+        let count: Int
+
+        public init(_ base: UnsafeRawPointer, count: Int) {
+            self.base = base
+            self.count = count
+        }
+    }
+
+    /// One call of pwritev(2). Returns how many bytes it wrote.
+    private func writeSome(
+        _ pieces: UnsafeBufferPointer<Piece>, skipping skipped: Int, at offset: off_t
+    ) throws(SystemError) -> Int {
+        let count = min(pieces.count, 256)
+        let answer = withUnsafeTemporaryAllocation(of: iovec.self, capacity: count) { vectors in
+            for index in 0..<count {
+                let skip = index == 0 ? skipped : 0
+                vectors.initializeElement(
+                    at: index,
+                    to: iovec(
+                        iov_base: UnsafeMutableRawPointer(mutating: pieces[index].base + skip),
+                        iov_len: pieces[index].count - skip))
+            }
+            return SystemCalls.pwritev(number, vectors.baseAddress!, Int32(count), offset)
+        }
+        return try answer.get("write", path: path)
     }
 
     /// A second descriptor of the same open file (fcntl(2), F_DUPFD_CLOEXEC).
     public func duplicated() throws(SystemError) -> FileDescriptor {
-        let copy = pv_duplicate(number)
-        guard copy >= 0 else { throw SystemError(last: "dup", path: path) }
-        return FileDescriptor(adopting: copy, path: path)
+        let answer = SystemCalls.dup(number)
+        try answer.get("dup", path: path)
+        return FileDescriptor(adopting: answer.number, path: path)
     }
 
     /// Makes the file at least `length` bytes long, with room on the disk for all of it (posix_fallocate(3)).
     public func allocate(_ length: UInt64) throws(SystemError) {
         guard let length = off_t(exactly: length) else { throw SystemError("fallocate", code: EFBIG, path: path) }
-        var code = posix_fallocate(number, 0, length)
-        while code == EINTR { code = posix_fallocate(number, 0, length) }
-        guard code == 0 else { throw SystemError("fallocate", code: code, path: path) }
+        try SystemCalls.fallocate(number, length).get("fallocate", path: path)
     }
 
     /// The whole of a small file whose size stat(2) does not tell (/proc, /sys, a pipe).
     /// - Throws: EFBIG past `limit` bytes; ENODATA for a pipe into which nobody writes anything for two seconds.
     public static func contents(of path: [UInt8], limit: Int) throws(SystemError) -> [UInt8] {
-        let file = try open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
-        let isPipe = try file.status().st_mode & UInt32(S_IFMT) == UInt32(S_IFIFO)
+        let file = try openWithoutWaiting(path)
+        let isPipe = try file.status().kind == .fifo
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
-            let count = chunk.withUnsafeMutableBytes { CLinux.read(file.number, $0.baseAddress, $0.count) }
-            if count < 0 {
-                if pv_errno() == EINTR { continue }
-                if pv_errno() == EAGAIN && pv_wait_readable(file.number, 2000) { continue }
-                throw SystemError(last: "read", path: path)
-            }
+            let answer = chunk.withUnsafeMutableBytes { SystemCalls.read(file.number, $0.baseAddress!, $0.count) }
+            if answer.code == EAGAIN, SystemCalls.poll(file.number, milliseconds: 2000).value > 0 { continue }
+            let count = try answer.get("read", path: path)
             if count == 0 && bytes.isEmpty && isPipe { throw SystemError("read", code: ENODATA, path: path) }
             if count == 0 { return bytes }
             guard bytes.count + count <= limit else { throw SystemError("read", code: EFBIG, path: path) }
             bytes += chunk[..<count]
         }
     }
+
+    /// The first line of a file in which the kernel shows one value (sysfs), without the newline; nil when it cannot be
+    /// read, or is longer than a page.
+    public static func firstLine(of path: [UInt8]) -> ArraySlice<UInt8>? {
+        do throws(SystemError) { return line(try contents(of: path, limit: 4096)) } catch { return nil }
+    }
+}
+
+/// Up to the first newline.
+public func line(_ text: [UInt8]) -> ArraySlice<UInt8> {
+    text[..<(text.firstIndex(of: UInt8(ascii: "\n")) ?? text.count)]
 }
 
 /// Calls `body` with the path's bytes and a terminating NUL.
 public func withCString<Result>(_ path: [UInt8], _ body: (UnsafePointer<CChar>) -> Result) -> Result {
     (path + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
-}
-
-/// The number of the block device that a path names; nil when it names anything else.
-public func blockDevice(_ status: stat) -> UInt64? {
-    status.st_mode & UInt32(S_IFMT) == UInt32(S_IFBLK) ? UInt64(status.st_rdev) : nil
 }

@@ -73,14 +73,12 @@ public struct FileLock: ~Copyable {
     /// Opens the lock's file, and makes it and its folder first where they do not exist. No symbolic link is followed
     /// in either name, and a FIFO in its place does not block.
     private static func open(in directory: [UInt8]) throws(SystemError) -> FileDescriptor {
-        guard !directory.contains(0) else { throw SystemError("mkdir", code: EINVAL, path: directory) }
-        let made = withCString(directory) { mkdir($0, 0o755) }
-        let reason = pv_errno()
+        let made = SystemCalls.mkdir(directory, 0o755)
         do throws(SystemError) {
             _ = try FileDescriptor.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
         } catch {
             // What kept the folder from being made says more than that it is not there.
-            if made != 0 && reason != EEXIST { throw SystemError("mkdir", code: reason, path: directory) }
+            if made.failed && made.code != EEXIST { throw SystemError("mkdir", code: made.code, path: directory) }
             throw error
         }
         return try FileDescriptor.open(
@@ -92,19 +90,18 @@ extension FileDescriptor {
     /// flock(2) without waiting, held until the descriptor is closed. An image is locked by its own descriptor.
     public borrowing func lock(_ mode: LockMode) throws(LockFailure) {
         let operation = mode == .shared ? LOCK_SH : LOCK_EX
-        while flock(number, operation | LOCK_NB) != 0 {
-            switch pv_errno() {
-            case EINTR: continue
-            case EWOULDBLOCK: throw .held(path: path, holder: lockHolder())
-            default: throw .system(SystemError(last: "flock", path: path))
-            }
+        let answer = SystemCalls.advisoryLock(number, operation | LOCK_NB)
+        switch answer.code {
+        case 0: return
+        case EWOULDBLOCK: throw .held(path: path, holder: lockHolder())
+        default: throw .system(SystemError("flock", code: answer.code, path: path))
         }
     }
 
     /// Neither a folder, a device nor a FIFO.
     public var isRegular: Bool {
         do throws(SystemError) {
-            return try status().st_mode & UInt32(S_IFMT) == UInt32(S_IFREG)
+            return try status().isRegular
         } catch {
             return false
         }
@@ -115,7 +112,7 @@ extension FileDescriptor {
         do throws(SystemError) {
             let status = try status()
             let text = try FileDescriptor.contents(of: Array("/proc/locks".utf8), limit: 1 << 20)
-            return LockTable.holder(of: status.st_ino, in: text)
+            return LockTable.holder(of: status.inode, in: text)
         } catch {
             return nil
         }
@@ -126,26 +123,16 @@ extension FileDescriptor {
 enum LockTable {
     /// Goes by the inode alone, for what a file system calls its device is not always what stat(2) says. It is for a
     /// message and decides nothing.
-    static func holder(of inode: UInt, in table: [UInt8]) -> Int32? {
+    static func holder(of inode: UInt64, in table: [UInt8]) -> Int32? {
         for line in table.split(separator: UInt8(ascii: "\n")) {
             let words = line.split(separator: UInt8(ascii: " "))
             guard words.count >= 6, words[1].elementsEqual("FLOCK".utf8),
                 let colon = words[5].lastIndex(of: UInt8(ascii: ":")),
-                let number = decimal(words[5][(colon + 1)...]), number == UInt64(inode),
-                let process = decimal(words[4]), process > 0, let holder = Int32(exactly: process)
+                let number = decimalNumber(words[5][(colon + 1)...]), number == inode,
+                let process = decimalNumber(words[4]), process > 0, let holder = Int32(exactly: process)
             else { continue }
             return holder
         }
         return nil
-    }
-
-    private static func decimal(_ digits: ArraySlice<UInt8>) -> UInt64? {
-        guard !digits.isEmpty && digits.count < 20 else { return nil }
-        var number: UInt64 = 0
-        for digit in digits {
-            guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
-            number = number * 10 + UInt64(digit - UInt8(ascii: "0"))
-        }
-        return number
     }
 }

@@ -11,11 +11,17 @@ public final class KernelLog {
         case information = 6
     }
 
+    /// Negative where it cannot be written.
     private let number: Int32
 
-    public init() { number = pv_openat(AT_FDCWD, "/dev/kmsg", O_WRONLY | O_NONBLOCK | O_NOCTTY, 0) }
+    public init() {
+        number =
+            SystemCalls.openat(
+                SystemCalls.workingDirectory, Array("/dev/kmsg".utf8), O_WRONLY | O_NONBLOCK | O_NOCTTY, 0
+            ).number
+    }
 
-    deinit { if number >= 0 { close(number) } }
+    deinit { if number >= 0 { SystemCalls.close(number) } }
 
     /// One line, cut where the kernel would cut it.
     public func write(_ level: Level, _ phrase: Phrase) {
@@ -25,7 +31,7 @@ public final class KernelLog {
         line.append(UInt8(ascii: "\n"))
         let skipped = number < 0 ? 3 : 0
         line.withUnsafeBytes {
-            _ = CLinux.write(number < 0 ? 2 : number, $0.baseAddress! + skipped, $0.count - skipped)
+            _ = SystemCalls.write(number < 0 ? 2 : number, $0.baseAddress! + skipped, $0.count - skipped)
         }
     }
 }

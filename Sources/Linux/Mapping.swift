@@ -19,11 +19,11 @@ public struct Mapping: ~Copyable {
         }
         let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
         let place = Mapping.alignedPlace(for: count)
-        let address = mmap(place, count, protection, MAP_SHARED | (place == nil ? 0 : MAP_FIXED), file.number, position)
-        guard let address, !pv_mmap_failed(address) else {
-            let error = SystemError(last: "mmap", path: file.path)
-            if let place { munmap(place, count) }
-            throw error
+        let flags = MAP_SHARED | (place == nil ? 0 : MAP_FIXED)
+        var code: Int32 = 0
+        guard let address = SystemCalls.mmap(place, count, protection, flags, file.number, position, &code) else {
+            if let place { SystemCalls.munmap(place, count) }
+            throw SystemError("mmap", code: code, path: file.path)
         }
         base = address
         self.count = count
@@ -35,18 +35,24 @@ public struct Mapping: ~Copyable {
         let hugePage = 2 << 20
         let (room, overflow) = count.addingReportingOverflow(hugePage)
         guard count >= hugePage, !overflow else { return nil }
-        let reserved = mmap(nil, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        guard let reserved, !pv_mmap_failed(reserved) else { return nil }
+        var code: Int32 = 0
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        guard let reserved = SystemCalls.mmap(nil, room, PROT_NONE, flags, -1, 0, &code) else { return nil }
         let before = -Int(bitPattern: reserved) & (hugePage - 1)
         let place = reserved + before
-        if before > 0 { munmap(reserved, before) }
+        if before > 0 { SystemCalls.munmap(reserved, before) }
         // The mapping will end with the page that holds its last byte.
         let end = (before + count + 4095) & ~4095
-        if room > end { munmap(reserved + end, room - end) }
+        if room > end { SystemCalls.munmap(reserved + end, room - end) }
         return place
     }
 
-    deinit { munmap(base, count) }
+    deinit { SystemCalls.munmap(base, count) }
+
+    /// msync(2): what was written to a mapping of a file is on its way to the disk no more, but there.
+    public borrowing func synchronize(_ file: borrowing FileDescriptor) throws(SystemError) {
+        try SystemCalls.msync(base, count).get("msync", path: file.path)
+    }
 }
 
 /// Copies out of mapped memory; false when the source has vanished.
@@ -63,3 +69,10 @@ public func guarded(
 ) -> Bool {
     pv_guarded(body, context)
 }
+
+/// Makes `guarded` and `guardedCopy` survive what they are for, and makes writing to a closed pipe, or past `ulimit -f`,
+/// an error of write(2). Call it once, at start.
+public func prepareSignals() { SystemCalls.prepareSignals() }
+
+/// Everything written before is visible to whoever sees what is written after.
+public func memoryFence() { pv_memory_fence() }

@@ -31,16 +31,12 @@ public final class Output {
         buffer.withUnsafeBytes { bytes in
             var done = 0
             while done < bytes.count {
-                let count = CLinux.write(number, bytes.baseAddress! + done, bytes.count - done)
-                if count < 0 && pv_errno() == EINTR { continue }
-                guard count > 0 else {
-                    failure =
-                        count < 0
-                        ? SystemError(last: "write", path: path)
-                        : SystemError("write", code: ENOSPC, path: path)
+                let answer = SystemCalls.write(number, bytes.baseAddress! + done, bytes.count - done)
+                guard answer.value > 0 else {
+                    failure = SystemError("write", code: answer.failed ? answer.code : ENOSPC, path: path)
                     return
                 }
-                done += count
+                done += answer.value
             }
         }
     }
@@ -52,5 +48,6 @@ public final class Output {
         if let failure { throw failure }
     }
 
-    public var isTerminal: Bool { isatty(number) == 1 }
+    /// Whether it goes to a terminal.
+    public var isTerminal: Bool { SystemCalls.isatty(number) }
 }

@@ -8,20 +8,28 @@ public struct Thread: ~Copyable {
     public init(_ body: @escaping () -> Void) throws(SystemError) {
         var handle = pthread_t()
         let box = Unmanaged.passRetained(Body(body))
-        let code = pthread_create(&handle, nil, runThread, box.toOpaque())
-        guard code == 0 else {
+        let answer = SystemCalls.createThread(&handle, runThread, box.toOpaque())
+        guard !answer.failed else {
             box.release()
-            throw SystemError("pthread_create", code: code)
+            throw SystemError("pthread_create", code: answer.code)
         }
         self.handle = handle
     }
 
-    public consuming func join() { pthread_join(handle, nil) }
+    public consuming func join() { SystemCalls.joinThread(handle) }
 }
 
 private final class Body {
     let call: () -> Void
-    init(_ call: @escaping () -> Void) { self.call = call }
+    #if hasFeature(Embedded)
+        init(_ call: @escaping () -> Void) { self.call = call }
+    #else
+        /// Faults that a test has armed go with the thread.
+        init(_ call: @escaping () -> Void) {
+            let faults = FaultInjection.current
+            self.call = { FaultInjection.$current.withValue(faults) { call() } }
+        }
+    #endif
 }
 
 private func runThread(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
@@ -54,11 +62,7 @@ public final class Monitor {
 }
 
 /// How many processors this process may run on; at least 1.
-public func processorCount() -> Int { Int(pv_processor_count()) }
+public func processorCount() -> Int { SystemCalls.processorCount() }
 
 /// How often the calling thread has touched a page that was not in the page tables, so far.
-public func pageFaultCount() -> Int { pv_thread_page_faults() }
-
-/// Makes lost mappings survivable (see `guardedCopy`), and lost readers and full quotas errors of write(2). Call once, at
-/// the start of the program.
-public func prepareSignals() { pv_signals_prepare() }
+public func pageFaultCount() -> Int { SystemCalls.pageFaultCount() }

@@ -23,13 +23,15 @@ public struct FirmwareMap: Sendable {
 
     public init(entries: [Entry]) { self.entries = entries }
 
-    /// One entry from the text of its three files: `0x` numbers, the end INCLUSIVE, a newline behind each
-    /// (drivers/firmware/memmap.c). nil when they are no range.
-    public static func entry(start: [UInt8], end: [UInt8], type: [UInt8]) -> Entry? {
-        guard let start = hexadecimalNumber(line(start)), let last = hexadecimalNumber(line(end)),
+    /// One entry from the lines of its three files: `0x` numbers, the end INCLUSIVE (drivers/firmware/memmap.c). nil
+    /// when they are no range.
+    public static func entry(
+        start: ArraySlice<UInt8>, end: ArraySlice<UInt8>, type: ArraySlice<UInt8>
+    ) -> Entry? {
+        guard let start = hexadecimalNumber(start), let last = hexadecimalNumber(end),
             let range = PhysicalRange(start: start, last: last)
         else { return nil }
-        return Entry(range: range, type: Array(line(type)))
+        return Entry(range: range, type: Array(type))
     }
 
     /// Reads the folders 0, 1, 2 ... of `directory`. Memory that was unplugged leaves gaps in the numbers, so a few
@@ -42,29 +44,18 @@ public struct FirmwareMap: Sendable {
         while missing < 16 && number < 65_536 {
             let folder = directory + [UInt8(ascii: "/")] + Array(String(number).utf8)
             number += 1
-            guard let start = file(folder, "/start") else {
+            guard let start = FileDescriptor.firstLine(of: folder + bytes("/start")) else {
                 missing += 1
                 continue
             }
             missing = 0
-            if let end = file(folder, "/end"), let type = file(folder, "/type"),
+            if let end = FileDescriptor.firstLine(of: folder + bytes("/end")),
+                let type = FileDescriptor.firstLine(of: folder + bytes("/type")),
                 let entry = entry(start: start, end: end, type: type)
             {
                 entries.append(entry)
             }
         }
         return entries.isEmpty ? nil : FirmwareMap(entries: entries)
-    }
-
-    private static func file(_ folder: [UInt8], _ name: StaticString) -> [UInt8]? {
-        do throws(SystemError) {
-            return try FileDescriptor.contents(of: folder + bytes(name), limit: 4096)
-        } catch {
-            return nil
-        }
-    }
-
-    private static func line(_ text: [UInt8]) -> ArraySlice<UInt8> {
-        text[..<(text.firstIndex(of: UInt8(ascii: "\n")) ?? text.count)]
     }
 }

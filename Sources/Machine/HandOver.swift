@@ -97,7 +97,7 @@ public struct HandOver {
             let number = KernelNumber.memparse(value)
             if number.value > 0 { lower(to: number.value) }
         }
-        for region in KernelCommandLine.MemoryMap.find(in: line).inEffect
+        for region in MemmapParameters.find(in: line).inEffect
         where region.kind == .limit || region.kind == .suspectLostDollar { lower(to: region.size) }
         return limit
     }

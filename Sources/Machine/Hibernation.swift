@@ -1,4 +1,3 @@
-import CLinux
 import KernelCommandLine
 import Linux
 import PRAM
@@ -46,12 +45,12 @@ public enum Hibernation: Equatable {
         do throws(SystemError) {
             // Looked at before it is opened: opening a device can be an act.
             if let resume, let named = try? FileDescriptor.status(of: path(ofDevice: resume)),
-                named.st_rdev != (try FileDescriptor.status(of: device)).st_rdev
+                named.represented != (try FileDescriptor.status(of: device)).represented
             {
                 return .none
             }
             guard let offset = resumeOffset(line) else { return .unknown(name) }
-            let file = try FileDescriptor.open(device, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+            let file = try FileDescriptor.openWithoutWaiting(device)
             return try BlockProbe.holdsHibernatedSystem(file, at: offset) ? .waits(name) : .none
         } catch {
             // Of drives without a medium, say, nobody wants to hear who has not named them.

@@ -57,8 +57,8 @@ public struct KernelPolicy: Sendable {
     }
 }
 
-/// The two device files that give physical memory, which the kernel guards alike.
-public enum MemoryDevice {
+/// The two files through which the kernel shows physical memory, and which it guards in the same way.
+public enum MemoryInterface {
     case devMem, kcore
 
     /// Why opening it failed. open_port (drivers/char/mem.c) and open_kcore (fs/proc/kcore.c) both want CAP_SYS_RAWIO,

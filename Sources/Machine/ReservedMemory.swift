@@ -11,7 +11,7 @@ public struct ReservedMemory: Equatable {
     /// Elements do not count whose numbers the kernel takes for others than those written, that come before an
     /// `exactmap`, or that touch on memory whose type another element changes.
     public init(_ line: ParameterLine) {
-        let regions = KernelCommandLine.MemoryMap.find(in: line).inEffect
+        let regions = MemmapParameters.find(in: line).inEffect
         let retyped = regions.compactMap { region -> PhysicalRange? in
             guard case .retyped = region.kind, let start = region.start else { return nil }
             return PhysicalRange(start: start, size: region.size) ?? PhysicalRange(start: start, last: .max)

@@ -34,7 +34,7 @@ public struct WritableRegion: Equatable {
     /// - Parameter wanted: what --region says. nil: the only range that is named.
     public static func find(_ wanted: PhysicalRange?, in machine: MachineEvidence) throws(WriteRefusal) -> WritableRegion {
         try refuseCrashKernel(machine)
-        let memmap = KernelCommandLine.MemoryMap.find(in: machine.line)
+        let memmap = MemmapParameters.find(in: machine.line)
         let named = candidates(in: memmap)
         guard !named.isEmpty else { throw nothingNamed(memmap) }
 
@@ -82,7 +82,7 @@ public struct WritableRegion: Equatable {
 
     /// Each range once, in the order of the line: a line that was put together by --reuse-cmdline names them twice.
     /// Those whose numbers the kernel did not take as they are written do not count, nor do those that pass 2^64.
-    private static func candidates(in memmap: KernelCommandLine.MemoryMap) -> [WritableRegion] {
+    private static func candidates(in memmap: MemmapParameters) -> [WritableRegion] {
         var found: [WritableRegion] = []
         for region in memmap.inEffect {
             guard let kind = kind(of: region), !region.wrapped, !region.startIsMissing, let start = region.start,
@@ -102,7 +102,7 @@ public struct WritableRegion: Equatable {
         }
     }
 
-    private static func nothingNamed(_ memmap: KernelCommandLine.MemoryMap) -> WriteRefusal {
+    private static func nothingNamed(_ memmap: MemmapParameters) -> WriteRefusal {
         for region in memmap.inEffect {
             guard let value = region.parameter.value else { continue }
             let element = "memmap=" + escaped(value[region.range.clamped(to: value.indices)])

@@ -1,4 +1,3 @@
-import CChecksum
 import Linux
 import PRAM
 
@@ -165,13 +164,11 @@ private final class PageBatch {
             }
             var end = place
             while end < entries.count && pages[end] != nil { end += 1 }
-            var request = pv_page_batch(
-                pages: UnsafePointer(pages + place), checksums: checksums + place, count: end - place, done: 0)
-            let whole = withUnsafeMutablePointer(to: &request) { guarded(pv_crc32c_pages, $0) }
-            let done = place + request.done
-            for i in place..<done where checksums[i] != entries[i].checksum { pages[i] = nil }
-            if !whole { pages[done] = nil }
-            place = whole ? end : done + 1
+            computeChecksums(of: UnsafePointer(pages + place), count: end - place, into: checksums + place) {
+                pages[place + $0] = nil
+            }
+            for i in place..<end where checksums[i] != entries[i].checksum { pages[i] = nil }
+            place = end
         }
     }
 }

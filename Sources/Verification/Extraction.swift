@@ -1,5 +1,4 @@
 import CChecksum
-import CLinux
 import Linux
 import PRAM
 import Text
@@ -134,7 +133,8 @@ public struct Extractor {
             }
             try directory.rename(target.name, to: file.name, replace: replaces)
         } catch {
-            return failed(error.code == EEXIST ? "a file of this name exists; --force replaces it" : error.message)
+            return failed(
+                error.code == ErrorCode.exists ? "a file of this name exists; --force replaces it" : error.message)
         }
         guard outcome.holeCount > 0 else {
             switch file.status {
@@ -182,7 +182,7 @@ private struct WantedNames {
 private final class Target: FileSink {
     private let file: FileDescriptor
     private let size: UInt64
-    private let vectors = UnsafeMutablePointer<iovec>.allocate(capacity: 256)
+    private let vectors = UnsafeMutableBufferPointer<FileDescriptor.Piece>.allocate(capacity: 256)
     /// What was written, to be read back; nil when it is not to be.
     private var copies: WrittenCopies?
 
@@ -192,10 +192,9 @@ private final class Target: FileSink {
         size = stored.size
         // The size first: what is not written is a hole, and a size that the file system refuses shows before the
         // copying.
-        guard ftruncate(file.number, off_t(clamping: size)) == 0 else {
-            let error = SystemError(last: "ftruncate", path: stored.name)
+        do throws(SystemError) { try file.truncate(to: size) } catch {
             directory.remove(file.path)
-            throw error
+            throw SystemError(error.call, code: error.code, path: stored.name)
         }
     }
 
@@ -214,25 +213,25 @@ private final class Target: FileSink {
             var page = page
             if let copies, let source = page {
                 guard let copy = copies.take(source, count: length, place: count) else {
-                    throw SystemError("read", code: EFAULT, path: file.path)
+                    throw SystemError("read", code: ErrorCode.badAddress, path: file.path)
                 }
                 page = copy
             }
-            vectors[count] = iovec(iov_base: UnsafeMutableRawPointer(mutating: page), iov_len: length)
+            vectors.initializeElement(at: count, to: FileDescriptor.Piece(page!, count: length))
             left -= UInt64(length)
             count += 1
         }
         let written = size - offset - left
-        try file.write(vectors, count: count, at: offset)
+        try file.write(UnsafeBufferPointer(rebasing: vectors[..<count]), at: offset)
         copies?.wrote(offset, written)
     }
 
     /// Gives the file its mode, and where it is to be read back, waits until it is on the disk and compares it.
     /// - Returns: false when it does not read back as written.
     func finish(mode: UInt32) throws(SystemError) -> Bool {
-        guard fchmod(file.number, mode_t(mode)) == 0 else { throw SystemError(last: "fchmod", path: name) }
+        try file.setMode(mode)
         guard let copies else { return true }
-        guard fsync(file.number) == 0 else { throw SystemError(last: "fsync", path: name) }
+        try file.synchronize()
         return try copies.readBack(file)
     }
 }

@@ -119,19 +119,13 @@ final class PageVerifier {
     }
 
     private func verifyBatch(_ slice: Slice) {
-        var done = 0
-        while done < batch.count {
-            var request = pv_page_batch(
-                pages: UnsafePointer(pages + done), checksums: checksums + done, count: batch.count - done, done: 0)
-            let whole = withUnsafeMutablePointer(to: &request) { guarded(pv_crc32c_pages, $0) }
-            for i in done..<done + request.done {
-                slice.results[batch[i]] = EntryResult(state: .present, checksum: checksums[i])
-            }
-            done += request.done
-            if !whole {
-                slice.results[batch[done]] = EntryResult(state: .unreadable, checksum: 0)
-                done += 1
-            }
+        for entry in batch { slice.results[entry].state = .present }
+        computeChecksums(of: UnsafePointer(pages), count: batch.count, into: checksums) {
+            slice.results[batch[$0]].state = .unreadable
+        }
+        for (place, entry) in batch.enumerated() {
+            let isPresent = slice.results[entry].state == .present
+            slice.results[entry].checksum = isPresent ? checksums[place] : 0
         }
         batch.removeAll(keepingCapacity: true)
     }

@@ -101,10 +101,10 @@ private func unpacked(
     try packed.withUnsafeBytes { try input.write($0, at: 0) }
     let output = try unpack(input, wrapping, limit: limit)
     let status = try output.status()
-    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+    var bytes = [UInt8](repeating: 0, count: Int(status.size))
     let count = try bytes.withUnsafeMutableBytes { try output.read(at: 0, into: $0) }
     #expect(count == bytes.count)
-    return (bytes, Int64(status.st_blocks))
+    return (bytes, Int64(status.blocks))
 }
 
 private func failure(_ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 << 30) -> CompressionError? {

@@ -177,7 +177,7 @@ struct ParameterLineTests {
         let piece = latin1(piece)
         let line = ParameterLine((0..<300_000 / piece.count).flatMap { _ in piece })
         _ = PramParameter.find(in: line)
-        _ = MemoryMap.find(in: line)
+        _ = MemmapParameters.find(in: line)
         _ = BannedRegions.find(in: line)
         let without = line.removing(named: "pram", in: .parametersAndInit)
         #expect(!without.contains(named: "pram"))

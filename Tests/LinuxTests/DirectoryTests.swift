@@ -72,7 +72,7 @@ import Testing
         let one = try directory.createTemporary()
         let two = try directory.createTemporary()
         let paths = [one.path, two.path]
-        let mode = try one.status().st_mode
+        let mode = try one.status().mode
         #expect(paths[0] != paths[1])
         #expect(names().count == 2)
         #expect(mode == UInt32(S_IFREG) | 0o600)

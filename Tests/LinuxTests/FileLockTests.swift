@@ -73,8 +73,8 @@ private func read(_ directory: [UInt8]) -> Outcome {
     @Test func theFileIsForItsOwnerAlone() throws {
         let folder = Folder()
         #expect(write(folder.bytes("run")) == .taken)
-        #expect(try FileDescriptor.status(of: folder.bytes("run")).st_mode & 0o7777 == 0o755)
-        #expect(try FileDescriptor.status(of: folder.bytes("run/lock")).st_mode & 0o7777 == 0o600)
+        #expect(try FileDescriptor.status(of: folder.bytes("run")).permissions == 0o755)
+        #expect(try FileDescriptor.status(of: folder.bytes("run/lock")).permissions == 0o600)
     }
 
     @Test func readersGoWithoutWhereWritersFail() throws {
@@ -142,8 +142,8 @@ private func read(_ directory: [UInt8]) -> Outcome {
             6: FLOCK ADVISORY READ 5 fd:01: 0 EOF
             7: FLOCK
             """
-        func holder(_ inode: UInt) -> Int32? { LockTable.holder(of: inode, in: Array(table.utf8)) }
+        func holder(_ inode: UInt64) -> Int32? { LockTable.holder(of: inode, in: Array(table.utf8)) }
         #expect(holder(1234) == 812)
-        for inode in [10, 20, 21, 22, 0, 1235] as [UInt] { #expect(holder(inode) == nil) }
+        for inode in [10, 20, 21, 22, 0, 1235] as [UInt64] { #expect(holder(inode) == nil) }
     }
 }

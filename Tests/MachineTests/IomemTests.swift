@@ -89,7 +89,7 @@ private func iomem(_ text: String) -> Iomem { Iomem(parsing: Array(text.utf8)) }
 
     @Test func firmwareEntriesAreInclusive() throws {
         let entry = FirmwareMap.entry(
-            start: Array("0x100000\n".utf8), end: Array("0x3ffdffff\n".utf8), type: Array("System RAM\n".utf8))
+            start: Array("0x100000".utf8)[...], end: Array("0x3ffdffff".utf8)[...], type: Array("System RAM".utf8)[...])
         #expect(entry?.range == PhysicalRange(start: 0x10_0000, end: 0x3ffe_0000))
         #expect(entry?.type == Array("System RAM".utf8))
         #expect(FirmwareMap.entry(start: [], end: [], type: []) == nil)

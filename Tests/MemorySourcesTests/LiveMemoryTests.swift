@@ -229,7 +229,9 @@ private func strictDevMem(_ machine: FakeMachine) throws -> DevMem {
     @Test func refusalsNameTheirCause() {
         func causes(_ code: Int32, _ policy: KernelPolicy) -> [MemoryFailure.Cause] {
             let error = SystemError("open", code: code, path: Array("/x".utf8))
-            return [MemoryDevice.devMem.refusal(error, policy).cause, MemoryDevice.kcore.refusal(error, policy).cause]
+            return [
+                MemoryInterface.devMem.refusal(error, policy).cause, MemoryInterface.kcore.refusal(error, policy).cause,
+            ]
         }
         func policy(_ lockdown: KernelPolicy.Lockdown, root: Bool = true, raw: Bool? = true) -> KernelPolicy {
             KernelPolicy(lockdown: lockdown, isRoot: root, mayRawIO: raw)

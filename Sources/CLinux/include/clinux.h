@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,9 +34,11 @@ static inline int pv_openat(int directory, const char *path, int flags, mode_t m
     return openat(directory, path, flags | O_CLOEXEC, mode);
 }
 
-/* An empty file in the directory, for reading and writing, without a name: it is gone with its last descriptor, whatever
- * becomes of the process. -1 and errno. */
-int pv_open_unlinked(const char *directory);
+/* open(2) with O_TMPFILE: an empty file in the directory, for reading and writing, without a name. -1 and errno. */
+int pv_open_nameless(const char *directory);
+
+/* mkostemp(3): makes a file of the template's name, its last six X replaced. */
+int pv_make_temporary(char *template);
 
 /* renameat2(2) with RENAME_NOREPLACE, within one directory. */
 static inline int pv_rename_noreplace(int directory, const char *from, const char *to) {
@@ -57,12 +60,6 @@ const char *pv_next_name(DIR *stream);
 /* Everything written before is visible to whoever sees what is written after. */
 static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-/* Waits for something to read, at most so many milliseconds. */
-static inline bool pv_wait_readable(int number, int milliseconds) {
-    struct pollfd wanted = {.fd = number, .events = POLLIN};
-    return poll(&wanted, 1, milliseconds) > 0;
-}
-
 static inline int pv_duplicate(int number) { return fcntl(number, F_DUPFD_CLOEXEC, 0); }
 
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
@@ -83,9 +80,17 @@ int pv_processor_count(void);
 /* How often the calling thread has touched a page that was not in the page tables, so far. */
 long pv_thread_page_faults(void);
 
-/* Runs body(context) in a process of its own, for so many milliseconds at most, and returns what it returned, or: not
- * started; not done in time, and killed; ended by signal number PV_APART_KILLED - result. */
-#define PV_APART_NOT_STARTED (-1)
-#define PV_APART_LATE (-2)
-#define PV_APART_KILLED (-100)
-int pv_run_apart(int (*body)(void *), void *context, int milliseconds);
+/* pipe2(2) with O_CLOEXEC; fork(2); prctl(2): SIGKILL for this process when its parent ends. */
+int pv_pipe(int ends[2]);
+pid_t pv_fork(void);
+int pv_end_with_parent(void);
+
+/* Gives SIGCHLD its usual effect, and back what it was. A caller may have had it ignored, which execve(2) keeps: then no
+ * status of a child is left for waitpid(2). */
+int pv_child_default(struct sigaction *old);
+int pv_child_restore(const struct sigaction *old);
+
+/* What a status of waitpid(2) says. */
+bool pv_was_killed(int status);
+int pv_signal_of(int status);
+int pv_exit_status_of(int status);

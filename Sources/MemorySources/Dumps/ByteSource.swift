@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 import Machine
 import Text
@@ -90,6 +89,11 @@ struct Bytes {
     func u16(_ offset: Int) -> UInt16? { load(offset).map { UInt16(littleEndian: $0) } }
     func u32(_ offset: Int) -> UInt32? { load(offset).map { UInt32(littleEndian: $0) } }
     func u64(_ offset: Int) -> UInt64? { load(offset).map { UInt64(littleEndian: $0) } }
+
+    /// A number of 64 or of 32 bits, as the machine's words are, at the offset that goes with them.
+    func word(_ offset64: Int, _ offset32: Int, _ is64: Bool) -> UInt64? {
+        is64 ? u64(offset64) : u32(offset32).map { UInt64($0) }
+    }
 
     /// A big-endian number, as flattened dumps have them.
     func bigEndian(_ offset: Int) -> Int64? { load(offset).map { Int64(bigEndian: $0) } }

@@ -1,4 +1,3 @@
-import CLinux
 import Compression
 import Linux
 import Machine
@@ -16,6 +15,9 @@ public enum DumpFile {
         case raw
     }
 
+    /// How long an unpacked file may become where nobody says otherwise, in bytes, holes included.
+    public static let unpackLimit = Decoding.lengthLimit
+
     /// Opens a file and tells by its content what it is: a raw image, an ELF core, a kdump-compressed dump (plain or
     /// flattened) or a LiME image, each of them as it is or packed by gzip, xz or zstd. What is packed is unpacked
     /// first, into a temporary file without a name (see `Compression.unpack`).
@@ -27,7 +29,7 @@ public enum DumpFile {
     ///     addresses; a base other than 0 is then ignored, and a note says so.
     ///   - unpackLimit: how long an unpacked file may become, in bytes, holes included.
     public static func open(
-        _ path: [UInt8], base: UInt64 = 0, unpackLimit: UInt64 = Decoding.lengthLimit, as form: Form = .recognised
+        _ path: [UInt8], base: UInt64 = 0, unpackLimit: UInt64 = unpackLimit, as form: Form = .recognised
     ) throws(MemoryFailure) -> any PhysicalMemory {
         let name = escaped(path)
         let file = try openFile(path, name)
@@ -128,30 +130,29 @@ public enum DumpFile {
         // Looked at before it is opened: opening a device (a watchdog, a tape) can be an act. O_NONBLOCK and a second
         // look, because in between something else, a FIFO say, may have taken the name.
         if let why = refusal(try FileDescriptor.status(of: path)) { return .refused(why) }
-        let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+        let file = try FileDescriptor.openWithoutWaiting(path)
         let status = try file.status()
         if let why = refusal(status) { return .refused(why) }
 
-        let isRegular = status.st_mode & UInt32(S_IFMT) == UInt32(S_IFREG)
-        let size = isRegular ? UInt64(clamping: status.st_size) : try file.deviceSize()
+        let size = status.isRegular ? status.size : try file.deviceSize()
         // Of /proc, only vmcore and its like have a size. They are read, not mapped: what they give to mmap(2) differs
         // from kernel to kernel.
         if file.isInProc {
             if size == 0 { return .refused("it is a file of /proc without a size") }
             return .opened(FileSource(file, size: size, name: name, mappable: false))
         }
-        return .opened(FileSource(file, size: size, name: name, mappable: isRegular))
+        return .opened(FileSource(file, size: size, name: name, mappable: status.isRegular))
     }
 
     /// Why there is no memory image in this kind of file; nil when there may be.
-    private static func refusal(_ status: stat) -> StaticString? {
-        switch Int32(bitPattern: status.st_mode) & S_IFMT {
-        case S_IFREG, S_IFBLK: nil
-        case S_IFDIR: "it is a directory"
-        case S_IFIFO: "it is a FIFO, which cannot be read at random"
-        case S_IFSOCK: "it is a socket"
-        case S_IFCHR: "it is a character device"
-        default: "it is neither a regular file nor a block device"
+    private static func refusal(_ status: FileStatus) -> StaticString? {
+        switch status.kind {
+        case .regular, .blockDevice: nil
+        case .directory: "it is a directory"
+        case .fifo: "it is a FIFO, which cannot be read at random"
+        case .socket: "it is a socket"
+        case .characterDevice: "it is a character device"
+        case .symbolicLink, .unknown: "it is neither a regular file nor a block device"
         }
     }
 
@@ -164,9 +165,9 @@ public enum DumpFile {
         } catch {
             throw error.failure(source.name)
         }
-        let status: stat
+        let status: FileStatus
         do throws(SystemError) { status = try file.status() } catch { throw error.failure(source.name) }
-        return FileSource(file, size: UInt64(clamping: status.st_size), name: source.name, mappable: true)
+        return FileSource(file, size: status.size, name: source.name, mappable: true)
     }
 }
 
@@ -178,13 +179,13 @@ extension SystemError {
     fileprivate func failure(_ name: String) -> MemoryFailure {
         let cause: MemoryFailure.Cause =
             switch code {
-            case ENOENT, ENOTDIR: .noSuchFile
-            case EACCES, EPERM: .notPermitted
-            case EMFILE, ENFILE, ENOMEM: .outOfResources
-            case ENXIO, ENODEV: .notAFile
+            case ErrorCode.noSuchFile, ErrorCode.notADirectory: .noSuchFile
+            case ErrorCode.accessDenied, ErrorCode.notPermitted: .notPermitted
+            case ErrorCode.tooManyOpenFiles, ErrorCode.tooManyOpenFilesInSystem, ErrorCode.outOfMemory: .outOfResources
+            case ErrorCode.noSuchDevice, ErrorCode.noSuchDriver: .notAFile
             default: .inputOutput
             }
-        let remedy: Phrase = cause == .notPermitted && geteuid() != 0 ? "run it as root" : ""
+        let remedy: Phrase = cause == .notPermitted && effectiveUser() != 0 ? "run it as root" : ""
         return MemoryFailure(cause, source: name, "\(call): \(reason)", remedy: remedy)
     }
 }

@@ -45,72 +45,84 @@ final class FlattenedDump: ByteSource {
     static func recognises(_ start: Bytes) -> Bool { start.begins(with: signature) }
 
     init(_ file: any ByteSource) throws(MemoryFailure) {
-        func failure(_ cause: MemoryFailure.Cause, _ message: Phrase) -> MemoryFailure {
-            MemoryFailure(cause, source: file.name, message)
-        }
         let start = try file.bytes(at: 0, count: 32)
         guard let type = start.bigEndian(16), let version = start.bigEndian(24) else {
-            throw failure(.malformed, "the flattened dump's header is cut short")
+            throw MemoryFailure(.malformed, source: file.name, "the flattened dump's header is cut short")
         }
         guard type == 1, version == 1 else {
-            throw failure(
-                .unsupported, "a flattened dump of type \(type), version \(version); type 1, version 1 is read")
+            throw MemoryFailure(
+                .unsupported, source: file.name,
+                "a flattened dump of type \(type), version \(version); type 1, version 1 is read")
         }
+        var index = Index()
+        isCutShort = try !index.read(file)
+        // The later a run, the higher its layer.
+        let last = index.runs.count - 1
+        map = ExtentMap(
+            index.extents.reversed().map { Extent(start: $0.start, last: $0.last, piece: last - $0.piece) })
+        runs = index.runs.reversed()
+        size = index.size
+        self.file = file
+    }
 
-        var runs: [Run] = []
-        var extents: [Extent] = []
-        var size: UInt64 = 0
-        var recordsInRun = 0
+    /// Goes through all records once and makes runs of them.
+    private struct Index {
+        private(set) var runs: [Run] = []
+        /// Of the real file, one for each run.
+        private(set) var extents: [Extent] = []
+        /// Of the real file, in bytes.
+        private(set) var size: UInt64 = 0
+        private var recordsInRun = 0
         /// Where the next record has to begin in the real file to belong to the last run.
-        var expected: UInt64 = 0
-        var at = Self.firstRecord
-        var headers = Headers(file)
-        var complete = false
-        while at < file.size {
-            guard let (offset, length) = try headers.record(at: at) else { break }
-            if offset == -1 {
-                complete = true
-                break
-            }
-            guard offset >= 0, length >= 0, offset.addingReportingOverflow(length).overflow == false else {
-                throw failure(
-                    .malformed, "the record at \(at) in the flattened dump has offset \(offset), size \(length)")
-            }
-            let place = UInt64(offset)
-            let data = at + UInt64(Self.headerSize)
-            // data may pass the end of the file, by the 15 bytes that are missing from a header at most.
-            let held = data < file.size ? min(UInt64(length), file.size - data) : 0
-            if held > 0 {
-                size = max(size, place + held)
-                if !runs.isEmpty, place == expected, recordsInRun < Self.recordsPerRun {
-                    extents[extents.count - 1].last = place + held - 1
-                    recordsInRun += 1
-                } else {
-                    guard runs.count < Self.runLimit else {
+        private var expected: UInt64 = 0
+
+        /// - Returns: whether the end marker was met.
+        mutating func read(_ file: any ByteSource) throws(MemoryFailure) -> Bool {
+            var headers = Headers(file)
+            var at = FlattenedDump.firstRecord
+            while at < file.size {
+                guard let (offset, length) = try headers.record(at: at) else { return false }
+                if offset == -1 { return true }
+                guard offset >= 0, length >= 0, offset.addingReportingOverflow(length).overflow == false else {
+                    throw MemoryFailure(
+                        .malformed, source: file.name,
+                        "the record at \(at) in the flattened dump has offset \(offset), size \(length)")
+                }
+                let data = at + UInt64(FlattenedDump.headerSize)
+                // data may pass the end of the file, by the 15 bytes that are missing from a header at most.
+                let held = data < file.size ? min(UInt64(length), file.size - data) : 0
+                if held > 0 {
+                    guard add(UInt64(offset), count: held, header: at) else {
                         throw MemoryFailure(
-                            .tooLarge, source: file.name, "the flattened dump is in more than \(Self.runLimit) pieces",
+                            .tooLarge, source: file.name,
+                            "the flattened dump is in more than \(FlattenedDump.runLimit) pieces",
                             remedy: "rearrange it with makedumpfile -R")
                     }
-                    extents.append(Extent(start: place, last: place + held - 1, piece: runs.count))
-                    runs.append(Run(offset: place, header: at))
-                    recordsInRun = 1
                 }
-                expected = place + held
+                guard held == UInt64(length) else { return false }
+                // A record without bytes in the middle of a run would end the walk through it; none is written, so
+                // begin anew.
+                if length == 0 { recordsInRun = FlattenedDump.recordsPerRun }
+                at = data + held
             }
-            guard held == UInt64(length) else { break }
-            // A record without bytes in the middle of a run would end the walk through it; none is written, so begin
-            // anew.
-            if length == 0 { recordsInRun = Self.recordsPerRun }
-            at = data + held
+            return false
         }
 
-        // The later a run, the higher its layer.
-        let last = runs.count - 1
-        map = ExtentMap(extents.reversed().map { Extent(start: $0.start, last: $0.last, piece: last - $0.piece) })
-        self.runs = runs.reversed()
-        self.file = file
-        self.size = size
-        isCutShort = !complete
+        /// Adds a record's bytes to the last run, or begins another; false when there are too many.
+        private mutating func add(_ place: UInt64, count: UInt64, header: UInt64) -> Bool {
+            size = max(size, place + count)
+            if !runs.isEmpty, place == expected, recordsInRun < FlattenedDump.recordsPerRun {
+                extents[extents.count - 1].last = place + count - 1
+                recordsInRun += 1
+            } else {
+                guard runs.count < FlattenedDump.runLimit else { return false }
+                extents.append(Extent(start: place, last: place + count - 1, piece: runs.count))
+                runs.append(Run(offset: place, header: header))
+                recordsInRun = 1
+            }
+            expected = place + count
+            return true
+        }
     }
 
     func mapped(at offset: UInt64, count: Int) -> UnsafeRawPointer? { nil }

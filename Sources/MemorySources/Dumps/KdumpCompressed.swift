@@ -327,95 +327,74 @@ private struct Geometry {
 
     init(_ source: any ByteSource, _ start: Bytes) throws(MemoryFailure) {
         func malformed(_ message: Phrase) -> MemoryFailure { MemoryFailure(.malformed, source: source.name, message) }
-        func unsupported(_ message: Phrase, _ remedy: Phrase = "") -> MemoryFailure {
-            MemoryFailure(.unsupported, source: source.name, message, remedy: remedy)
-        }
-
-        // The main header. Nothing in it says how wide its words are; the numbers make sense in one way only.
-        guard let wide = Main(start, is64: true), let narrow = Main(start, is64: false) else {
-            throw malformed("the dump's header is cut short")
-        }
-        let main = wide.isSane || !narrow.isSane ? wide : narrow
-        guard main.version >= 0, main.version <= 6 else {
-            throw unsupported(
-                main.version.byteSwapped & ~0xff == 0
-                    ? "a big-endian dump"
-                    : "a kdump-compressed dump of version \(main.version); versions up to 6 are read")
-        }
-        guard main.blockSize == UInt32(pageSize) else {
-            throw Main.pageSizes.contains(main.blockSize)
-                ? unsupported("a dump with pages of \(main.blockSize) bytes; a pram chain has pages of 4096")
-                : malformed("the header's block_size is \(main.blockSize)")
-        }
-        guard main.isSane else {
-            throw malformed(
-                "the header's sub_hdr_size is \(main.subHeaderBlocks), its bitmap_blocks is \(main.bitmapBlocks)")
-        }
-        for (flag, codec) in [(UInt32(2), "lzo"), (4, "snappy")] where main.status & flag != 0 {
-            throw unsupported(
-                "its pages are compressed with \(codec)", "convert it with makedumpfile -c, which uses zlib")
-        }
-
-        // The sub header.
-        let sub = try source.bytes(at: UInt64(pageSize), count: 104)
-        var pages = UInt64(main.maxMapNumber)
-        var range: (start: UInt64, end: UInt64)?
-        let is64 = main.is64
-        func word(_ offset64: Int, _ offset32: Int) -> UInt64? {
-            is64 ? sub.u64(offset64) : sub.u32(offset32).map { UInt64($0) }
-        }
-        if main.version >= 2 {
-            guard let split = sub.u32(is64 ? 12 : 8) else {
-                throw malformed("the sub header is cut short")
-            }
-            if split != 0 {
-                guard let start = word(16, 12), let end = word(24, 16) else {
-                    throw malformed("the sub header is cut short")
-                }
-                range = (start, end)
-            }
-        }
-        if main.version >= 6 {
-            // i386 aligns 64-bit numbers to 4, others to 8: the number that the main header holds too tells which.
-            let at = is64 ? 80 : sub.u64(72) == UInt64(main.maxMapNumber) ? 56 : 72
-            guard let start = sub.u64(at), let end = sub.u64(at + 8), let count = sub.u64(at + 16) else {
-                throw malformed("the sub header is cut short")
-            }
-            pages = count
-            if range != nil { range = (start, end) }
-        }
-
+        let main = try Main.recognise(start, source.name)
+        let sub = try SubHeader(source, main)
         // 32-bit numbers times 4096: far from 2^64.
         let bitmaps = (1 + UInt64(main.subHeaderBlocks)) * UInt64(pageSize)
         let bitmapBytes = UInt64(main.bitmapBlocks) * UInt64(pageSize)
-        guard pages <= bitmapBytes * 8 else {
-            throw malformed("its bitmaps of \(bitmapBytes) bytes are too small for \(pages) pages")
+        guard sub.pages <= bitmapBytes * 8 else {
+            throw malformed("its bitmaps of \(bitmapBytes) bytes are too small for \(sub.pages) pages")
         }
-        guard pages <= KdumpCompressed.pageLimit else {
+        guard sub.pages <= KdumpCompressed.pageLimit else {
             throw MemoryFailure(
                 .tooLarge, source: source.name,
-                "\(pages) pages; more than \(KdumpCompressed.pageLimit) (64 TiB) are not read")
+                "\(sub.pages) pages; more than \(KdumpCompressed.pageLimit) (64 TiB) are not read")
         }
         // A file with one bitmap only has no bits to spare for a second one.
-        let hasTwo = pages <= bitmapBytes / 2 * 8
+        let hasTwo = sub.pages <= bitmapBytes / 2 * 8
         bitmap = bitmaps + (hasTwo ? UInt64(main.bitmapBlocks / 2) * UInt64(pageSize) : 0)
         descriptors = bitmaps + bitmapBytes
-        guard bitmap + (pages + 7) / 8 <= source.size else {
+        guard bitmap + (sub.pages + 7) / 8 <= source.size else {
             throw malformed("the page bitmap at offset \(bitmap) ends past the end of the file")
         }
-        if let range {
+        if let range = sub.range {
             guard range.start <= range.end else {
                 throw malformed("a part of a split dump from pfn \(range.start) to before \(range.end)")
             }
             firstPage = range.start
-            endPage = min(range.end, pages)
+            endPage = min(range.end, sub.pages)
         } else {
             firstPage = 0
-            endPage = pages
+            endPage = sub.pages
         }
-        self.is64 = is64
-        isSplit = range != nil
+        is64 = main.is64
+        isSplit = sub.range != nil
         status = main.status
+    }
+
+    /// What the sub header says of the pages.
+    private struct SubHeader {
+        /// How many pages the bitmaps cover.
+        let pages: UInt64
+        /// The pages of a split dump's file, the end not among them.
+        let range: (start: UInt64, end: UInt64)?
+
+        init(_ source: any ByteSource, _ main: Main) throws(MemoryFailure) {
+            let cutShort = MemoryFailure(.malformed, source: source.name, "the sub header is cut short")
+            let sub = try source.bytes(at: UInt64(pageSize), count: 104)
+            var pages = UInt64(main.maxMapNumber)
+            var range: (start: UInt64, end: UInt64)?
+            if main.version >= 2 {
+                guard let split = sub.u32(main.is64 ? 12 : 8) else { throw cutShort }
+                if split != 0 {
+                    guard let start = sub.word(16, 12, main.is64), let end = sub.word(24, 16, main.is64) else {
+                        throw cutShort
+                    }
+                    range = (start, end)
+                }
+            }
+            if main.version >= 6 {
+                // i386 aligns 64-bit numbers to 4, others to 8: the number that the main header holds too tells which.
+                let at = main.is64 ? 80 : sub.u64(72) == UInt64(main.maxMapNumber) ? 56 : 72
+                guard let start = sub.u64(at), let end = sub.u64(at + 8), let count = sub.u64(at + 16) else {
+                    throw cutShort
+                }
+                pages = count
+                if range != nil { range = (start, end) }
+            }
+            self.pages = pages
+            self.range = range
+        }
     }
 
     /// The main header, with words of either width.
@@ -444,6 +423,38 @@ private struct Geometry {
             self.subHeaderBlocks = subHeaderBlocks
             self.bitmapBlocks = bitmapBlocks
             self.maxMapNumber = maxMapNumber
+        }
+
+        /// Nothing in the header says how wide its words are; the numbers make sense in one way only.
+        static func recognise(_ start: Bytes, _ source: String) throws(MemoryFailure) -> Main {
+            func malformed(_ message: Phrase) -> MemoryFailure { MemoryFailure(.malformed, source: source, message) }
+            func unsupported(_ message: Phrase, _ remedy: Phrase = "") -> MemoryFailure {
+                MemoryFailure(.unsupported, source: source, message, remedy: remedy)
+            }
+            guard let wide = Main(start, is64: true), let narrow = Main(start, is64: false) else {
+                throw malformed("the dump's header is cut short")
+            }
+            let main = wide.isSane || !narrow.isSane ? wide : narrow
+            guard main.version >= 0, main.version <= 6 else {
+                throw unsupported(
+                    main.version.byteSwapped & ~0xff == 0
+                        ? "a big-endian dump"
+                        : "a kdump-compressed dump of version \(main.version); versions up to 6 are read")
+            }
+            guard main.blockSize == UInt32(pageSize) else {
+                throw Main.pageSizes.contains(main.blockSize)
+                    ? unsupported("a dump with pages of \(main.blockSize) bytes; a pram chain has pages of 4096")
+                    : malformed("the header's block_size is \(main.blockSize)")
+            }
+            guard main.isSane else {
+                throw malformed(
+                    "the header's sub_hdr_size is \(main.subHeaderBlocks), its bitmap_blocks is \(main.bitmapBlocks)")
+            }
+            for (flag, codec) in [(UInt32(2), "lzo"), (4, "snappy")] where main.status & flag != 0 {
+                throw unsupported(
+                    "its pages are compressed with \(codec)", "convert it with makedumpfile -c, which uses zlib")
+            }
+            return main
         }
 
         /// Whether the numbers fit together: a sub header of a few blocks (notes lie in it too), and a bitmap.

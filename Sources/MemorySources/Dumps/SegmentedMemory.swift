@@ -76,31 +76,14 @@ final class SegmentedMemory: PhysicalMemory {
             if let extent = map.extent(at: address), extent.last >= address | 0xfff {
                 let whole = (extent.last - (address | 0xfff)) / UInt64(pageSize) + 1
                 let run = Int(clamping: min(UInt64(count - done), whole))
-                readRun(at: offset(of: address, in: extent), count: run, into: target, states: states + done)
+                let offset = offset(of: address, in: extent)
+                readPages(count: run, into: target, states: states + done) {
+                    try? source.read(at: offset + $0, into: $1)
+                }
                 done += run
             } else {
                 states[done] = assemble(address, into: target)
                 done += 1
-            }
-        }
-    }
-
-    /// Pages that lie one after the other in the file. After an error each is tried alone, so that one bad sector costs
-    /// the pages that it hit.
-    private func readRun(
-        at offset: UInt64, count: Int, into destination: UnsafeMutableRawPointer,
-        states: UnsafeMutablePointer<PageState>
-    ) {
-        let buffer = UnsafeMutableRawBufferPointer(start: destination, count: count * pageSize)
-        if let got = try? source.read(at: offset, into: buffer) {
-            for index in 0..<count { states[index] = (index + 1) * pageSize <= got ? .present : .unreadable }
-        } else if count == 1 {
-            states[0] = .unreadable
-        } else {
-            for index in 0..<count {
-                readRun(
-                    at: offset + UInt64(index * pageSize), count: 1, into: destination + index * pageSize,
-                    states: states + index)
             }
         }
     }

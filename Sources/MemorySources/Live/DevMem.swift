@@ -30,7 +30,7 @@ public final class DevMem: PhysicalMemory {
     /// - Parameters:
     ///   - path: /dev/mem.
     ///   - map: what may be touched.
-    ///   - policy: the ground for the words of a refusal.
+    ///   - policy: what a refusal is explained with.
     /// - Throws: `.notConfigured`, `.notPermitted`, `.lockdown`: why it cannot be opened.
     public static func open(
         _ path: [UInt8], map: AddressMap, policy: KernelPolicy
@@ -40,7 +40,7 @@ public final class DevMem: PhysicalMemory {
             let ram = DevMem.tryRAM(file, map)
             return DevMem(file, map: map, ram: ram)
         } catch {
-            throw MemoryDevice.devMem.refusal(error, policy)
+            throw MemoryInterface.devMem.refusal(error, policy)
         }
     }
 
@@ -211,39 +211,6 @@ public final class DevMem: PhysicalMemory {
     }
 
     private static let pagesPerRead = 256
-}
-
-/// Reads `count` adjacent pages at `offset` of the file: all at once, and where that fails page by page, so that one
-/// bad page costs no other. Pages behind the end of the file are `.unreadable`.
-func readPages(
-    _ file: borrowing FileDescriptor, at offset: UInt64, count: Int, into destination: UnsafeMutableRawPointer,
-    states: UnsafeMutablePointer<PageState>
-) {
-    let buffer = UnsafeMutableRawBufferPointer(start: destination, count: count * pageSize)
-    let got: Int?
-    do throws(SystemError) {
-        got = try file.read(at: offset, into: buffer)
-    } catch {
-        got = nil
-    }
-    if let got {
-        for index in 0..<count { states[index] = got / pageSize > index ? .present : .unreadable }
-    } else if count == 1 {
-        states[0] = .unreadable
-    } else {
-        for index in 0..<count {
-            readPages(
-                file, at: offset &+ UInt64(index * pageSize), count: 1, into: destination + index * pageSize,
-                states: states + index)
-        }
-    }
-}
-
-/// How many whole pages the range holds from `page` on, at most `limit`; the page itself is one of them.
-func wholePages(of range: PhysicalRange, from page: PFN, limit: Int) -> Int {
-    guard let address = page.address, range.contains(page) else { return 1 }
-    let behind = (range.last - (address | 0xfff)) / UInt64(pageSize)
-    return behind >= UInt64(limit) ? limit : Int(behind) + 1
 }
 
 /// The parts of /dev/mem that are mapped: made when first asked for, kept until the source goes, so that pointers into

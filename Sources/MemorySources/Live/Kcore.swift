@@ -14,7 +14,7 @@ public final class Kcore: PhysicalMemory {
     /// - Parameters:
     ///   - path: /proc/kcore.
     ///   - iomem: needed only for kernels before 4.11, whose headers have no physical addresses.
-    ///   - policy: the ground for the words of a refusal.
+    ///   - policy: what a refusal is explained with.
     /// - Throws: `.notConfigured`, `.notPermitted`, `.lockdown`: why it cannot be opened; `.malformed`, `.unsupported`:
     ///   what is wrong with its headers.
     public static func open(_ path: [UInt8], iomem: Iomem?, policy: KernelPolicy) throws(MemoryFailure) -> Kcore {
@@ -22,7 +22,7 @@ public final class Kcore: PhysicalMemory {
         do throws(SystemError) {
             file = try FileDescriptor.open(path)
         } catch {
-            throw MemoryDevice.kcore.refusal(error, policy)
+            throw MemoryInterface.kcore.refusal(error, policy)
         }
         let segments: [KcoreSegment]
         do throws(KcoreProblem) {

@@ -24,9 +24,10 @@ public final class PmemDevice: PhysicalMemory {
         for number in 0..<64 {
             let name = bytes("/pmem") + Array(String(number).utf8)
             let folder = block + name
-            guard let start = PmemDevice.line(folder + bytes("/device/resource")).flatMap(hexadecimalNumber),
-                let size = PmemDevice.line(folder + bytes("/device/size")).flatMap(decimalNumber),
-                let sectors = PmemDevice.line(folder + bytes("/size")).flatMap(decimalNumber),
+            guard
+                let start = FileDescriptor.firstLine(of: folder + bytes("/device/resource")).flatMap(hexadecimalNumber),
+                let size = FileDescriptor.firstLine(of: folder + bytes("/device/size")).flatMap(decimalNumber),
+                let sectors = FileDescriptor.firstLine(of: folder + bytes("/size")).flatMap(decimalNumber),
                 size & 511 == 0, sectors == size >> 9, let range = PhysicalRange(start: start, size: size)
             else { continue }
             do throws(SystemError) {
@@ -78,14 +79,5 @@ public final class PmemDevice: PhysicalMemory {
         }
         guard state != .present else { return nil }
         return MemoryFailure(.inputOutput, source: kind, "\(kind) does not give PFN \(hexadecimal(page.number))")
-    }
-
-    private static func line(_ path: [UInt8]) -> ArraySlice<UInt8>? {
-        do throws(SystemError) {
-            let text = try FileDescriptor.contents(of: path, limit: 4096)
-            return text[..<(text.firstIndex(of: UInt8(ascii: "\n")) ?? text.count)]
-        } catch {
-            return nil
-        }
     }
 }

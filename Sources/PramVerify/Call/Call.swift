@@ -29,18 +29,20 @@ struct Call {
     /// `--`.
     /// - Throws: `UsageError`
     init(_ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) throws(UsageError) {
-        var parser = OptionParser(count, words, Option.allCases.map { ($0.name, $0.argument != nil) })
-        while let found = parser.next() {
-            switch found {
-            case .option(let number, let value):
-                let known = Option.allCases[number]
-                values[known.rawValue] = value
-                given.append((known, value))
-            case .lacksArgument(let word): throw UsageError("option \(escaped(word)) needs an argument")
-            case .unknown(let word): throw UsageError(Call.unknownOption(word))
+        let options = Option.allCases.map { OptionScanner.Option($0.name, takesArgument: $0.argument != nil) }
+        do throws(OptionScanner.Problem) {
+            let scanner = try OptionScanner(count, words, options: options, help: Option.help.rawValue)
+            for (index, value) in scanner.given {
+                values[index] = value
+                given.append((Option.allCases[index], value))
+            }
+            operands = scanner.operands
+        } catch {
+            switch error {
+            case .needsArgument(let word): throw UsageError("option \(escaped(word)) needs an argument")
+            case .unknownOrAmbiguous(let word): throw UsageError(Call.unknownOption(word))
             }
         }
-        operands = parser.operands
         if let word = operands.first {
             guard let named = CommandEntry.named(word) else {
                 throw UsageError("unknown command \(escaped(word))\(Call.suggestion(word, CommandEntry.all.map { $0.name }))")

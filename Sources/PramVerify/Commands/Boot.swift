@@ -1,4 +1,3 @@
-import CLinux
 import KernelCommandLine
 import Linux
 import Machine
@@ -32,12 +31,12 @@ struct Boot: Command {
         let run = Boot()
         if let device = call[.resume] {
             // In a process of its own too, for a device may take its time.
-            if case .ended = runApart(milliseconds: 10_000, { run.lookBeforeResuming(device) }) { return [] }
+            if case .ended = runSupervised(milliseconds: 10_000, { run.lookBeforeResuming(device) }) { return [] }
             run.warn(.unknown(escaped(device.prefix(80))))
             return []
         }
         let milliseconds = Int32(run.configuration.timeout * 1000 + 2000)
-        switch runApart(milliseconds: milliseconds, { run.look() }) {
+        switch runSupervised(milliseconds: milliseconds, { run.look() }) {
         case .ended: break
         case .notStarted: _ = run.look()
         case .late: run.giveUp(nil)
@@ -247,8 +246,8 @@ struct Boot: Command {
 
     /// Modules make devices out of `memmap=nn!ss` in the background: a moment later the first one is there.
     private func waitForDevice() {
-        let isPersistent = KernelCommandLine.MemoryMap.find(in: line).inEffect.contains { $0.kind == .persistent }
+        let isPersistent = MemmapParameters.find(in: line).inEffect.contains { $0.kind == .persistent }
         guard isPersistent, FileDescriptor.exists(MachinePaths().pmemDriver) else { return }
-        for _ in 0..<100 where !FileDescriptor.exists(Array("/dev/pmem0".utf8)) { usleep(20_000) }
+        for _ in 0..<100 where !FileDescriptor.exists(Array("/dev/pmem0".utf8)) { pause(microseconds: 20_000) }
     }
 }

@@ -10,10 +10,10 @@ struct ImageGrowth {
     /// To be called while the image is locked.
     func undo() {
         if let before {
-            guard let now = try? FileDescriptor.status(of: path), UInt64(clamping: now.st_size) > before else { return }
-            _ = withCString(path) { truncate($0, off_t(clamping: before)) }
+            guard let now = try? FileDescriptor.status(of: path), now.size > before else { return }
+            try? FileDescriptor.open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK).truncate(to: before)
         } else {
-            _ = withCString(path) { unlink($0) }
+            try? FileDescriptor.remove(path)
         }
     }
 }

@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 
 /// Keeps writers away while memory is read: a shared lock on the machine's memory, or on the image. Where no lock can
@@ -15,8 +14,8 @@ final class ReadingLock {
             case .file(let path):
                 // Only what is certain to be a plain file: opening other things is for the formats to refuse.
                 guard let status = try? FileDescriptor.status(of: path),
-                    status.st_mode & UInt32(S_IFMT) == UInt32(S_IFREG),
-                    let file = try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+                    status.isRegular,
+                    let file = try? FileDescriptor.openWithoutWaiting(path)
                 else { return }
                 do throws(LockFailure) { try file.lock(.shared) } catch {
                     if case .held = error { throw error }

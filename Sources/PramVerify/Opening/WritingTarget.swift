@@ -119,7 +119,7 @@ struct WritingTarget {
             do throws(SystemError) {
                 return try FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK)
             } catch {
-                guard error.code == ENOENT && size != nil else { throw error }
+                guard error.code == ErrorCode.noSuchFile && size != nil else { throw error }
                 isNew = true
                 return try FileDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
             }
@@ -141,7 +141,7 @@ struct WritingTarget {
                     .unsupported, source: escaped(path), "it looks like \(form): only raw images are written",
                     remedy: "make a raw image of it, or name another file"))
         }
-        let length = UInt64(clamping: try calling { () throws(SystemError) in try file.status() }.st_size)
+        let length = try calling { () throws(SystemError) in try file.status() }.size
         // Who made it and who locked it first need not be the same.
         let growth = size.map { _ in ImageGrowth(path: path, before: isNew && length == 0 ? nil : length) }
         let range: PhysicalRange

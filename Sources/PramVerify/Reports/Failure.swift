@@ -1,5 +1,4 @@
 import ChainWriting
-import CLinux
 import Linux
 import Machine
 import Text
@@ -71,7 +70,7 @@ enum Failure: Error {
         case .writing(let failure): failure.remedy
         case .refused(let refusal): refusal.remedy
         case .locked(.held): "wait until it is done"
-        case .locked: geteuid() != 0 ? "run it as root" : "let /run be a writable file system of the root user"
+        case .locked: effectiveUser() != 0 ? "run it as root" : "let /run be a writable file system of the root user"
         }
     }
 }

@@ -1,4 +1,3 @@
-import CLinux
 import KernelCommandLine
 import Linux
 import PRAM
@@ -23,7 +22,7 @@ struct RunFolder {
 
         var bytes: [UInt8] { name.withUTF8Buffer { Array($0) } }
         var path: [UInt8] { FileLock.directory + [UInt8(ascii: "/")] + bytes }
-        var mode: mode_t { self == .text || self == .json ? 0o600 : 0o644 }
+        var mode: UInt32 { self == .text || self == .json ? 0o600 : 0o644 }
     }
 
     /// Replaces all files; the next command line is gone until `publishLine`.
@@ -31,7 +30,7 @@ struct RunFolder {
     /// - Returns: what went wrong first, if anything did.
     @discardableResult
     static func publish(_ report: Report, _ status: RunStatus, _ action: BootConfiguration.Action?) -> SystemError? {
-        _ = withCString(FileLock.directory) { mkdir($0, 0o755) }
+        _ = try? Directory.make(FileLock.directory, mode: 0o755)
         var first: SystemError?
         do throws(SystemError) {
             let folder = try Directory(FileLock.directory)
@@ -79,7 +78,7 @@ struct RunFolder {
             let output = Output(temporary.number, name: file.name)
             guard body(output) else { return folder.remove(temporary.path) }
             try output.finish()
-            guard fchmod(temporary.number, file.mode) == 0 else { throw SystemError(last: "fchmod", path: file.bytes) }
+            try temporary.setMode(file.mode)
             try folder.rename(temporary.path, to: file.bytes, replace: true)
         } catch {
             folder.remove(temporary.path)
@@ -102,7 +101,7 @@ struct RunFolder {
             let status = RunStatus.allCases.first(where: {
                 $0.name.withUTF8Buffer { $0.elementsEqual(word.dropLast()) }
             })
-        else { throw SystemError("read", code: EBADMSG, path: File.status.path) }
+        else { throw SystemError("read", code: ErrorCode.badMessage, path: File.status.path) }
         return status
     }
 

@@ -4,9 +4,9 @@ import Testing
 @testable import Linux
 
 /// Serialized: each of these forks.
-@Suite(.serialized) struct ApartTests {
+@Suite(.serialized) struct SupervisedProcessTests {
     @Test func theResultComesBack() {
-        guard case .ended(let result) = runApart(milliseconds: 10_000, { 7 }) else {
+        guard case .ended(let result) = runSupervised(milliseconds: 10_000, { 7 }) else {
             Issue.record("it did not end")
             return
         }
@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test func aSignalIsNamed() {
-        let outcome = runApart(milliseconds: 10_000) {
+        let outcome = runSupervised(milliseconds: 10_000) {
             kill(getpid(), SIGKILL)
             return 0
         }
@@ -27,7 +27,7 @@ import Testing
 
     @Test func whatHangsIsLeftBehindInTime() {
         let started = monotonicNanoseconds()
-        let outcome = runApart(milliseconds: 200) {
+        let outcome = runSupervised(milliseconds: 200) {
             sleep(60)
             return 0
         }

@@ -3,7 +3,7 @@ import Testing
 @testable import KernelCommandLine
 
 @Suite("memmap=")
-struct MemoryMapTests {
+struct MemmapParametersTests {
     typealias Kind = MemoryMapRegion.Kind
 
     static let kinds: [(String, Kind, UInt64, UInt64?, UInt64?)] = [
@@ -32,7 +32,7 @@ struct MemoryMapTests {
 
     @Test("Kinds", arguments: kinds)
     func kind(_ element: String, _ kind: Kind, _ size: UInt64, _ start: UInt64?, _ last: UInt64?) throws {
-        let map = MemoryMap.find(in: line("memmap=" + element))
+        let map = MemmapParameters.find(in: line("memmap=" + element))
         #expect(map.malformed.isEmpty)
         let region = try #require(map.regions.first)
         #expect(map.regions.count == 1)
@@ -46,20 +46,20 @@ struct MemoryMapTests {
     @Test("Lists and several parameters, in order, each at its place")
     func lists() {
         let line = line("memmap=32M$1G,16M!2G quiet \"memmap=1M@0\" -- memmap=1M$3G")
-        let map = MemoryMap.find(in: line)
+        let map = MemmapParameters.find(in: line)
         #expect(map.regions.map(\.kind) == [.reserved, .persistent, .ram])
         #expect(map.regions.map { text(line.bytes[$0.range]) } == ["32M$1G", "16M!2G", "1M@0"])
     }
 
     @Test("exactmap makes what stands before it void")
     func exactMap() {
-        let map = MemoryMap.find(in: line("memmap=32M$1G memmap=exactmapping,640K@0 memmap=1G@1M"))
+        let map = MemmapParameters.find(in: line("memmap=32M$1G memmap=exactmapping,640K@0 memmap=1G@1M"))
         #expect(map.regions.map(\.kind) == [.reserved, .exactMap, .ram, .ram])
         #expect(map.inEffect.map(\.start) == [0, 1 << 20])
         #expect(text(map.regions[1].trailing) == "ping")
     }
 
-    static let faults: [(String, [MemoryMap.Fault])] = [
+    static let faults: [(String, [MemmapParameters.Fault])] = [
         ("memmap", [.noValue]),
         ("memmap=", [.noSize]),
         ("memmap=,", [.noSize, .noSize]),
@@ -70,15 +70,15 @@ struct MemoryMapTests {
     ]
 
     @Test("Malformed", arguments: faults)
-    func malformed(_ given: String, _ faults: [MemoryMap.Fault]) {
-        let map = MemoryMap.find(in: line(given))
+    func malformed(_ given: String, _ faults: [MemmapParameters.Fault]) {
+        let map = MemmapParameters.find(in: line(given))
         #expect(map.regions.isEmpty)
         #expect(map.malformed.map(\.fault) == faults)
     }
 
     @Test("In effect though the kernel calls it an error, and what it takes instead")
     func oddities() throws {
-        let map = MemoryMap.find(in: line("memmap=32M$1Gx,32M$,16E$1G"))
+        let map = MemmapParameters.find(in: line("memmap=32M$1Gx,32M$,16E$1G"))
         #expect(map.regions.map { text($0.trailing) } == ["x", "", ""])
         #expect(map.regions.map(\.startIsMissing) == [false, true, false])
         #expect(map.regions.map(\.start) == [1 << 30, 0, 1 << 30])
@@ -91,7 +91,7 @@ struct MemoryMapTests {
         for _ in 0..<3_000 {
             let bytes = generator.line()
             let line = ParameterLine(bytes)
-            let map = MemoryMap.find(in: line)
+            let map = MemmapParameters.find(in: line)
             for region in map.regions { #expect(region.parameter.range.contains(region.range.lowerBound)) }
             _ = map.inEffect.map(\.last)
             _ = BannedRegions.find(in: line)

@@ -57,7 +57,7 @@ public struct MemoryMapRegion: Equatable, Sendable {
 
 /// What a command line says with `memmap=`: any number of parameters, each a list separated by commas.
 /// The kernel applies the elements in order. The rules are those of x86; other architectures have other ones.
-public struct MemoryMap: Equatable, Sendable {
+public struct MemmapParameters: Equatable, Sendable {
     public struct Malformed: Equatable, Sendable {
         public let parameter: Parameter
         /// Where the element stands in `ParameterLine.bytes`.
@@ -86,7 +86,7 @@ public struct MemoryMap: Equatable, Sendable {
         return inEffect
     }
 
-    public static func find(in line: ParameterLine) -> MemoryMap {
+    public static func find(in line: ParameterLine) -> MemmapParameters {
         var regions: [MemoryMapRegion] = []
         var malformed: [Malformed] = []
         let name: ParameterName = "memmap"
@@ -107,7 +107,7 @@ public struct MemoryMap: Equatable, Sendable {
                 start = end + 1
             }
         }
-        return MemoryMap(regions: regions, malformed: malformed)
+        return MemmapParameters(regions: regions, malformed: malformed)
     }
 
     private struct Failure: Error {

@@ -1,0 +1,43 @@
+import CLinux
+
+/// What a file system says of a file's holes, and how far that can be believed.
+///
+/// Numbers are the `f_type` of statfs(2).
+extension FileDescriptor {
+    private static let proc = 0x9fa0
+    private static let tmpfs = 0x0102_1994
+    private static let ramfs = 0x8584_58f6
+    /// File systems of this machine itself whose holes are exact (lseek(2), SEEK_DATA): ext2 to ext4, xfs, btrfs, tmpfs.
+    private static let exactOnes = [0xef53, 0x5846_5342, 0x9123_683e, tmpfs]
+
+    /// Whether the file lies in a proc file system.
+    public var isInProc: Bool { SystemCalls.fileSystemType(of: number).value == FileDescriptor.proc }
+
+    /// Whether the directory is kept in memory alone: on a tmpfs or a ramfs.
+    public static func isKeptInMemory(_ directory: [UInt8]) -> Bool {
+        [tmpfs, ramfs].contains(SystemCalls.fileSystemType(of: directory).value)
+    }
+
+    /// Whether what its file system calls a hole is one for certain. Others (network file systems, FUSE, some versions
+    /// of ZFS) have called data a hole that was only not on the disk yet.
+    public var tellsHolesExactly: Bool {
+        FileDescriptor.exactOnes.contains(SystemCalls.fileSystemType(of: number).value)
+    }
+
+    /// Where, from `offset` on, the next byte lies that is not in a hole; nil when only holes follow. Where the file
+    /// system does not tell, `offset` itself. Moves the file's position.
+    public func nextData(from offset: UInt64) -> UInt64? {
+        guard let start = off_t(exactly: offset) else { return nil }
+        let answer = SystemCalls.nextData(number, start)
+        if answer.failed { return answer.code == ENXIO ? nil : offset }
+        return UInt64(answer.value)
+    }
+
+    /// Where the data ends that lies at `offset`: the start of the next hole; nil where the file system does not tell.
+    /// Moves the file's position.
+    public func nextHole(from offset: UInt64) -> UInt64? {
+        guard let start = off_t(exactly: offset) else { return nil }
+        let answer = SystemCalls.nextHole(number, start)
+        return answer.failed || answer.value <= start ? nil : UInt64(answer.value)
+    }
+}
