@@ -10,7 +10,7 @@ SWIFT ?= swift
 STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
-.PHONY: all static run demo test faults bench bench-smoke size install-tools install uninstall clean FORCE
+.PHONY: all static run demo test faults mutants sanitize bench bench-smoke size install-tools install uninstall clean FORCE
 
 all: static
 
@@ -38,6 +38,17 @@ demo: static
 faults: static
 	@scripts/install-tools test
 	@Tests/faults/run
+
+# Changes one operator or constant at a time in the code that decides over data, and prints what no test notices
+# (Tests/mutants). N=300 changes, chosen by SEED=1.
+mutants:
+	@scripts/install-tools test
+	@Tests/mutants/run
+
+# The unit tests under the thread sanitizer, then under the address sanitizer. Each has a build of its own.
+sanitize:
+	@scripts/install-tools build
+	@scripts/sanitize
 
 # The static program is built first, so that what breaks only in Embedded mode is seen at once.
 test: static
