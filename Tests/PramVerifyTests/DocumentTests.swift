@@ -92,7 +92,9 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
     @Test func causes() throws {
         let causes = words(
             all(MemoryFailure.Cause.self).map(\.name) + all(WritingFailure.Cause.self).map(\.name)
-                + WriteRefusal.Cause.allCases.map(\.name) + [Failure.locked(.held(path: [], holder: nil)).cause, Failure.locked(.notAFile(path: [])).cause])
+                + WriteRefusal.Cause.allCases.map(\.name) + [
+                    Failure.locked(.held(path: [], holder: nil)).cause, Failure.locked(.notAFile(path: [])).cause,
+                ])
         expectSame(try firsts(report, "| cause | what it means |"), causes, report)
         // A refusal is of one way into memory; only a run as a whole may end by a call of its own.
         try expectSame(schema("$defs", "cause", "enum") + ["system-call"], causes, "the schema")
@@ -142,7 +144,8 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
         #expect(commands.subtracting(listed).isEmpty, "missing in README.md")
         let described = try document("man/pram-verify.8").split(separator: "\n")
         for command in commands {
-            #expect(described.contains { $0 == ".It Cm \(command)" || $0.hasPrefix(".It Cm \(command) ") }, "\(command)")
+            #expect(
+                described.contains { $0 == ".It Cm \(command)" || $0.hasPrefix(".It Cm \(command) ") }, "\(command)")
         }
         // What has a report of its own.
         let reporting = commands.subtracting(["cmdline", "status"])
