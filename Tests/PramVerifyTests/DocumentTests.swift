@@ -189,7 +189,7 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
         let bits = ["0", "1", "4", "8", "16"]
         #expect(try table("README.md", "| exit status | meaning |").map { String($0[0]) } == bits)
         #expect(try table(report, "| bit | meaning |").map { String($0[0]) } == bits)
-        let named: [ExitStatus] = [[], .corrected, .damaged, .failed, .usage]
+        let named: [PramVerify.ExitStatus] = [[], .corrected, .damaged, .failed, .usage]
         #expect(named.map { "\($0.rawValue)" } == bits)
     }
 }
