@@ -10,7 +10,7 @@ SWIFT ?= swift
 STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
-.PHONY: all static run demo test bench bench-smoke size install-tools install uninstall clean FORCE
+.PHONY: all static run demo test faults mutants sanitize bench bench-smoke size install-tools install uninstall clean FORCE
 
 all: static
 
@@ -32,6 +32,23 @@ run: static
 demo: static
 	@scripts/install-tools demo
 	@Tests/boot/demo
+
+# Makes each system call of each command fail once (Tests/faults); `make test` runs a part of it. FAULTS_SAMPLE=N runs N
+# of them, chosen by SEED.
+faults: static
+	@scripts/install-tools test
+	@Tests/faults/run
+
+# Changes one operator or constant at a time in the code that decides over data, and prints what no test notices
+# (Tests/mutants). N=300 changes, chosen by SEED=1.
+mutants:
+	@scripts/install-tools test
+	@Tests/mutants/run
+
+# The unit tests under the thread sanitizer, then under the address sanitizer. Each has a build of its own.
+sanitize:
+	@scripts/install-tools build
+	@scripts/sanitize
 
 # The static program is built first, so that what breaks only in Embedded mode is seen at once.
 test: static

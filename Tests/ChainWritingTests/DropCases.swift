@@ -52,6 +52,22 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
         }
     }
 
+    /// A file with holes at its end is whole where the chain says that it ends there, and nowhere else.
+    @Test func `holes at the end are believed only where the chain ends by its own word`() throws {
+        for (next, fates) in [
+            (0, [.kept, .kept]), (.max, [.kept, .dropped(.incomplete)]), (1 << 52, [.kept, .dropped(.incomplete)]),
+        ] as [(UInt64, [DropPlan.Fate])] {
+            var dice = Dice(1)
+            let files = [file("a", 2, &dice), file("b", 4, holes: [2, 3], &dice)]
+            var made = MadeChain(shape(stamped: false), files, links: [3, 3], &dice)
+            made.links[1].next = next
+            made.writeLinks()
+            let surveyed = survey(RecordedMemory(made.image, isMapped: true), made)
+            #expect(surveyed.isWhole == (next == 0))
+            #expect(plan(surveyed).fates == fates, "next link \(next)")
+        }
+    }
+
     @Test func `what lies behind a bad link needs a stamp, or a word from the user`() throws {
         for (stamped, choice, expected) in [
             (true, nil, ["a intact", "c intact"]),

@@ -27,6 +27,7 @@ import Verification
 
     @Test func `every undamaged file stays, and no damaged one is called intact`() throws {
         var failures = 0
+        var dropped = 0
         for seed in 0..<4000 where failures < 5 {
             var dice = Dice(seed)
             var made = MadeChain(.any(&dice), &dice)
@@ -46,10 +47,11 @@ import Verification
                 }
                 continue
             }
+            dropped += 1
             do {
                 let outcome = try run(surveyed, drop, memory, inPlace: inPlace)
                 #expect(outcome.head == (memory.image[made.head] == Page() ? nil : PFN(made.head)))
-                #expect(inPlace ? !outcome.isAtomic || outcome.head == nil : true)
+                #expect(!inPlace || !outcome.isAtomic || outcome.head == nil)
             } catch {
                 Issue.record("\(label): \((error as? WritingFailure)?.message ?? ""); \(damage.words), \(made.shape)")
                 failures += 1
@@ -57,10 +59,12 @@ import Verification
             }
             if !judge(memory, made, damage, label) { failures += 1 }
         }
+        #expect(failures > 0 || dropped > 2000, "only \(dropped) chains were changed")
     }
 
     @Test func `quarantine and keep-holes keep what is damaged, and mark it`() throws {
         var failures = 0
+        var looked = 0
         for seed in 0..<1500 where failures < 5 {
             var dice = Dice(seed)
             var made = MadeChain(.any(&dice), &dice)
@@ -105,16 +109,19 @@ import Verification
                     names.contains(loaded[$0].name) && loaded[$0].size == wanted.size
                         && loaded[$0].mode == wanted.mode && loaded[$0].pages == wanted.pages
                 }
+                looked += 1
                 if place.map({ stored[$0].status }) != .quarantined {
                     Issue.record("\(label): file \(number) is not kept; \(damage.words), \(made.shape)")
                     failures += 1
                 }
             }
         }
+        #expect(failures > 0 || looked > 700, "only \(looked) damaged files were looked for")
     }
 
     @Test func `in one step: at every moment there is the old chain, or the new`() throws {
         var failures = 0
+        var dropped = 0
         for seed in 0..<600 where failures < 5 {
             var dice = Dice(seed)
             var shape = MadeChain.Shape.any(&dice)
@@ -131,6 +138,7 @@ import Verification
                 let outcome = try? run(surveyed, drop, memory)
             else { continue }
             #expect(outcome.isAtomic)
+            dropped += 1
             let last = memory.writes.count
             #expect(memory.writes[last - 1].page == made.head, "the head is written last")
             #expect(memory.writes.dropLast().allSatisfy { $0.page != made.head }, "and once")
@@ -158,12 +166,14 @@ import Verification
                 }
             }
         }
+        #expect(failures > 0 || dropped > 200, "only \(dropped) chains were changed")
     }
 
     /// Without a free page the links are changed one by one, and a crash leaves some of each. Whatever it leaves, what is called
     /// intact in it is a file that was saved, as it was saved.
     @Test func `link by link: what a crash leaves calls nothing intact that is not`() throws {
         var failures = 0
+        var intact = 0
         for seed in 0..<300 where failures < 5 {
             var dice = Dice(seed)
             var shape = MadeChain.Shape.any(&dice)
@@ -184,6 +194,7 @@ import Verification
                 let left = RecordedMemory(image, isMapped: true)
                 let files = survey(left, made).evaluation.files
                 for file in files where file.status == .intact {
+                    intact += 1
                     guard let saved = made.files.firstIndex(where: { $0.name == file.name }) else {
                         Issue.record("seed \(seed), write \(number): a file that was never saved is called intact")
                         failures += 1
@@ -198,9 +209,11 @@ import Verification
                 }
             }
         }
+        #expect(failures > 0 || intact > 500, "only \(intact) files were called intact")
     }
 
     @Test func `a write that fails leaves the old chain, and says so`() throws {
+        var dropped = 0
         for seed in 0..<40 {
             var dice = Dice(seed)
             var shape = MadeChain.Shape()
@@ -217,6 +230,7 @@ import Verification
             let drop = plan(surveyed, options)
             guard drop.isNeeded else { continue }
             _ = try run(surveyed, drop, whole)
+            dropped += 1
             for number in 0..<whole.attempts {
                 for what in [RecordedMemory.Fault.error(EIO, pagesDone: 0), .error(ENOSPC, pagesDone: 0), .kill] {
                     let memory = RecordedMemory(made.image, isMapped: true)
@@ -233,6 +247,7 @@ import Verification
                 #expect(memory.image[made.head] == made.image[made.head])
             }
         }
+        #expect(dropped > 20, "only \(dropped) chains were changed")
     }
 
     @Test func `each write asks for permission first`() throws {
@@ -265,6 +280,7 @@ import Verification
     }
 
     @Test func `refit makes a chain whose flags a kernel has cleared one that the next kernel takes`() throws {
+        var refitted = 0
         for seed in 0..<500 {
             var dice = Dice(seed)
             var shape = MadeChain.Shape.any(&dice)
@@ -283,9 +299,11 @@ import Verification
             let loaded = try Kernel.files(memory.image, head: made.head, is32Bit: shape.is32Bit)
             #expect(loaded == made.files, "seed \(seed): \(shape)")
             #expect(!DropPlan(survey(memory, made), options: DropPlan.Options(), refits: true).isNeeded)
+            refitted += 1
             guard shape.flags == .all else { continue }
             let flags = survey(memory, made).entries.filter { $0.entry.kind == .data }.map(\.entry.hasLRU)
             #expect(flags.allSatisfy { $0 }, "seed \(seed): flags are not restored")
         }
+        #expect(refitted > 200, "only \(refitted) chains were refitted")
     }
 }

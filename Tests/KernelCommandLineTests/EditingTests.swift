@@ -215,13 +215,16 @@ struct ParameterTextTests {
     @Test("Whatever has a text is read back from a line as it was")
     func random() throws {
         var generator = SeededGenerator(state: 5)
+        var texts = 0
         for _ in 0..<3_000 {
             let name = generator.line(maximum: 3)
             let value = generator.line(maximum: 5)
             guard let text = try? Parameter.text(name: name, value: value) else { continue }
+            texts += 1
             let parameter = try #require(line("a b=\"c d\"").inserting(text).parameters.map(Content.init).last)
             #expect(parameter.name == name && parameter.value == value)
         }
+        #expect(texts > 300, "only \(texts) have a text")
     }
 }
 

@@ -221,6 +221,60 @@ private func replacing(_ old: String, _ new: String) -> String {
         #expect(refusal(machine(firmware: pieces)) == nil)
     }
 
+    /// Where pieces of RAM touch, begin and end, to the byte.
+    @Test func theFirmwaresPiecesHoldEveryByte() {
+        let (start, size) = (0x1000_0000, 32 << 20) as (UInt64, UInt64)
+        func cause(_ pieces: [(UInt64, UInt64)]) -> WriteRefusal.Cause? {
+            refusal(machine(firmware: firmware(pieces.map { ($0.0, $0.1, "System RAM") })))?.cause
+        }
+        #expect(cause([(start, size)]) == nil)
+        #expect(cause([(start, size - 1)]) == .notFirmwareRAM)
+        #expect(cause([(start + 1, size - 1)]) == .notFirmwareRAM)
+        for cut in [1, 4095, 4096, size / 2, size - 1] {
+            #expect(cause([(start, cut), (start + cut, size - cut)]) == nil, "cut at \(cut)")
+            #expect(cause([(start + cut, size - cut), (start, cut)]) == nil, "cut at \(cut), backwards")
+        }
+        for hole in [2, 4096, size / 2] {
+            #expect(cause([(start, hole), (start + hole + 1, size - hole - 1)]) == .notFirmwareRAM, "hole at \(hole)")
+        }
+        #expect(cause([(start, 4096), (start + 4096, 4096), (start + 8192, size - 8192)]) == nil)
+        #expect(cause([(start, 4096), (start + 4096, 4096), (start + 8192, size - 8193)]) == .notFirmwareRAM)
+        // What is no RAM may touch the range, and not reach into it.
+        func beside(_ first: UInt64, _ count: UInt64) -> WriteRefusal.Cause? {
+            refusal(machine(firmware: firmware(wholeRAM + [(first, count, "Reserved")])))?.cause
+        }
+        #expect(beside(start - 4096, 4096) == nil)
+        #expect(beside(start + size, 4096) == nil)
+        #expect(beside(start - 4096, 4097) == .notFirmwareRAM)
+        #expect(beside(start + size - 1, 1) == .notFirmwareRAM)
+    }
+
+    /// The kernel's list too, and that of the range's neighbours.
+    @Test func theKernelsPieceHoldsEveryByte() {
+        func cause(_ piece: String, _ more: String = "") -> WriteRefusal.Cause? {
+            refusal(machine(iomem: replacing("10000000-11ffffff : Reserved\n", "\(piece) : Reserved\n\(more)")))?.cause
+        }
+        #expect(cause("10000000-11ffffff") == nil)
+        #expect(cause("10000000-11fffffe") == .notReserved)
+        #expect(cause("10000001-11ffffff") == .notReserved)
+        #expect(cause("0fffffff-12000000", "  0fffffff-0fffffff : a driver\n  12000000-12000000 : another\n") == nil)
+        #expect(cause("0fffffff-12000000", "  0fffffff-10000000 : a driver\n") == .claimed)
+        #expect(cause("0fffffff-12000000", "  11ffffff-12000000 : a driver\n") == .claimed)
+    }
+
+    /// The remedy of a range that is not aligned: the whole pages in it, two at least.
+    @Test(
+        arguments: [
+            ("8193$0x10000000", "0x10000000+0x2000"), ("0x3000$0x10000001", "0x10001000+0x2000"),
+            ("0x3fff$0x10000fff", "0x10001000+0x3000"), ("0x2fff$0x10000fff", "0x10001000+0x2000"),
+            ("8191$0x10000000", nil), ("0x2ffe$0x10000001", nil),
+        ] as [(String, String?)])
+    func theWholePagesOfARange(_ region: String, _ whole: String?) {
+        let found = refusal(machine("memmap=\(region)"))
+        #expect(found?.cause == .notAligned)
+        #expect(found?.remedy.contains(whole ?? "at least two whole pages") == true, "\(found?.remedy ?? "")")
+    }
+
     @Test func refusalsNameTheWayOut() {
         #expect(refusal(machine("memmap=0x10001$0x10000000"))?.remedy.contains("--region 0x10000000+0x10000,") == true)
         #expect(refusal(machine("memmap=32Mx10000000"))?.message.contains("memmap=32Mx10000000 on this") == true)

@@ -136,8 +136,10 @@ private let modern = [
     }
 
     @Test func randomBytesNeverTrap() {
-        var random = SystemRandomNumberGenerator()
+        var random = SplitMix(state: 11)
         let good = fakeKcore(modern)
+        var parsed = 0
+        var opened = 0
         for round in 0..<400 {
             var bytes = good
             for _ in 0..<(round % 20 + 1) {
@@ -145,13 +147,18 @@ private let modern = [
                 bytes[at] = [0, 0xff, 0x80, UInt8.random(in: 0...255, using: &random)].randomElement(using: &random)!
             }
             guard let headers = try? KcoreHeaders(parsing: Array(bytes[..<64])) else { continue }
+            parsed += 1
             let start = Int(min(headers.tableOffset, UInt64(bytes.count)))
             let segments = try? headers.segments(
                 table: Array(bytes[start...]), systemRAM: [PhysicalRange(start: 0x10_0000, size: 0x4000)!])
             for pair in zip(segments ?? [], (segments ?? []).dropFirst()) {
                 #expect(pair.0.range.last < pair.1.range.start)
             }
-            if let kcore = try? open(bytes) { _ = read(kcore, 0x100, 4) }
+            if let kcore = try? open(bytes) {
+                _ = read(kcore, 0x100, 4)
+                opened += 1
+            }
         }
+        #expect(parsed > 100 && opened > 50, "\(parsed) headers were parsed, \(opened) files opened")
     }
 }

@@ -106,7 +106,8 @@ private func text(_ name: StaticString) -> String { "\(name)" }
 }
 
 @Suite struct RunStatusTests {
-    private func report(_ command: StaticString, _ findings: [Finding] = []) -> Report {
+    /// A report of a chain without any link, and so without any finding.
+    private func report(_ command: StaticString) -> Report {
         var report = Report(command: command)
         let evaluation = ChainEvaluation(seed: 0)
         evaluation.finish()

@@ -24,7 +24,7 @@ TIMEOUT = 10
 # Command -> the Debian package it comes from.
 TOOLS = {
     "gzip": "gzip", "xz": "xz-utils", "zstd": "zstd", "setpriv": "util-linux", "unshare": "util-linux",
-    "prlimit": "util-linux", "chroot": "coreutils", "mount": "mount",
+    "prlimit": "util-linux", "chroot": "coreutils", "mount": "mount", "strace": "strace",
 }
 
 INTACT, DAMAGED, FAILED, USAGE = 0, 4, 8, 16

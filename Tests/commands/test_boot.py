@@ -2,27 +2,57 @@
 /dev/kmsg of one's own. The program knows of no other way to be given these."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
 
-from support import DAMAGED, FAILED, INTACT, PROGRAM, TIMEOUT, USAGE, CommandTest, Result
+import chain
+from support import DAMAGED, FAILED, INTACT, PROGRAM, TIMEOUT, USAGE, CommandTest, Result, sample_files
 
 FOLDER = "/run/pram-verify"
 WORDS = {"intact": 0, "corrected": 1, "empty": 0, "absent": 0, "off": 0, "damaged": DAMAGED, "indeterminate": DAMAGED,
          "failed": FAILED}
 
 
+# A range of 1 MiB at 1 MiB that the command line reserves, and a machine that has it.
+START, SIZE, MEMORY = 1 << 20, 1 << 20, 4 << 20
+HEAD = START // chain.PAGE
+RESERVED = f"memmap=1M$0x{START:x}"
+IOMEM = f"""00000000-00000fff : Reserved
+00001000-000fffff : System RAM
+{START:08x}-{START + SIZE - 1:08x} : Reserved
+{START + SIZE:08x}-{MEMORY - 1:08x} : System RAM
+"""
+
+
 class BootTest(CommandTest):
-    def apart(self, line, script, run="-o size=1M"):
-        """Runs a script with `$pv` for the program, after a boot with this kernel command line."""
+    def apart(self, line, script, run="-o size=1M", machine=False):
+        """Runs a script with `$pv` for the program, after a boot with this kernel command line.
+
+        Everything below /dev is made up, so that the kernel's log is a file wherever the test is run. With `machine`,
+        so is the memory: `self.memory` below /dev/mem, and what the kernel and the firmware say of it.
+        """
         (self.scratch / "cmdline").write_text(line + "\n")
         (self.scratch / "kmsg").write_text("")
+        devices = self.scratch / "devices"
+        devices.mkdir(exist_ok=True)
         steps = [
             "mount --make-rprivate /", f"mount -t tmpfs {run} none /run",
             f"mount --bind {self.scratch}/cmdline /proc/cmdline",
-            f"if [ -e /dev/kmsg ]; then mount --bind {self.scratch}/kmsg /dev/kmsg; fi",
+            f"mount -t tmpfs none {devices}",
+            f"for name in null zero urandom; do touch {devices}/$name; mount --bind /dev/$name {devices}/$name; done",
+            f"touch {devices}/kmsg", f"mount --bind {self.scratch}/kmsg {devices}/kmsg",
         ]
+        if machine:
+            (self.scratch / "iomem").write_text(IOMEM)
+            steps += [
+                f"touch {devices}/mem", f"mount --bind {self.memory} {devices}/mem",
+                f"mount --bind {self.scratch}/iomem /proc/iomem", "mount -t tmpfs none /sys",
+                "mkdir -p /sys/kernel /sys/block /sys/module /sys/firmware/memmap/0", "cd /sys/firmware/memmap/0",
+                "echo 0x0 >start", f"echo {MEMORY - 1:#x} >end", "echo System RAM >type", "cd /",
+            ]
+        steps.append(f"mount -n --move {devices} /dev")
         whole = " && ".join(steps) + f" && pv={shlex.quote(str(PROGRAM))} && {script}"
         done = subprocess.run(["unshare", "-m", "sh", "-c", whole], stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=TIMEOUT)
@@ -37,15 +67,27 @@ class BootTest(CommandTest):
         return result.out.decode().splitlines()
 
     def log(self):
-        """What went to the kernel's log, or to standard error where there is none."""
+        """What went to the kernel's log."""
         return (self.scratch / "kmsg").read_text()
+
+    def lay(self, files=None, flip=False):
+        """Puts a chain into the reserved range of the machine; with a bit of a DATA page changed."""
+        self.memory = self.scratch / "memory"
+        pages, head = chain.write_chain(files or sample_files(), iter(range(HEAD, 1 << 20)))
+        self.assertEqual(head, HEAD)
+        with open(self.memory, "wb") as file:
+            for page, content in pages.items():
+                os.pwrite(file.fileno(), content, page * chain.PAGE)
+            if flip:
+                victim = next(e.pfn for e in chain.Link(head, pages[head]).entries if e.type == chain.DATA)
+                os.pwrite(file.fileno(), bytes([pages[victim][9] ^ 1]), victim * chain.PAGE + 9)
+            file.truncate(MEMORY)
 
 
 class Boot(BootTest):
     def test_no_chain(self):
         self.assertEqual(self.boot("ro quiet"), ["absent", "continue"])
-        if self.log():
-            self.assertEqual(self.log(), "<6>pram-verify: absent\n")
+        self.assertEqual(self.log(), "<6>pram-verify: absent\n")
 
     def test_files_are_complete_and_only_those_without_names_are_for_everybody(self):
         lines = self.boot("ro", f"cd {FOLDER} && stat -c '%n %a' * .[!.]* 2>/dev/null; true")
@@ -91,7 +133,10 @@ class Boot(BootTest):
 
     def test_many_wrong_parameters_do_not_fill_the_log(self):
         self.boot(" ".join(f"pram_verify.x{number}=1" for number in range(90)))
-        self.assertLessEqual(self.log().count("\n"), 10)
+        lines = self.log().splitlines()
+        self.assertGreater(sum("pram_verify.x" in line for line in lines), 1, lines)
+        self.assertLessEqual(len(lines), 10)
+        self.assertEqual(lines[-1], "<6>pram-verify: absent")
 
     def test_a_run_that_cannot_be_written_does_not_cost_the_boot(self):
         for run in ("-o ro", "-o size=4k", "-o nr_inodes=2", "-o nr_inodes=4"):
@@ -129,6 +174,82 @@ class Boot(BootTest):
         result = self.apart("ro", f"$pv boot && $pv save --memory={self.scratch}/image --size=1M {folder} && "
                                   f"cat {FOLDER}/status")
         self.assertEqual(result.out.decode().splitlines()[-1], "absent", result)
+
+
+class Chain(BootTest):
+    """`boot` on a machine that was handed a chain."""
+
+    def boot(self, line, script="", **options):
+        return super().boot(f"{RESERVED} nokaslr {line}", script, machine=True, **options)
+
+    def test_an_intact_chain(self):
+        self.lay()
+        self.assertEqual(self.boot(f"pram={HEAD:x}"), ["intact", "continue"])
+        self.assertEqual(self.log(), "<6>pram-verify: intact: 5 files, 1 link, 11 pages checked\n")
+
+    def test_damage_is_found_and_nothing_is_changed(self):
+        self.lay(flip=True)
+        before = self.memory.read_bytes()
+        self.assertEqual(self.boot(f"pram={HEAD:x} pram_verify.on_damage=halt"), ["damaged", "halt"])
+        self.assertTrue(self.log().startswith("<3>pram-verify: damaged: 5 files"), self.log())
+        self.assertIn("data-checksum", self.log())
+        self.assertEqual(self.memory.read_bytes(), before)
+
+    def test_policy_drop_cuts_it_out(self):
+        self.lay(flip=True)
+        lines = self.boot(f"pram={HEAD:x} pram_verify.policy=drop pram_verify.on_damage=halt", "$pv check")
+        self.assertEqual(lines[:3], ["corrected", "continue", "verdict: intact"])
+
+    def test_what_has_destroyed_the_chain_is_in_the_log(self):
+        self.lay()
+        self.boot(f"pram={HEAD:x} initrdmem=0x{START + chain.PAGE:x},8K")
+        self.assertRegex(self.log(), r"<4>pram-verify: 2 pages of the chain where the boot loader")
+
+    def test_a_head_of_zeros_is_no_damage(self):
+        self.lay()
+        with open(self.memory, "r+b") as file:
+            os.pwrite(file.fileno(), bytes(chain.PAGE), START)
+        self.assertEqual(self.boot(f"pram={HEAD:x} pram_verify.on_damage=halt"), ["empty", "continue"])
+
+
+class GiveUp(BootTest):
+    """What becomes of the boot when the process that looks is ended, or hangs."""
+
+    # /proc/iomem is a pipe that stays silent for a while: so long the process that looks waits in it.
+    SILENT = "mkfifo /run/pipe && mount --bind /run/pipe /proc/iomem && exec 9<>/run/pipe && "
+    CHILD = ("$pv boot & parent=$!; sleep 0.5; for process in /proc/[0-9]*; do "
+             "read -r number name state above rest <$process/stat && [ \"$above\" = $parent ] && child=$number; done; "
+             "kill -%s $child && { wait $parent; echo $?; } && ")
+
+    def ended(self, signal, line="", then=""):
+        self.lay()
+        result = self.apart(f"{RESERVED} pram={HEAD:x} pram_verify.timeout=1 {line}", self.SILENT + self.CHILD % signal
+                            + f"cat {FOLDER}/status {FOLDER}/action && {then or 'true'}", machine=True)
+        self.assertEqual(result.status, 0, result)
+        return result.out.decode().splitlines()
+
+    def test_a_process_that_is_killed_is_a_failure_that_is_said(self):
+        for signal, number in (("SEGV", 11), ("KILL", 9), ("ILL", 4)):
+            with self.subTest(signal):
+                lines = self.ended(signal, "pram_verify.on_damage=halt", f"cat {FOLDER}/report.txt")
+                self.assertEqual(lines[:3], ["0", "failed", "continue"])
+                self.assertIn(f"the check was ended by signal {number}", "\n".join(lines))
+                self.assertIn(f"<4>pram-verify: failed: boot: the check was ended by signal {number}", self.log())
+
+    def test_a_process_that_hangs_is_left_behind_in_time(self):
+        lines = self.ended("STOP", "pram_verify.on_damage=halt", f"cat {FOLDER}/report.json")
+        self.assertEqual(lines[:3], ["0", "indeterminate", "continue"])
+        report = json.loads("\n".join(lines[3:]))
+        self.assertEqual((report["verdict"], [f["kind"] for f in report["findings"]]), ("indeterminate", ["timeout"]))
+        self.assertIn("<4>pram-verify: indeterminate", self.log())
+
+    def test_no_process_can_be_started(self):
+        """Then the work is done all the same."""
+        self.lay()
+        result = self.apart(f"{RESERVED} nokaslr pram={HEAD:x}", "strace -qq -o /dev/null "
+                            "-e inject=clone,clone3,fork,vfork:error=EAGAIN $pv boot; "
+                            f"echo $?; cat {FOLDER}/status", machine=True)
+        self.assertEqual(result.out, b"0\nintact\n", result)
 
 
 class Status(BootTest):

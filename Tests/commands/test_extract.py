@@ -221,7 +221,9 @@ class Extract(CommandTest):
         result = self.run_json("extract", "--damaged", "--memory", image, "--pfn", f"{head:x}", str(self.target))
         self.assertEqual([f["status"] for f in result.report["files"]], ["incomplete"])
         cut, = result.report["extracted"]
-        self.assertNotEqual((cut["outcome"], cut["message"]), ("written", ""), result.report["extracted"])
+        self.assertEqual(cut["outcome"], "written-with-holes", result.report["extracted"])
+        self.assertIn("incomplete", cut["message"])
+        self.assertEqual((self.target / "cut").read_bytes(), (b"x" * 3 * 4096).ljust(40000, b"\0"))
 
     def test_a_file_whose_meta_page_is_bad_is_not_named_by_it(self):
         """Name, size and mode of such a file are unverified: under --damaged too nothing may be written under such a name
@@ -233,8 +235,10 @@ class Extract(CommandTest):
         memory[head + 3] = bytes(page)
         image = self.image(memory)
         for words in (["--damaged"], ["--damaged", "--force"]):
-            self.run_json("extract", *words, "--memory", image, "--pfn", f"{head:x}", str(self.target))
+            result = self.run_json("extract", *words, "--memory", image, "--pfn", f"{head:x}", str(self.target))
             self.assertEqual((self.target / "good").read_bytes(), b"good", words)
+            self.assertEqual(self.made(), ["good"])
+            self.assertEqual(result.report["extracted"][1]["outcome"], "refused", result)
 
     # Running out of room
 

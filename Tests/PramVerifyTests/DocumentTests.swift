@@ -1,0 +1,197 @@
+import ChainWriting
+import Foundation
+import Machine
+import MemorySources
+import PRAM
+import Testing
+import Verification
+
+@testable import PramVerify
+
+/// What the documents name, and what the code has: the same words, on both sides. The lists come from the code.
+private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+
+private func document(_ name: String) throws -> String {
+    try String(contentsOf: root.appendingPathComponent(name), encoding: .utf8)
+}
+
+/// Every case of an enumeration whose raw values count from 0.
+private func all<Kind: RawRepresentable>(_ kind: Kind.Type) -> [Kind] where Kind.RawValue == Int {
+    var cases: [Kind] = []
+    while let next = Kind(rawValue: cases.count) { cases.append(next) }
+    return cases
+}
+
+private func words(_ names: [StaticString]) -> Set<String> { Set(names.map { "\($0)" }) }
+
+/// What stands in backquotes in a text.
+private func quoted(_ text: Substring) -> [String] {
+    text.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+        .compactMap { $0.offset % 2 == 1 ? String($0.element) : nil }
+}
+
+/// The tables of a document, each by its heading line: the cells of its rows.
+private func table(_ name: String, _ heading: String) throws -> [[Substring]] {
+    let lines = try document(name).split(separator: "\n", omittingEmptySubsequences: false)
+    var rows: [[Substring]] = []
+    for start in lines.indices where lines[start] == heading {
+        for line in lines[(start + 2)...] {
+            guard line.hasPrefix("| ") else { break }
+            // A bar inside of a cell is written \|.
+            let cells = line.replacingOccurrences(of: "\\|", with: "\u{1}").dropFirst(2).dropLast(2)
+            rows.append(cells.split(separator: " | ", omittingEmptySubsequences: false))
+        }
+    }
+    try #require(!rows.isEmpty, "\(name) has no table \(heading)")
+    return rows
+}
+
+/// The first words in backquotes of each row.
+private func firsts(_ name: String, _ heading: String) throws -> [String] {
+    try table(name, heading).compactMap { quoted($0[0]).first }
+}
+
+/// A part of the schema: a path of keys.
+private func schema(_ path: String...) throws -> [String] {
+    let data = try Data(contentsOf: root.appendingPathComponent("Documentation/report.schema.json"))
+    var part = try JSONSerialization.jsonObject(with: data)
+    for key in path { part = try #require((part as? [String: Any])?[key], "\(path)") }
+    return try #require(part as? [Any]).compactMap { $0 as? String }
+}
+
+private func expectSame(_ found: [String], _ code: Set<String>, _ place: String) {
+    #expect(Set(found).count == found.count, "\(place): \(found) has words twice")
+    #expect(code.subtracting(found).isEmpty, "missing in \(place)")
+    #expect(Set(found).subtracting(code).isEmpty, "\(place) has what the program has not")
+}
+
+@Suite struct DocumentTests {
+    private let report = "Documentation/REPORT.md"
+
+    @Test func findings() throws {
+        let kinds = words(Finding.Kind.allCases.map(\.name))
+        try expectSame(schema("$defs", "finding", "properties", "kind", "enum"), kinds, "the schema")
+        let rows =
+            try table(report, "| kind | severity | meaning | what to do |")
+            + table(report, "| kind | severity | meaning |")
+        expectSame(rows.compactMap { quoted($0[0]).first }, kinds, report)
+        for row in rows {
+            let kind = Finding.Kind.allCases.first { "\($0.name)" == quoted(row[0]).first }
+            #expect(kind.map { "\($0.severity.name)" } == String(row[1]), "the severity of \(row[0])")
+        }
+    }
+
+    @Test func severitiesAndVerdicts() throws {
+        let severities = words(all(Finding.Severity.self).map(\.name))
+        expectSame(try firsts(report, "| severity | effect |"), severities, report)
+        try expectSame(schema("$defs", "finding", "properties", "severity", "enum"), severities, "the schema")
+        let verdicts = words(all(Verdict.self).map(\.name))
+        expectSame(try firsts(report, "| verdict | when |"), verdicts, report)
+        try expectSame(schema("properties", "verdict", "enum"), verdicts, "the schema")
+    }
+
+    @Test func causes() throws {
+        let causes = words(
+            all(MemoryFailure.Cause.self).map(\.name) + all(WritingFailure.Cause.self).map(\.name)
+                + WriteRefusal.Cause.allCases.map(\.name) + [
+                    Failure.locked(.held(path: [], holder: nil)).cause, Failure.locked(.notAFile(path: [])).cause,
+                ])
+        expectSame(try firsts(report, "| cause | what it means |"), causes, report)
+        // A refusal is of one way into memory; only a run as a whole may end by a call of its own.
+        try expectSame(schema("$defs", "cause", "enum") + ["system-call"], causes, "the schema")
+    }
+
+    @Test func originsOfTheHead() throws {
+        let origins = words(all(Head.Origin.self).map(\.name))
+        try expectSame(schema("$defs", "head", "properties", "origin", "enum"), origins, "the schema")
+        let row = try #require(try table(report, "| field | content |").first { $0[0] == "`head`" })
+        let named = quoted(row[1]).filter { $0 != "pfn" && $0 != "origin" && !$0.hasPrefix("--") }
+        expectSame(named, origins, report)
+    }
+
+    @Test func statusesOfFiles() throws {
+        let statuses = words(all(StoredFile.Status.self).map(\.name))
+        expectSame(try firsts(report, "| status | meaning | `extract` |"), statuses, report)
+        try expectSame(schema("$defs", "file", "properties", "status", "enum"), statuses, "the schema")
+    }
+
+    @Test func outcomesOfExtraction() throws {
+        let outcomes = words(all(Extraction.Outcome.self).map(\.name))
+        try expectSame(schema("$defs", "extraction", "properties", "outcome", "enum"), outcomes, "the schema")
+        let row = try #require(try table(report, "| field | content |").first { $0[0] == "`extracted[]`" })
+        let text = try #require(row[1].split(separator: "(").last)
+        expectSame(quoted(text).filter { $0 != "message" }, outcomes, report)
+    }
+
+    @Test func statusesOfBoot() throws {
+        expectSame(
+            try firsts(report, "| status | when | `pram-verify status` ends with |"),
+            words(RunStatus.allCases.map(\.name)), report)
+        for row in try table(report, "| status | when | `pram-verify status` ends with |") {
+            let status = RunStatus.allCases.first { "\($0.name)" == quoted(row[0]).first }
+            #expect(status.map { "\($0.exit.rawValue)" } == String(row[2]), "\(row[0])")
+        }
+        let actions = words(BootConfiguration.Action.allCases.map(\.name))
+        let row = try #require(try table(report, "| file | mode | content |").first { $0[0] == "`action`" })
+        expectSame(quoted(row[2]), actions, report)
+    }
+
+    @Test func commands() throws {
+        let commands = words(CommandEntry.all.map(\.name))
+        let readme = try document("README.md")
+        let synopsis = readme.split(separator: "\n").filter { $0.hasPrefix("    pram-verify ") && $0.contains("  ") }
+            .compactMap { $0.split(separator: " ").dropFirst().first.map(String.init) }
+        let listed = synopsis.filter { commands.contains($0) }
+        #expect(commands.subtracting(listed).isEmpty, "missing in README.md")
+        let described = try document("man/pram-verify.8").split(separator: "\n")
+        for command in commands {
+            #expect(
+                described.contains { $0 == ".It Cm \(command)" || $0.hasPrefix(".It Cm \(command) ") }, "\(command)")
+        }
+        // What has a report of its own.
+        let reporting = commands.subtracting(["cmdline", "status"])
+        try expectSame(schema("properties", "command", "enum"), reporting, "the schema")
+    }
+
+    @Test func options() throws {
+        let options = Set(Option.allCases.map { "--\($0.name)" })
+        let rows = try table("README.md", "| option | meaning |")
+        let named = rows.flatMap { quoted($0[0]) }.map { String($0.prefix { $0 != "=" && $0 != " " }) }
+        expectSame(named, options, "README.md")
+        // With the word for its argument.
+        for option in Option.allCases {
+            guard let argument = option.argument else { continue }
+            let bar = "`--\(option.name)=\(argument)`".replacingOccurrences(of: "|", with: "\u{1}")
+            #expect(rows.contains { $0[0].contains(bar) }, "README.md: \(bar)")
+        }
+        let manual = try document("man/pram-verify.8")
+        let items = manual.split(separator: "\n").filter { $0.hasPrefix(".It Fl ") }
+            .flatMap { $0.split(separator: " ").filter { $0.hasPrefix("\\-") }.map { "--" + $0.dropFirst(2) } }
+        #expect(options.subtracting(items).isEmpty, "missing in the manual page")
+        #expect(Set(items).subtracting(options).isEmpty, "the manual page has what the program has not")
+    }
+
+    @Test func kernelParameters() throws {
+        let names = words(BootParameter.allCases.map(\.name))
+        let rows = try table("README.md", "| kernel parameter | values | meaning |")
+        expectSame(rows.compactMap { quoted($0[0]).first }, names, "README.md")
+        for row in rows {
+            let parameter = BootParameter.allCases.first { "\($0.name)" == quoted(row[0]).first }
+            let values = quoted(row[1]).first?.replacingOccurrences(of: "\u{1}", with: "|")
+            #expect(parameter.map { "\($0.values)" } == values, "the values of \(row[0])")
+        }
+        let items = try document("man/pram-verify.8").split(separator: "\n")
+            .filter { $0.hasPrefix(".It Cm pram_verify.") }
+            .compactMap { $0.split { $0 == " " || $0 == "=" }.dropFirst(2).first.map(String.init) }
+        expectSame(items, names, "the manual page")
+    }
+
+    @Test func exitStatuses() throws {
+        let bits = ["0", "1", "4", "8", "16"]
+        #expect(try table("README.md", "| exit status | meaning |").map { String($0[0]) } == bits)
+        #expect(try table(report, "| bit | meaning |").map { String($0[0]) } == bits)
+        let named: [PramVerify.ExitStatus] = [[], .corrected, .damaged, .failed, .usage]
+        #expect(named.map { "\($0.rawValue)" } == bits)
+    }
+}
