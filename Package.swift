@@ -109,6 +109,8 @@ let package = Package(
         tests("MemorySources", "PRAM", "Machine", "ChainWriting", "Linux", "Compression", "CZlib", "CZstd"),
         tests("Verification", "PRAM", "Linux", "MemorySources"),
         tests("ChainWriting", "PRAM", "Machine", "Linux", "MemorySources", "Verification"),
-        tests("PramVerify", "PRAM", "KernelCommandLine", "Machine", "Linux", "MemorySources", "Verification", "ChainWriting"),
+        tests(
+            "PramVerify", "PRAM", "KernelCommandLine", "Machine", "Linux", "MemorySources", "Verification",
+            "ChainWriting"),
     ]
 )

@@ -32,7 +32,9 @@ public struct WritableRegion: Equatable {
 
     /// Pure: whatever is to be known of the machine is in `machine`.
     /// - Parameter wanted: what --region says. nil: the only range that is named.
-    public static func find(_ wanted: PhysicalRange?, in machine: MachineEvidence) throws(WriteRefusal) -> WritableRegion {
+    public static func find(_ wanted: PhysicalRange?, in machine: MachineEvidence) throws(WriteRefusal)
+        -> WritableRegion
+    {
         try refuseCrashKernel(machine)
         let memmap = MemmapParameters.find(in: machine.line)
         let named = candidates(in: memmap)

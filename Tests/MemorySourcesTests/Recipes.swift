@@ -9,7 +9,6 @@ import PRAM
 
 // Dump files, written byte by byte as their formats say, for the tests to read back.
 
-
 // MARK: Bytes
 
 func little<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {

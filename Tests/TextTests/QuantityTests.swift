@@ -26,7 +26,9 @@ import Text
 
     private func nearest(_ word: String) -> String? { nearestWord(to: Array(word.utf8), among: names).map { "\($0)" } }
 
-    @Test(arguments: [("chekc", "check"), ("chck", "check"), ("sttus", "status"), ("quarantin", "quarantine"), ("lst", "list")])
+    @Test(arguments: [
+        ("chekc", "check"), ("chck", "check"), ("sttus", "status"), ("quarantin", "quarantine"), ("lst", "list"),
+    ])
     func aSlipIsNear(_ word: String, _ name: String) { #expect(nearest(word) == name) }
 
     @Test(arguments: ["", "x", "destroy", "checkcheckcheck", String(repeating: "a", count: 10_000)])

@@ -279,7 +279,7 @@ class Status(BootTest):
 
 class HelpShowsTheParameters(CommandTest):
     def test_each_has_its_values(self):
-        text = self.run_program("--help").out.decode()
-        names = re.findall(r"^  (pram_verify\.\w+)=\S+$", text, re.MULTILINE)
+        text = self.run_program("boot", "--help").out.decode()
+        names = re.findall(r"^  (pram_verify\.\w+)=\S+", text, re.MULTILINE)
         self.assertEqual(len(names), len(set(names)))
         self.assertIn("pram_verify.policy", names)

@@ -242,10 +242,19 @@ class Usage(CommandTest):
                 self.assertEqual(grave(report), [("pfn-invalid", "0x" + text)])
 
     def test_help_and_version(self):
-        for words in (["--help"], ["-h"], ["check", "--help"], ["extract", "-h"]):
+        for words, start in (
+            (["--help"], b"Usage: pram-verify COMMAND"), (["-h"], b"Usage: pram-verify COMMAND"),
+            (["check", "--help"], b"Example: pram-verify check "), (["extract", "-h"], b"Example: pram-verify extract "),
+        ):
             result = self.run_program(*words)
             self.assertEqual((result.status, result.err), (INTACT, b""), result)
-            self.assertTrue(result.out.startswith(b"Usage:"), result)
+            self.assertTrue(result.out.startswith(start), result)
+
+    def test_a_slip_of_the_pen_is_put_right(self):
+        for words, hint in ((["chekc"], b"did you mean check?"), (["check", "--jsno"], b"did you mean --json?")):
+            result = self.run_program(*words)
+            self.assertEqual(result.status, 16, result)
+            self.assertIn(hint, result.err)
         result = self.run_program("--version")
         self.assertEqual(result.status, INTACT)
         self.assertRegex(result.out, rb"^pram-verify [0-9]+\.[0-9]+\.[0-9]+\n$")

@@ -45,7 +45,8 @@ struct Call {
         }
         if let word = operands.first {
             guard let named = CommandEntry.named(word) else {
-                throw UsageError("unknown command \(escaped(word))\(Call.suggestion(word, CommandEntry.all.map { $0.name }))")
+                throw UsageError(
+                    "unknown command \(escaped(word))\(Call.suggestion(word, CommandEntry.all.map { $0.name }))")
             }
             command = named
             isCommandNamed = true
