@@ -125,9 +125,11 @@ struct WritingTarget {
                     .unsupported, source: escaped(path), "it looks like \(form): only raw images are written",
                     remedy: "make a raw image of it, or name another file"))
         }
-        let length = try calling { () throws(SystemError) in try file.status() }.size
+        let status = try calling { () throws(SystemError) in try file.status() }
+        let length = status.size
         // Who made it and who locked it first need not be the same.
-        let growth = size.map { _ in ImageGrowth(path: path, before: isNew && length == 0 ? nil : length) }
+        let growth = size.map { _ in ImageGrowth(path: path, image: status, before: isNew && length == 0 ? nil : length)
+        }
         let range: PhysicalRange
         do throws(Failure) {
             range = try self.range(of: path, length: max(size ?? 0, length), base: base, region: region)
@@ -172,14 +174,18 @@ struct WritingTarget {
 /// An image that `save --size` has made, or may have made larger: a save that fails leaves it as large as it was.
 struct ImageGrowth {
     let path: [UInt8]
+    /// What the path named when it was opened: nothing else is touched.
+    let image: FileStatus
     /// In bytes; nil where there was no such file.
     let before: UInt64?
 
     /// To be called while the image is locked.
     func undo() {
+        guard let file = try? FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK), let now = try? file.status(),
+            now.isSameFile(as: image)
+        else { return }
         if let before {
-            guard let now = try? FileDescriptor.status(of: path), now.size > before else { return }
-            try? FileDescriptor.open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK).truncate(to: before)
+            if now.size > before { try? file.truncate(to: before) }
         } else {
             try? FileDescriptor.remove(path)
         }
