@@ -31,6 +31,11 @@ public struct ChainSave {
             throw WritingFailure(
                 .notSavable, "\(escaped(directory.path)) holds no regular file: a chain cannot be empty")
         }
+        if let target = memory.writtenFile, let file = plan.files.first(where: { $0.identity.isFile(target) }) {
+            throw WritingFailure(
+                .notSavable, "\(escaped(file.name)) is the very file that is to be written",
+                remedy: "keep the image outside of the directory that is saved")
+        }
         let pages = memory.pages
         guard pages.lowerBound > 0 else {
             throw WritingFailure(.notSavable, "the range begins at address 0: no chain begins at page 0")
@@ -113,12 +118,13 @@ public struct ChainSave {
         var state = PageState.absent
         try append(
             Entry(flags: 1, checksum: PageBytes(meta, of: memory, state: &state).pageChecksum, page: meta, index: 0))
+        let isExact = source.tellsHolesExactly
         var offset: UInt64 = 0
-        while let run = source.nextPages(from: offset, size: file.size) {
+        while let run = try source.nextPages(from: offset, size: file.size, holesAreExact: isExact) {
             try copy(run, of: source, size: file.size)
             offset = run.upperBound * UInt64(pageSize)
         }
-        guard SavePlan.Identity(try source.status()) == file.identity else {
+        guard try source.endsAt(file.size), SavePlan.Identity(try source.status()) == file.identity else {
             throw SystemError("read", code: ErrorCode.stale, path: file.name)
         }
     }

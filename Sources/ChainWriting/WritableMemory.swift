@@ -15,8 +15,15 @@ public protocol WritableMemory: PhysicalMemory {
     /// Writes one page in one system call.
     func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError)
 
+    /// The file that is written, where it is a regular one that may have other names.
+    var writtenFile: FileStatus? { get }
+
     /// Returns when what was written would survive: nothing to do for memory, fsync(2) for a device.
     func synchronize() throws(SystemError)
+}
+
+extension WritableMemory {
+    public var writtenFile: FileStatus? { nil }
 }
 
 /// A range of physical memory that is reached through a file: /dev/mem (offset = address), a pmem device, a raw image.
@@ -60,6 +67,11 @@ public final class MemoryFile: WritableMemory {
     public var pages: Range<UInt64> {
         let first = range.start / UInt64(pageSize)
         return first..<first + range.size / UInt64(pageSize)
+    }
+
+    public var writtenFile: FileStatus? {
+        guard let status = try? file.status(), status.isRegular else { return nil }
+        return status
     }
 
     public var zerosMayBeHoles: Bool { false }

@@ -6,12 +6,14 @@ public final class Directory {
     private let descriptor: Int32
     public let path: [UInt8]
     private var serial = 0
+    private let isNew: Bool
 
     /// Opens a directory, and makes it first (mode 0777 less the umask) when it does not exist.
     public init(_ path: [UInt8]) throws(SystemError) {
         guard !path.isEmpty else { throw SystemError("open", code: ENOENT, path: path) }
         let made = SystemCalls.mkdir(path, 0o777)
         guard !made.failed || made.code == EEXIST else { throw SystemError("mkdir", code: made.code, path: path) }
+        isNew = !made.failed
         descriptor = try openDirectory(path)
         self.path = path
     }
@@ -54,8 +56,15 @@ public final class Directory {
 
     public func remove(_ name: [UInt8]) { _ = SystemCalls.unlinkat(descriptor, name) }
 
-    /// fsync(2): the names in the directory are on the disk when it returns.
-    public func synchronize() throws(SystemError) { try SystemCalls.fsync(descriptor).get("fsync", path: path) }
+    /// fsync(2): the names in the directory are on the disk when it returns, and where it was made here, its own name
+    /// in its parent is, too.
+    public func synchronize() throws(SystemError) {
+        try SystemCalls.fsync(descriptor).get("fsync", path: path)
+        guard isNew else { return }
+        let parent = try openDirectory(Array("..".utf8), in: descriptor)
+        defer { SystemCalls.close(parent) }
+        try SystemCalls.fsync(parent).get("fsync", path: path)
+    }
 
     /// The names in a directory in the order of their bytes, without `.` and `..`.
     public static func names(in path: [UInt8]) throws(SystemError) -> [[UInt8]] {

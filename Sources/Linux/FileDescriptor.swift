@@ -54,6 +54,10 @@ public struct FileDescriptor: ~Copyable {
     /// fsync(2): what was written is on the disk when it returns.
     public func synchronize() throws(SystemError) { try SystemCalls.fsync(number).get("fsync", path: path) }
 
+    /// Lets go of what the page cache holds of the file, as far as it is on the disk: what is read afterwards comes from
+    /// there.
+    public func forgetCache() { SystemCalls.forgetCache(number) }
+
     /// Sets the permissions (fchmod(2)).
     public func setMode(_ mode: UInt32) throws(SystemError) {
         try SystemCalls.fchmod(number, mode).get("fchmod", path: path)

@@ -189,6 +189,8 @@ extension SystemCalls {
     }
 
     static func fsync(_ number: Int32) -> Answer { make(.fsync) { Int(CLinux.fsync(number)) } }
+    /// posix_fadvise(2) with POSIX_FADV_DONTNEED: a request that the kernel need not follow.
+    static func forgetCache(_ number: Int32) { _ = posix_fadvise(number, 0, 0, POSIX_FADV_DONTNEED) }
     static func fchmod(_ number: Int32, _ mode: mode_t) -> Answer { make(.fchmod) { Int(CLinux.fchmod(number, mode)) } }
 
     /// Bytes that nobody can foresee, as many as there are without waiting for the pool to fill (GRND_NONBLOCK).

@@ -232,6 +232,7 @@ private final class Target: FileSink {
         try file.setMode(mode)
         guard let copies else { return true }
         try file.synchronize()
+        file.forgetCache()
         return try copies.readBack(file)
     }
 }

@@ -164,6 +164,21 @@ private func content(_ memory: any PhysicalMemory, _ page: UInt64) -> (state: Pa
         for file in left { #expect(source.expected.contains { $0.name == file.name && $0.reads(like: file) }) }
     }
 
+    @Test func `the image itself is not saved into itself, and stays as it was`() throws {
+        var dice = Dice(1)
+        let source = SourceFiles()
+        try source.add([65], size: 4096 * 40, pages: Array(0..<40), &dice)
+        let memory = MemoryFile(
+            try FileDescriptor.open(source.place([65]), O_RDWR), range: PhysicalRange(start: 4096, size: 39 * 4096)!,
+            offset: 4096, kind: "test", isMapped: true, isBuffered: true)
+        let before = image(memory)
+        let directory = try source.directory
+        let plan = try SavePlan(directory)
+        let failed = writingFailure { _ = try ChainSave(plan, from: directory, into: memory, generation: 1) }
+        #expect(failed?.cause == .notSavable && failed?.message.contains("the very file") == true)
+        #expect(image(memory) == before)
+    }
+
     private func image(_ memory: MemoryFile) -> Image {
         var image = Image(memory.pages)
         for number in memory.pages {

@@ -239,4 +239,44 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
         #expect(writingFailure { try save(files, into: memory) } != nil)
         #expect(memory.attempts == 0)
     }
+
+    @Test func `files that do not end where their size says are refused before anything is written`() throws {
+        // Made up as they are read: a size of 0, and content.
+        let directory = try SourceDirectory(Array("/proc/sys/kernel/random".utf8))
+        let failed = writingFailure { _ = try SavePlan(directory) }
+        #expect(failed?.cause == .notSavable && failed?.message.contains("does not end where its size") == true)
+        // sysfs: a size of 4096, and less content.
+        let other = try SourceDirectory(Array("/sys/kernel/mm/transparent_hugepage".utf8))
+        #expect(writingFailure { _ = try SavePlan(other) } != nil)
+    }
+
+    @Test func `names that the format does not hold are refused`() {
+        #expect(SavePlan.refusal(ofName: [UInt8](repeating: 65, count: 255)) == nil)
+        #expect(SavePlan.refusal(ofName: [UInt8](repeating: 65, count: 256))?.cause == .notSavable)
+    }
+
+    @Test func `holes that the file system only claims are read`() throws {
+        var dice = Dice(4)
+        let files = SourceFiles()
+        // The data in the middle is behind a real hole; read as one that the file system may have made up.
+        try files.add([1], size: 4096 * 900 - 3, pages: [0, 300, 301, 899], &dice)
+        let file = try FileDescriptor.open(files.place([1]))
+        var runs: [Range<UInt64>] = []
+        var offset: UInt64 = 0
+        // As if the file system called all of it a hole.
+        while let page = try file.firstPageWithData(from: offset, to: 4096 * 900 - 3) {
+            runs.append(page..<page + 1)
+            offset = (page + 1) * 4096
+        }
+        #expect(runs == [0..<1, 300..<301, 301..<302, 899..<900])
+        for isExact in [true, false] {
+            var pages: [UInt64] = []
+            var offset: UInt64 = 0
+            while let run = try file.nextPages(from: offset, size: 4096 * 900 - 3, holesAreExact: isExact) {
+                pages += Array(run)
+                offset = run.upperBound * 4096
+            }
+            #expect(pages == [0, 300, 301, 899])
+        }
+    }
 }

@@ -43,6 +43,7 @@ final class FileSource: ByteSource {
     /// Holds the mapping for as long as the source lives.
     private let mapping: Mapping?
     private let mappedBase: UnsafeRawPointer?
+    private let tellsHolesExactly: Bool
 
     /// - Parameters:
     ///   - size: in bytes, as its file system tells.
@@ -57,6 +58,7 @@ final class FileSource: ByteSource {
             mappedBase = nil
             mapping = nil
         }
+        tellsHolesExactly = file.tellsHolesExactly
         self.file = file
         self.size = size
         self.name = name
@@ -73,7 +75,10 @@ final class FileSource: ByteSource {
         return mappedBase + Int(offset)
     }
 
-    func endOfHole(at offset: UInt64) -> UInt64 { max(offset, min(file.nextData(from: offset) ?? size, size)) }
+    func endOfHole(at offset: UInt64) -> UInt64 {
+        guard tellsHolesExactly else { return offset }
+        return max(offset, min(file.nextData(from: offset) ?? size, size))
+    }
 }
 
 /// A few bytes and the numbers in them. Fields that the bytes do not hold in full read as nil, never as something else.

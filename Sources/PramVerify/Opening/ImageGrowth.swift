@@ -4,14 +4,18 @@ import Linux
 /// An image that `save --size` has made, or may have made larger: a save that fails leaves it as large as it was.
 struct ImageGrowth {
     let path: [UInt8]
+    /// What the path named when it was opened: nothing else is touched.
+    let image: FileStatus
     /// In bytes; nil where there was no such file.
     let before: UInt64?
 
     /// To be called while the image is locked.
     func undo() {
+        guard let file = try? FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK), let now = try? file.status(),
+            now.isSameFile(as: image)
+        else { return }
         if let before {
-            guard let now = try? FileDescriptor.status(of: path), now.size > before else { return }
-            try? FileDescriptor.open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK).truncate(to: before)
+            if now.size > before { try? file.truncate(to: before) }
         } else {
             try? FileDescriptor.remove(path)
         }

@@ -141,9 +141,11 @@ struct WritingTarget {
                     .unsupported, source: escaped(path), "it looks like \(form): only raw images are written",
                     remedy: "make a raw image of it, or name another file"))
         }
-        let length = try calling { () throws(SystemError) in try file.status() }.size
+        let status = try calling { () throws(SystemError) in try file.status() }
+        let length = status.size
         // Who made it and who locked it first need not be the same.
-        let growth = size.map { _ in ImageGrowth(path: path, before: isNew && length == 0 ? nil : length) }
+        let growth = size.map { _ in ImageGrowth(path: path, image: status, before: isNew && length == 0 ? nil : length)
+        }
         let range: PhysicalRange
         do throws(Failure) {
             range = try self.range(of: path, length: max(size ?? 0, length), base: base, region: region)
