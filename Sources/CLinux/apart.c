@@ -25,6 +25,7 @@ int pv_run_apart(int (*body)(void *), void *context, int milliseconds) {
     if (child == 0) {
         close(ends[0]);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pv_work_is_apart();
         _exit(body(context));
     }
     close(ends[1]);
