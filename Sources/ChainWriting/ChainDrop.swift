@@ -57,6 +57,7 @@ public struct ChainDrop {
         guard chain.isComplete else {
             throw WritingFailure(.notVerified, "the chain lists more than is kept track of, so that nothing is changed")
         }
+        if let refusal = memory.refusal { throw WritingFailure(refusal) }
         guard !plan.entries.isEmpty else {
             try write(chain.head, PageBytes())
             try synchronize()

@@ -41,8 +41,6 @@ final class FlattenedDump: ByteSource {
     /// Offsets in the real file, with indices into `runs`.
     private let map: ExtentMap
 
-    static func recognises(_ start: Bytes) -> Bool { start.begins(with: signature) }
-
     init(_ file: any ByteSource) throws(MemoryFailure) {
         func failure(_ cause: MemoryFailure.Cause, _ message: Phrase) -> MemoryFailure {
             MemoryFailure(cause, source: file.name, message)
