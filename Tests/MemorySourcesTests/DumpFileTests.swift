@@ -117,9 +117,9 @@ import Testing
         let file = Scratch(bytes)
         let memory = try DumpFile.open(file.path, as: .raw)
         #expect(memory.kind == "raw image" && memory.contains(PFN(1)))
-        // Less than the whole signature is none.
-        let short = (before + magic.dropLast()).padded(to: 8192)
-        if magic.count > 2, !name.contains("bzip2") { #expect(try opened(short).kind == "raw image") }
+        // Another first byte of the signature is none.
+        let other = (before + [magic[0] ^ 0x80] + magic.dropFirst()).padded(to: 8192)
+        #expect(try opened(other).kind == "raw image")
         // What is written to is asked in the same words.
         #expect(DumpFile.form(ofStart: Array(bytes[..<4096])) != nil)
     }
