@@ -83,7 +83,7 @@ let package = Package(
         // L4: the entry point
         .executableTarget(
             name: "pram-verify",
-            dependencies: ["PramVerify"],
+            dependencies: ["PramVerify", "CLinux"],
             exclude: ["no-unwind-tables.ld"],
             swiftSettings: everywhere,
             linkerSettings: [
@@ -91,7 +91,7 @@ let package = Package(
                 .linkedLibrary("m"),
                 .unsafeFlags(
                     ["-Xclang-linker", "-static", "-enable-experimental-feature", "Embedded", "-use-ld=lld"]
-                        + ["--gc-sections", "--icf=all", "-s"].flatMap { ["-Xlinker", $0] }
+                        + ["--gc-sections", "--icf=all", "-s", "--wrap=posix_memalign"].flatMap { ["-Xlinker", $0] }
                         + ["-Xlinker", "\(Context.packageDirectory)/Sources/pram-verify/no-unwind-tables.ld"], shipped),
             ]),
 

@@ -52,6 +52,11 @@ public struct ChainDrop {
     public func run(
         taking free: FreePages, generation: UInt64, threads: Int, seed: UInt64
     ) throws(WritingFailure) -> Outcome {
+        // What was not kept of the chain would be lost without a word, or written over.
+        guard chain.isComplete else {
+            throw WritingFailure(.notVerified, "the chain lists more than is kept track of, so that nothing is changed")
+        }
+        if let refusal = memory.refusal { throw WritingFailure(refusal) }
         guard !plan.entries.isEmpty else {
             try write(chain.head, PageBytes())
             try synchronize()

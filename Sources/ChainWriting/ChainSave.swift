@@ -57,6 +57,7 @@ public struct ChainSave {
     /// - Parameter threads: for the verification at the end.
     /// - Returns: the head, and what the verification found: an intact chain.
     public mutating func run(threads: Int, seed: UInt64) throws(WritingFailure) -> (head: PFN, chain: ChainEvaluation) {
+        if let refusal = memory.refusal { throw WritingFailure(refusal) }
         do throws(SystemError) {
             try memory.write(head, PageBytes())
             try memory.synchronize()

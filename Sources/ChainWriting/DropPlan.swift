@@ -17,15 +17,22 @@ public struct SurveyedChain {
     public let layout: ChainLayout
     let head: PFN
     let entries: [Listed]
+    /// For tables of what the chain says: see `SeededHash`.
+    let seed: UInt64
     /// Every page that the chain uses, links included: none of them is free.
     let usedPages: SparseSet
     /// Whether the last link that was found says that it is the last.
     let isWhole: Bool
 
+    /// Whether all that the chain lists is known: see `ChainEvaluation.Limits`.
+    public var isComplete: Bool {
+        evaluation.filesOmitted == 0 && evaluation.linksOmitted == 0 && !usedPages.isIncomplete
+    }
+
     /// Checks the chain page by page, and keeps what it lists: 48 bytes for each page of the chain.
     public init(head: PFN, memory: any PhysicalMemory, threads: Int, seed: UInt64) {
         var entries: [Listed] = []
-        var used = SparseSet()
+        var used = SparseSet(seed: seed)
         var isWhole = false
         var options = ChainCheck.Options()
         options.threads = threads
@@ -53,6 +60,7 @@ public struct SurveyedChain {
         evaluation = check.run()
         layout = check.layout
         self.head = head
+        self.seed = seed
         self.entries = entries
         usedPages = used
         self.isWhole = isWhole
@@ -114,7 +122,7 @@ public struct DropPlan {
     public init(_ chain: SurveyedChain, options: Options, refits: Bool) {
         let evaluation = chain.evaluation
         let evidence = Evidence(chain)
-        var names = Names(evaluation.files)
+        var names = Names(evaluation.files, seed: chain.seed)
         var fates: [Fate] = []
         for number in evaluation.files.indices {
             fates.append(DropPlan.fate(of: evaluation.files[number], number, evidence, options, &names))
@@ -124,7 +132,7 @@ public struct DropPlan {
         var renamed: [(place: Int, image: FileImage)] = []
         var file = -1
         var left: UInt64 = 0
-        var indexes = SparseSet()
+        var indexes = SparseSet(seed: chain.seed)
         // Pages that are spoken for: a quarantined file may hold none of them.
         var taken = DropPlan.pages(of: chain, keptBy: fates)
         for var listed in chain.entries {
@@ -168,7 +176,7 @@ public struct DropPlan {
 
     /// The pages of all links, and of the files that are kept as they are.
     private static func pages(of chain: SurveyedChain, keptBy fates: [Fate]) -> SparseSet {
-        var pages = SparseSet()
+        var pages = SparseSet(seed: chain.seed)
         for link in chain.evaluation.links { _ = pages.insert(link.page.number) }
         var file = -1
         for listed in chain.entries {
@@ -303,23 +311,26 @@ private struct Evidence {
 
 /// The names in use, and new ones for damaged files.
 private struct Names {
-    private var used: [[UInt8]: Bool] = [:]
+    private var used: NameTable
     /// How often a name that starts like this was made: many that differ at their end alone would all try from 1 on.
-    private var tries: [[UInt8]: Int] = [:]
+    private var starts: NameTable
+    private var tries: [Int] = []
 
-    init(_ files: [StoredFile]) {
-        for file in files where file.metaFits { used[file.name] = true }
+    init(_ files: [StoredFile], seed: UInt64) {
+        used = NameTable(seed: seed)
+        starts = NameTable(seed: seed)
+        for file in files where file.metaFits { _ = used.insert(file.name) }
     }
 
     /// NAME.damaged, cut to 255 bytes; NAME.damaged2 and so on where that is taken.
     mutating func damagedName(for name: [UInt8]) -> [UInt8] {
-        let start = Array(name.prefix(FileImage.nameCapacity - 16))
-        var number = (tries[start] ?? 0) + 1
+        let (start, isNew) = starts.insert(Array(name.prefix(FileImage.nameCapacity - 16)))
+        if isNew { tries.append(0) }
+        var number = tries[start] + 1
         while true {
             let ending = Array((number == 1 ? ".damaged" : ".damaged\(number)").utf8)
             let new = Array(name.prefix(FileImage.nameCapacity - ending.count)) + ending
-            if used[new] == nil {
-                used[new] = true
+            if used.insert(new).isNew {
                 tries[start] = number
                 return new
             }

@@ -175,18 +175,22 @@ public final class PmemTarget {
         // Refused before it is opened: opening a device exclusively may disturb others.
         _ = try site.range.get()
         let path = paths.devices + bytes("/") + site.name
-        let file: FileDescriptor
-        do throws(SystemError) {
-            file = try FileDescriptor.openExclusively(path)
-        } catch {
+        // Looked at before it is opened for writing, which is an act for some devices, and once more afterwards.
+        let named: UInt64?
+        do throws(SystemError) { named = try FileDescriptor.status(of: path).blockDevice } catch {
             throw refusal(error)
         }
-        guard file.blockDevice == site.device else {
-            throw MemoryFailure(
-                .malformed, source: escaped(path), "\(escaped(path)) is not the device that sysfs calls so",
-                remedy: "mount devtmpfs on /dev")
-        }
+        guard named == site.device else { throw otherDevice(path) }
+        let file: FileDescriptor
+        do throws(SystemError) { file = try FileDescriptor.openExclusively(path) } catch { throw refusal(error) }
+        guard file.blockDevice == site.device else { throw otherDevice(path) }
         return try PmemTarget(file, site, overwrite: overwrite)
+    }
+
+    private static func otherDevice(_ path: [UInt8]) -> MemoryFailure {
+        MemoryFailure(
+            .malformed, source: escaped(path), "\(escaped(path)) is not the device that sysfs calls so",
+            remedy: "mount devtmpfs on /dev")
     }
 
     /// - Parameter file: open for reading and writing.

@@ -1,5 +1,7 @@
 import Linux
+import Machine
 import PRAM
+import Text
 
 /// Physical memory that can be written: a reserved range through /dev/mem, a pmem device, or an image.
 public protocol WritableMemory: PhysicalMemory {
@@ -18,12 +20,17 @@ public protocol WritableMemory: PhysicalMemory {
     /// The file that is written, where it is a regular one that may have other names.
     var writtenFile: FileStatus? { get }
 
+    /// Why not all of the pages can be written, found without writing; nil where nothing stands in the way. Ask before
+    /// the first byte is changed.
+    var refusal: MemoryFailure? { get }
+
     /// Returns when what was written would survive: nothing to do for memory, fsync(2) for a device.
     func synchronize() throws(SystemError)
 }
 
 extension WritableMemory {
     public var writtenFile: FileStatus? { nil }
+    public var refusal: MemoryFailure? { nil }
 }
 
 /// A range of physical memory that is reached through a file: /dev/mem (offset = address), a pmem device, a raw image.
@@ -131,14 +138,96 @@ public final class MemoryFile: WritableMemory {
     public func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
         guard holds(page, count: 1) else { throw SystemError("write", code: ErrorCode.badAddress, path: file.path) }
         // Through the file also where it is mapped: one call writes the page or does not, and no signal comes in
-        // between.
-        try file.write(bytes.bytes, at: fileOffset(of: page))
+        // between. But read(2) and write(2) of /dev/mem end where the kernel's direct map ends, with EFAULT, and
+        // mmap(2) does not (valid_phys_addr_range, valid_mmap_phys_addr_range in drivers/char/mem.c).
+        do throws(SystemError) {
+            try file.write(bytes.bytes, at: fileOffset(of: page))
+        } catch {
+            guard error.code == ErrorCode.badAddress, let target = address(of: page, count: 1) else { throw error }
+            let isWhole = bytes.bytes.withUnsafeBytes { guardedCopy($0.baseAddress!, to: target, count: pageSize) }
+            guard isWhole else { throw error }
+            memoryFence()
+        }
+    }
+
+    /// Whether what is not mapped lies where read(2) and write(2) reach: the first page and the last one, which is
+    /// the first to pass the end of the direct map.
+    public var refusal: MemoryFailure? {
+        guard base == nil else { return nil }
+        for number in [pages.lowerBound, pages.upperBound - 1] {
+            let page = PFN(number)
+            let error = withUnsafeTemporaryAllocation(byteCount: pageSize, alignment: 16) { buffer -> SystemError? in
+                do throws(SystemError) {
+                    _ = try file.read(at: fileOffset(of: page), into: buffer)
+                    return nil
+                } catch {
+                    return error
+                }
+            }
+            guard let error, error.code == ErrorCode.badAddress else { continue }
+            return MemoryFailure(
+                .noSuchMemory, source: kind,
+                "page \(hexadecimal(number)) lies beyond the memory that the kernel reaches by write (its direct map), "
+                    + "and the range could not be mapped",
+                remedy: "reserve a range below the end of System RAM, or use memmap=nn!ss and --device")
+        }
+        return nil
     }
 
     public func synchronize() throws(SystemError) {
         guard isBuffered else { return }
         try mapping?.synchronize(file)
         try file.synchronize()
+    }
+}
+
+/// A raw image that is to be written, as a file.
+public struct WritableImage: ~Copyable {
+    public let file: FileDescriptor
+    /// Whether it was made by this call, and is empty.
+    public let isNew: Bool
+
+    public consuming func takeFile() -> FileDescriptor { file }
+
+    /// Looks at what the path names before it is opened: to open a device for writing can be an act (a tape, a
+    /// watchdog, a disk whose cache is dropped). Then it is looked at once more, for in between another file may have
+    /// taken the name.
+    /// - Parameter isMade: whether a file that is not there is made, readable and writable by its owner alone.
+    /// - Throws: `.notAFile` for anything but a regular file.
+    public static func open(_ path: [UInt8], isMade: Bool) throws(MemoryFailure) -> WritableImage {
+        var isNew = false
+        do throws(SystemError) {
+            let status: FileStatus?
+            do throws(SystemError) {
+                status = try FileDescriptor.status(of: path)
+            } catch {
+                guard error.code == ErrorCode.noSuchFile, isMade else { throw error }
+                status = nil
+                isNew = true
+            }
+            if let status, !status.isRegular { throw SystemError("open", code: ErrorCode.invalid, path: path) }
+            let file = try FileDescriptor.openForUpdate(path, isMade: isNew)
+            guard try file.status().isRegular else {
+                throw SystemError("open", code: ErrorCode.invalid, path: path)
+            }
+            return WritableImage(file: file, isNew: isNew)
+        } catch {
+            throw refusal(error, path)
+        }
+    }
+
+    private static func refusal(_ error: SystemError, _ path: [UInt8]) -> MemoryFailure {
+        let source = escaped(path)
+        switch error.code {
+        case ErrorCode.invalid:
+            return MemoryFailure(
+                .notAFile, source: source, "only regular files and reserved ranges are written",
+                remedy: "name a raw image, or leave --memory out to write this machine's reserved range")
+        case ErrorCode.noSuchFile: return MemoryFailure(.noSuchFile, source: source, Phrase(error.message))
+        case ErrorCode.accessDenied, ErrorCode.notPermitted, ErrorCode.readOnly:
+            return MemoryFailure(.notPermitted, source: source, Phrase(error.message))
+        default: return MemoryFailure(.inputOutput, source: source, Phrase(error.message))
+        }
     }
 }
 

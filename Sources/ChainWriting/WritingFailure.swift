@@ -1,4 +1,6 @@
 import Linux
+import Machine
+import MemorySources
 import Text
 
 /// Why a chain was not written, or not changed.
@@ -30,6 +32,11 @@ public struct WritingFailure: Error, Sendable {
         self.cause = cause
         self.message = message.text
         self.remedy = remedy.text
+    }
+
+    /// Of memory that cannot be written as a whole.
+    init(_ failure: MemoryFailure) {
+        self.init(.systemCall, Phrase(failure.message), remedy: Phrase(failure.remedy))
     }
 
     public init(_ error: SystemError) { self.init(.systemCall, Phrase(error.message)) }

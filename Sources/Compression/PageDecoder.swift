@@ -48,3 +48,25 @@ public struct PageDecoder: ~Copyable {
         return stream
     }
 }
+
+/// Whether the bytes begin a zlib stream (RFC 1950): the two bytes of its header fit each other, and what follows
+/// inflates without an error to more than the header could do by chance.
+public func beginsZlibStream(_ start: UnsafeRawBufferPointer) -> Bool {
+    guard start.count >= 64, start[0] & 0x0f == 8, start[0] >> 4 <= 7, start[1] & 0x20 == 0,
+        (UInt16(start[0]) << 8 | UInt16(start[1])) % 31 == 0
+    else { return false }
+    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    defer { stream.deallocate() }
+    stream.initialize(to: z_stream())
+    guard inflateInit_(stream, zlibVersion(), Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return false }
+    defer { inflateEnd(stream) }
+    return withUnsafeTemporaryAllocation(byteCount: 1 << 15, alignment: 16) { room -> Bool in
+        stream.pointee.next_in = UnsafeMutablePointer(mutating: start.baseAddress?.assumingMemoryBound(to: UInt8.self))
+        stream.pointee.avail_in = uInt(start.count)
+        stream.pointee.next_out = room.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        stream.pointee.avail_out = uInt(room.count)
+        let code = CZlib.inflate(stream, Z_NO_FLUSH)
+        let produced = room.count - Int(stream.pointee.avail_out)
+        return code == Z_STREAM_END || (code == Z_OK || code == Z_BUF_ERROR) && produced >= 256
+    }
+}

@@ -4,14 +4,19 @@ import Linux
 /// decoder's `Decoding.memoryLimit` and some buffers.
 ///
 /// Concatenated gzip members, xz streams (with stream padding) and zstd frames (skippable ones too) are one file, as
-/// for the programs of these names.
+/// for the programs of these names. So is what may follow them where a file was written to a partition or a tape:
+///
+/// | behind the last stream | gzip | xz | zstd |
+/// |---|---|---|---|
+/// | zeros to the end | taken, as by gzip | in multiples of four bytes taken, as by xz | taken (zstd unpacks, then fails) |
+/// | anything else | ignored, and said: gzip does that | an error, as for xz | an error, as for zstd |
 /// - Parameters:
 ///   - file: the compressed file; its own position is neither used nor changed.
 ///   - limit: how long the result may become, in bytes, holes included.
-/// - Returns: the unpacked file; its `path` is the directory that it lies in.
+/// - Returns: the unpacked file, its `path` being the directory that it lies in, and what followed the packed data.
 public func unpack(
     _ file: borrowing FileDescriptor, _ wrapping: Wrapping, limit: UInt64 = Decoding.lengthLimit
-) throws(CompressionError) -> FileDescriptor {
+) throws(CompressionError) -> Unpacked {
     let unpacked: FileDescriptor
     do { unpacked = try temporaryFile() } catch { throw ioError(error, wrapping, 0) }
     let output = SparseWriter()
@@ -35,9 +40,9 @@ public func unpack(
             throw CompressionError(
                 cause, wrapping, input.offset, "\(words(cause, wrapping)) at offset \(input.offset) (\(detail))")
         case .streamEnd:
-            if try !input.moveToNextStream(of: file) {
+            if let rest = try input.moveToNextStream(of: file) {
                 do { try output.finish(unpacked) } catch { throw ioError(error, wrapping, input.offset) }
-                return unpacked
+                return Unpacked(file: unpacked, rest: rest)
             }
             guard decoder.restart() else {
                 throw CompressionError(
@@ -52,6 +57,19 @@ public func unpack(
             }
         }
     }
+}
+
+/// What `unpack` made.
+public struct Unpacked: ~Copyable {
+    /// What stands behind the last stream, and from which offset of the packed file on.
+    public enum Rest: Equatable, Sendable {
+        case nothing, zeros(UInt64), ignored(UInt64)
+    }
+
+    public let file: FileDescriptor
+    public let rest: Rest
+
+    public consuming func takeFile() -> FileDescriptor { file }
 }
 
 /// The compressed file, read from front to back.
@@ -93,29 +111,57 @@ private final class Input {
         }
     }
 
-    /// Goes on behind a stream that ended: to the next one (true) or the end of the file (false).
-    func moveToNextStream(of file: borrowing FileDescriptor) throws(CompressionError) -> Bool {
+    /// Goes on behind a stream that ended: to the next one (nil), or tells what there is instead.
+    func moveToNextStream(of file: borrowing FileDescriptor) throws(CompressionError) -> Unpacked.Rest? {
         // Only where the next magic is not there as a whole: a file of many small streams is not read anew for each.
         if unreadRange.count < 6 && !ended { try read(from: file) }
-        if wrapping == .xz { try skipPadding(of: file) }
-        if isAtEnd { return false }
-        guard Wrapping(recognising: unread) == wrapping else {
-            throw CompressionError(
-                .trailingGarbage, wrapping, offset,
-                "the \(wrapping.name) data ends at offset \(offset), but the file goes on with something else")
+        if Wrapping(recognising: unread) == wrapping { return nil }
+        let end = offset
+        let zeros = try skipZeros(of: file)
+        if isAtEnd {
+            // xz's padding comes in multiples of four bytes (the .xz file format, section 2.2).
+            if wrapping != .xz { return zeros > 0 ? .zeros(end) : .nothing }
+            if zeros % 4 == 0 { return .nothing }
+            throw trailingGarbage(at: end)
         }
-        return true
+        switch wrapping {
+        case .xz:
+            if zeros % 4 == 0, Wrapping(recognising: unread) == wrapping { return nil }
+        case .gzip:
+            // Whatever it is, gzip does not look behind zeros either. But half a header is a member that was cut.
+            guard zeros == 0, startsLikeMember else { return .ignored(end) }
+        case .zstd: break
+        }
+        throw trailingGarbage(at: end)
     }
 
-    /// Zeros in multiples of four bytes may follow an xz stream (the .xz file format, section 2.2).
-    private func skipPadding(of file: borrowing FileDescriptor) throws(CompressionError) {
+    private var startsLikeMember: Bool {
+        unread[0] == 0x1f && (unread.count < 2 || unread[1] == 0x8b)
+    }
+
+    private func trailingGarbage(at end: UInt64) -> CompressionError {
+        CompressionError(
+            .trailingGarbage, wrapping, end,
+            "the \(wrapping.name) data ends at offset \(end), but the file goes on with something else")
+    }
+
+    /// Reads on to the next byte that is not 0, or to the end; then at least six bytes from there on are at hand, where
+    /// there are as many.
+    /// - Returns: how many zeros were skipped.
+    private func skipZeros(of file: borrowing FileDescriptor) throws(CompressionError) -> UInt64 {
+        let start = offset
         while !isAtEnd {
             let zeros = unread.firstIndex { $0 != 0 } ?? unread.count
             let whole = zeros == unread.count
-            advance(zeros & ~3)
-            guard whole, !ended else { return }
+            advance(zeros)
+            if !whole {
+                if unreadRange.count < 6 && !ended { try read(from: file) }
+                break
+            }
+            if ended { break }
             try read(from: file)
         }
+        return offset - start
     }
 }
 

@@ -78,6 +78,12 @@ public struct FileDescriptor: ~Copyable {
     /// Whether the path names anything that stat(2) can see.
     public static func exists(_ path: [UInt8]) -> Bool { (try? status(of: path)) != nil }
 
+    /// Opens a file for reading and writing, without waiting for what is no regular file.
+    /// - Parameter isMade: makes it, for its owner alone; EEXIST where there is one.
+    public static func openForUpdate(_ path: [UInt8], isMade: Bool = false) throws(SystemError) -> FileDescriptor {
+        try open(path, isMade ? O_RDWR | O_CREAT | O_EXCL : O_RDWR | O_NOCTTY | O_NONBLOCK, mode: 0o600)
+    }
+
     /// Opens a block device for reading and writing, for nobody else: EBUSY while it is mounted, and while it is open
     /// so it cannot be mounted (O_EXCL without O_CREAT, open(2)).
     public static func openExclusively(_ path: [UInt8]) throws(SystemError) -> FileDescriptor {

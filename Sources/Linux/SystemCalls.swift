@@ -366,6 +366,10 @@ extension SystemCalls {
     }
 
     static func kill(_ process: Int32) { _ = CLinux.kill(process, SIGKILL) }
-    static func endWithParent() { _ = pv_end_with_parent() }
+    /// For the child: it ends when its parent does, and by a signal where memory runs out or a trap is met.
+    static func endWithParent() {
+        _ = pv_end_with_parent()
+        pv_work_is_apart()
+    }
     static func exit(_ status: Int32) -> Never { _exit(status) }
 }

@@ -81,6 +81,12 @@ public struct AddressMap: Sendable {
         self.regions = regions
     }
 
+    /// All ranges of one nature, ascending. Those that are `persistent` are Persistent Memory and Soft Reserved without
+    /// the System RAM in them, however deep /proc/iomem nests it.
+    public func ranges(_ nature: Nature) -> [PhysicalRange] {
+        regions.filter { $0.nature == nature }.map { $0.range }
+    }
+
     /// The region that holds the page's first byte.
     public func region(around page: PFN) -> Region? {
         guard let address = page.address else { return nil }

@@ -8,7 +8,8 @@ import Text
 ///       01000000-02209987 : Kernel code
 ///
 /// Two blanks a level, hexadecimal addresses, the end INCLUSIVE (r_show in kernel/resource.c). Levels below the
-/// kernel's limit (5, later 8) are printed at that limit. A reader without CAP_SYS_ADMIN is shown zeros instead of
+/// kernel's limit (5, later 8) are printed at that limit: there a resource that lies within the one before it is its
+/// child, for siblings never overlap. A reader without CAP_SYS_ADMIN is shown zeros instead of
 /// addresses.
 public struct Iomem: Sendable {
     public struct Resource: Sendable {
@@ -16,15 +17,25 @@ public struct Iomem: Sendable {
         public let range: PhysicalRange
         /// The owner's name as the driver gave it: any bytes but a newline.
         public let name: [UInt8]
-        /// 0 for the top level.
+        /// As printed: 0 for the top level.
         public let depth: Int
         /// The index of the resource that this one is printed under; nil at the top level.
         public let parent: Int?
+
+        /// Whether a resource that is printed at `depth` after this one, or after what lies below it, is its child.
+        fileprivate func holds(_ other: PhysicalRange, at depth: Int) -> Bool {
+            if self.depth != depth { return self.depth < depth }
+            // Zeros are what is shown to those who may see no addresses.
+            return range.contains(other) && range.last > 0
+        }
     }
+
+    /// More than any machine has.
+    static let resourceLimit = 1 << 17
 
     /// In the order of the file: a parent comes before its children.
     public let resources: [Resource]
-    /// Lines that are no resource, or an inverted one. They are left out, and so may be what they meant.
+    /// Lines that are no resource, or an inverted one, or too many. They are left out, and so may be what they meant.
     public let skippedLines: Int
 
     /// Never fails: what cannot be understood is counted.
@@ -38,11 +49,11 @@ public struct Iomem: Sendable {
             let line = text[start..<end]
             start = end + 1
             guard !line.isEmpty else { continue }
-            guard let (depth, range, name) = Iomem.parse(line) else {
+            guard resources.count < Iomem.resourceLimit, let (depth, range, name) = Iomem.parse(line) else {
                 skipped += 1
                 continue
             }
-            while let last = ancestors.last, resources[last].depth >= depth { ancestors.removeLast() }
+            while let last = ancestors.last, !resources[last].holds(range, at: depth) { ancestors.removeLast() }
             let resource = Resource(range: range, name: name, depth: depth, parent: ancestors.last)
             ancestors.append(resources.count)
             resources.append(resource)
@@ -59,6 +70,26 @@ public struct Iomem: Sendable {
     /// The ranges at the top level that are System RAM, in the order of the file.
     public var systemRAM: [PhysicalRange] {
         resources.filter { $0.depth == 0 && $0.name.spell("System RAM") }.map { $0.range }
+    }
+
+    /// What the kernel manages, however deep it lies: System RAM in Persistent Memory or Soft Reserved, too, as dax/kmem
+    /// makes it ("System RAM (kmem)"), and without what lies below System RAM itself. Everything in it is the
+    /// kernel's: it may neither be written nor be called a range that a next kernel leaves alone.
+    public var kernelMemory: [PhysicalRange] {
+        var isKernels: [Bool] = []
+        var ranges: [PhysicalRange] = []
+        for resource in resources {
+            let inherited = resource.parent.map { isKernels[$0] } ?? false
+            let isRAM = resource.name.begin(with: "System RAM")
+            if isRAM && !inherited { ranges.append(resource.range) }
+            isKernels.append(isRAM || inherited)
+        }
+        return ranges
+    }
+
+    /// Whether the kernel manages any byte of the range.
+    public func isKernelMemory(anywhereIn range: PhysicalRange) -> Bool {
+        kernelMemory.contains { $0.overlaps(range) }
     }
 
     /// The resources that hold the whole of `range`, the outermost first.

@@ -60,8 +60,27 @@ public struct LinkSummary: Sendable {
 /// indeterminate. A file is complete once every index up to its size was seen; one that was complete before the chain
 /// broke stays intact.
 public final class ChainEvaluation {
-    /// More findings than this are counted, not kept: memory stays bounded on hostile chains.
-    public static let findingsKept = 1 << 20
+    /// How much is kept of what a chain says. Real chains do not come near it; hostile ones, and above all compressed
+    /// dumps of them, say in a few bytes what takes many to remember.
+    struct Limits {
+        /// More are counted, not kept.
+        var findings = 1 << 17
+        /// 2.8 TiB of pages. What is behind is not looked at, and the chain counts as cut there.
+        var links = 1 << 22
+        /// The same holds for files: behind the first one that is not kept, none is.
+        var files = 1 << 20
+        /// Files whose META page is another one's too, or is not there: each costs the writer 24 bytes, and no page.
+        var filesWithoutPage = 1 << 16
+        /// Bytes of all names together.
+        var nameBytes = 64 << 20
+        /// See `SparseSet`.
+        var chunks = SparseSet.chunkLimit
+    }
+
+    /// More findings than this are counted, not kept.
+    public static let findingsKept = Limits().findings
+    /// A chain with more links than this counts as cut behind them.
+    public static let linksKept = Limits().links
 
     public private(set) var files: [StoredFile] = []
     public private(set) var findings: [Finding] = []
@@ -72,14 +91,26 @@ public final class ChainEvaluation {
     public private(set) var findingCounts = [UInt64](repeating: 0, count: Finding.Kind.allCases.count)
     /// Pages that more than one place uses, and whose content fits more than one of them: it is not known whose they
     /// are. When not empty, `assignContested` must be called for each link once more.
-    public private(set) var contested = SparseSet()
+    public private(set) var contested: SparseSet
+    /// Files that the chain lists behind the last one in `files`, and links behind the last one in `links`: more than
+    /// are kept. With any of them the chain counts as cut there, at best indeterminate.
+    public private(set) var filesOmitted: UInt64 = 0
+    public private(set) var linksOmitted: UInt64 = 0
 
-    private var used = SparseSet()
+    private let seed: UInt64
+    private let limits: Limits
+    private var used: SparseSet
     /// Pages that do not fit the first entry that names them, and pages that fit an entry that is not the first to name
     /// them.
-    private var misfits = SparseSet()
-    private var fitsAgain = SparseSet()
+    private var misfits: SparseSet
+    private var fitsAgain: SparseSet
     private var names: NameTable
+    /// Which file has the name at each place of `names`.
+    private var namesakes: [Int] = []
+    private var nameBytes = 0
+    private var filesWithoutPage = 0
+    /// The META entry of the first file that was not kept.
+    private var firstOmitted: (link: Int, entry: Int)?
     private var open: OpenFile?
     /// The first link that is not proved; behind it nothing is.
     private var broken: Int?
@@ -94,7 +125,7 @@ public final class ChainEvaluation {
         var number: Int
         /// nil when the META page does not tell.
         var pageCount: UInt64?
-        var indexes = IndexesSeen()
+        var indexes: IndexesSeen
         var lastIndex: UInt64?
         var damaged = false
         var missing = false
@@ -102,13 +133,24 @@ public final class ChainEvaluation {
 
         /// Every page up to the size was listed, and fits.
         var isComplete: Bool {
-            guard let pageCount, !damaged, !missing else { return false }
+            guard let pageCount, !damaged, !missing, !indexes.isIncomplete else { return false }
             return indexes.count == pageCount
         }
     }
 
-    /// - Parameter seed: any number that nobody can foresee, for the table of names.
-    public init(seed: UInt64) { names = NameTable(seed: seed) }
+    /// - Parameter seed: any number that nobody can foresee, for the tables of names and pages.
+    public convenience init(seed: UInt64) { self.init(seed: seed, Limits()) }
+
+    init(seed: UInt64, _ limits: Limits) {
+        self.seed = seed
+        self.limits = limits
+        names = NameTable(seed: seed)
+        // The others hold some of the pages of `used`, so that they never have more to keep.
+        used = SparseSet(seed: seed, chunkLimit: limits.chunks)
+        misfits = SparseSet(seed: seed, chunkLimit: limits.chunks)
+        fitsAgain = SparseSet(seed: seed, chunkLimit: limits.chunks)
+        contested = SparseSet(seed: seed, chunkLimit: limits.chunks)
+    }
 
     /// Takes in the next link.
     /// - Parameters:
@@ -118,6 +160,11 @@ public final class ChainEvaluation {
         _ walked: WalkedLink, results: UnsafeBufferPointer<EntryResult>?, image: (Int) -> FileImage
     ) {
         let number = walked.number
+        guard number < limits.links else {
+            if linksOmitted == 0 { breakOff(at: links.count - 1) }
+            linksOmitted += 1
+            return
+        }
         switch walked.content {
         case .link(let link, let reading, let looksCleared):
             unsafe accept(link, reading, looksCleared, number, walked.page, results, image)
@@ -162,7 +209,7 @@ public final class ChainEvaluation {
     /// Adds a finding that the driver made: a time-out, pages not looked at.
     public func report(_ finding: Finding) {
         findingCounts[finding.kind.rawValue] += 1
-        if findings.count < ChainEvaluation.findingsKept { findings.append(finding) }
+        if findings.count < limits.findings { findings.append(finding) }
     }
 
     /// Findings beyond those kept.
@@ -185,6 +232,16 @@ public final class ChainEvaluation {
                     < StoredFile.Status
                     .indeterminate.rawValue
             else { continue }
+            files[file].status = .indeterminate
+        }
+    }
+
+    /// The second look ended before the link with this number: whether files that reach so far claim a contested page is
+    /// not known.
+    public func doubtFiles(from link: Int) {
+        report(Finding(.timeout, link: link))
+        for file in files.indices
+        where files[file].lastLink >= link && files[file].status.rawValue < StoredFile.Status.indeterminate.rawValue {
             files[file].status = .indeterminate
         }
     }
@@ -334,6 +391,12 @@ public final class ChainEvaluation {
         }
         checkPage(entry, at: link, number, result, file)
         if entry.kind == .data && open != nil { placeData(entry, at: link, number, file) }
+        // What was seen before is no longer known for certain, so that nothing from here on is proved: not even the
+        // file that this page completes, for a later one might name it too.
+        if broken == nil && (used.isIncomplete || open?.indexes.isIncomplete == true) {
+            open?.proved = false
+            breakOff(at: link)
+        }
     }
 
     private func checkPage(_ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ file: Int) {
@@ -415,11 +478,20 @@ public final class ChainEvaluation {
         _ entry: Entry, at link: Int, _ number: Int, _ result: EntryResult?, _ image: FileImage?
     ) {
         guard let result else { return }  // pages are not looked at: no names, no files
+        guard hasRoom(forFileOf: entry, image) else {
+            if firstOmitted == nil {
+                firstOmitted = (link, number)
+                breakOff(at: link)
+            }
+            filesOmitted += 1
+            return
+        }
         let file = files.count
         var stored = StoredFile(
             size: 0, mode: 0, name: [], status: entry.isQuarantined ? .quarantined : .intact, link: link, entry: number,
             lastLink: link, pages: 0, badPages: 0, metaFits: false)
-        var opened = OpenFile(number: file, proved: broken == nil)
+        var opened = OpenFile(
+            number: file, indexes: IndexesSeen(seed: seed, chunkLimit: limits.chunks), proved: broken == nil)
         func violates(_ kind: Finding.Kind, _ detail: UInt64) {
             report(Finding(kind, link: link, entry: number, page: entry.page, file: file, detail: detail))
             opened.damaged = true
@@ -441,11 +513,30 @@ public final class ChainEvaluation {
             }
         }
         files.append(stored)
-        if stored.metaFits && !opened.damaged && !stored.name.isEmpty, let other = names.insert(file, in: files) {
-            violates(.duplicateName, UInt64(other))
-            files[file].isDuplicate = true
+        if stored.metaFits && !opened.damaged && !stored.name.isEmpty {
+            let (place, isNew) = names.insert(stored.name)
+            if isNew {
+                namesakes.append(file)
+            } else {
+                violates(.duplicateName, UInt64(namesakes[place]))
+                files[file].isDuplicate = true
+            }
         }
         open = opened
+    }
+
+    /// Counts the file in, unless there are too many. None follows one that is left out: the files that are kept are
+    /// the first ones of the chain.
+    private func hasRoom(forFileOf entry: Entry, _ image: FileImage?) -> Bool {
+        guard firstOmitted == nil, files.count < limits.files else { return false }
+        if image == nil || used.contains(entry.page.number) {
+            guard filesWithoutPage < limits.filesWithoutPage else { return false }
+            filesWithoutPage += 1
+        }
+        let count = image?.name.count ?? 0
+        guard count <= limits.nameBytes - nameBytes else { return false }
+        nameBytes += count
+        return true
     }
 
     /// - Parameter ended: whether it is proved that nothing more of the file follows.
@@ -466,6 +557,7 @@ public final class ChainEvaluation {
 
     /// The file to which an entry belongs, if any.
     private func file(at link: Int, _ entry: Int) -> Int? {
+        if let firstOmitted, (link, entry) >= firstOmitted { return nil }
         var low = 0
         var high = files.count
         while low < high {

@@ -27,21 +27,25 @@ public struct ChainWalk {
     private let memory: any PhysicalMemory
     private var nextPage: PFN?
     private var nextNumber = 0
-    private var visited = SparseSet()
+    private var visited: SparseSet
     /// Whether the link before proved itself; a link behind one that did not must prove itself entirely.
     private var onProvedGround = true
     /// Told by the first link.
     public private(set) var layout: ChainLayout = .amd64
 
-    public init(head: PFN, memory: any PhysicalMemory) {
+    /// - Parameter seed: any number that nobody can foresee, for the table of the links that were visited. Without one
+    ///   a chain made for it takes a time that grows with the square of its length.
+    public init(head: PFN, memory: any PhysicalMemory, seed: UInt64 = 0) {
         self.memory = memory
+        visited = SparseSet(seed: seed)
         nextPage = head
     }
 
     /// The next link, or nil behind the last. The walk ends at the first page that is no link. Behind a link that does
     /// not prove itself it goes on only as long as the pages found are links that do.
     public mutating func next() -> WalkedLink? {
-        guard let page = nextPage else { return nil }
+        // One more than is judged, which shows whoever judges them that there are more.
+        guard let page = nextPage, nextNumber <= ChainEvaluation.linksKept else { return nil }
         let number = nextNumber
         nextPage = nil
         nextNumber += 1

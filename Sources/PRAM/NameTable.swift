@@ -1,36 +1,39 @@
-/// Finds a file by its name among many. Names come from memory, so the hash is seeded: nobody can prepare names that
-/// collide.
-struct NameTable {
-    /// Hash << 32 | number of the file + 1; 0 is a free slot. With the hash at hand, a name is looked at only when it
-    /// is most likely the one, and none when the table grows.
+/// Finds what has a name by that name, among many: the place of each is how many different names came before it. Names
+/// come from memory, so the hash is seeded: nobody can prepare names that collide.
+public struct NameTable {
+    /// Hash << 32 | place + 1; 0 is a free slot. With the hash at hand, a name is looked at only when it is most likely
+    /// the one, and none when the table grows.
     private var slots: [UInt64] = []
-    private var used = 0
-    private let seed: UInt64
+    private let hash: SeededHash
+    /// By their places.
+    public private(set) var names: [[UInt8]] = []
 
-    init(seed: UInt64) { self.seed = seed }
+    /// - Parameter seed: see `SeededHash`.
+    public init(seed: UInt64) { hash = SeededHash(seed: seed) }
 
-    /// Enters file `number` under its name, unless the name is taken.
-    /// - Returns: the file that has the name already.
-    mutating func insert(_ number: Int, in files: [StoredFile]) -> Int? {
-        if (used + 1) * 2 > slots.count { grow() }
-        let hash = hash(files[number].name)
-        var slot = Int(hash) & (slots.count - 1)
-        while slots[slot] != 0 {
-            let other = Int(slots[slot] & 0xffff_ffff) - 1
-            if slots[slot] >> 32 == hash && files[other].name == files[number].name { return other }
-            slot = (slot + 1) & (slots.count - 1)
-        }
-        slots[slot] = hash << 32 | UInt64(UInt32(truncatingIfNeeded: number + 1))
-        used += 1
-        return nil
+    /// Enters a name, unless it is there.
+    /// - Returns: the place of the name, and whether it is new.
+    public mutating func insert(_ name: [UInt8]) -> (place: Int, isNew: Bool) {
+        if (names.count + 1) * 2 > slots.count { grow() }
+        let (slot, hash, place) = find(name)
+        if let place { return (place, false) }
+        slots[slot] = hash << 32 | UInt64(UInt32(truncatingIfNeeded: names.count + 1))
+        names.append(name)
+        return (names.count - 1, true)
     }
 
-    /// 32 bits.
-    private func hash(_ name: [UInt8]) -> UInt64 {
-        var hasher = Hasher()
-        hasher.combine(seed)
-        unsafe name.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
-        return UInt64(UInt32(truncatingIfNeeded: hasher.finalize()))
+    public func contains(_ name: [UInt8]) -> Bool { !slots.isEmpty && find(name).place != nil }
+
+    /// The slot where the name is or would go, 32 bits of its hash, and its place.
+    private func find(_ name: [UInt8]) -> (slot: Int, hash: UInt64, place: Int?) {
+        let hash = hash(name) >> 32
+        var slot = Int(hash) & (slots.count - 1)
+        while slots[slot] != 0 {
+            let place = Int(slots[slot] & 0xffff_ffff) - 1
+            if slots[slot] >> 32 == hash && names[place] == name { return (slot, hash, place) }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        return (slot, hash, nil)
     }
 
     private mutating func grow() {

@@ -5,7 +5,7 @@ public let pageSize = 4096
 ///
 /// Every PFN that a program meets comes from memory or from a command line and may be any 64-bit number. Its address
 /// exists only below 2^52 (2^52 * 4096 wraps to 0), so the conversion can fail.
-public struct PFN: Hashable, Comparable, Sendable {
+public struct PFN: Comparable, Sendable {
     public let number: UInt64
 
     public init(_ number: UInt64) { self.number = number }

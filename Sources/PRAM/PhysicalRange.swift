@@ -1,6 +1,6 @@
 /// A range of physical addresses in bytes. Inclusive ends (`last`: /proc/iomem, LiME) and exclusive ends (`end`) come
 /// in through differently named initialisers, so that no caller can mix them up.
-public struct PhysicalRange: Hashable, Sendable {
+public struct PhysicalRange: Equatable, Sendable {
     /// The first byte.
     public let start: UInt64
     /// The last byte: inclusive, so that a range may reach 2^64 - 1.

@@ -25,6 +25,7 @@ public final class ChainCheck {
     private let memory: any PhysicalMemory
     private let head: PFN
     private let options: Options
+    private let seed: UInt64
     private let evaluation: ChainEvaluation
     private var walk: ChainWalk
 
@@ -41,7 +42,8 @@ public final class ChainCheck {
         self.head = head
         self.options = options
         evaluation = ChainEvaluation(seed: seed)
-        walk = ChainWalk(head: head, memory: memory)
+        self.seed = seed
+        walk = ChainWalk(head: head, memory: memory, seed: seed)
         ring = (0..<(options.threads > 1 ? options.threads + 3 : 1)).map { _ in Slice() }
     }
 
@@ -56,13 +58,22 @@ public final class ChainCheck {
             verifyPages()
         }
         evaluation.finish()
-        if !evaluation.contested.isEmpty {
-            var again = ChainWalk(head: head, memory: memory)
-            while let walked = again.next() {
-                if let link = walked.link { evaluation.assignContested(walked.number, link) }
-            }
-        }
+        if !evaluation.contested.isEmpty { assignContested() }
         return evaluation
+    }
+
+    /// Goes along the links once more. Where time runs out on the way, no file that was not reached stays intact.
+    private func assignContested() {
+        var again = ChainWalk(head: head, memory: memory, seed: seed)
+        var next = 0
+        while let walked = again.next() {
+            if isLate {
+                evaluation.doubtFiles(from: next)
+                return
+            }
+            if let link = walked.link { evaluation.assignContested(walked.number, link) }
+            next = walked.number + 1
+        }
     }
 
     private var isLate: Bool {

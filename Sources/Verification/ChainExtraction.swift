@@ -23,18 +23,22 @@ public struct ChainExtraction {
 
     private let memory: any PhysicalMemory
     private let files: [StoredFile]
+    private let seed: UInt64
 
-    /// - Parameter files: all files of the chain, as `ChainEvaluation` left them.
-    public init(memory: any PhysicalMemory, files: [StoredFile]) {
+    /// - Parameters:
+    ///   - files: all files of the chain, as `ChainEvaluation` left them.
+    ///   - seed: see `ChainWalk`.
+    public init(memory: any PhysicalMemory, files: [StoredFile], seed: UInt64 = 0) {
         self.memory = memory
         self.files = files
+        self.seed = seed
     }
 
     /// - Parameters:
     ///   - begin: called for each file in chain order; returns its sink, or nil to skip the file.
     ///   - end: called behind the last page of each file that has a sink.
     public func run(head: PFN, begin: (Int) -> (any FileSink)?, end: (Int, Outcome) -> Void) {
-        var walk = ChainWalk(head: head, memory: memory)
+        var walk = ChainWalk(head: head, memory: memory, seed: seed)
         var number = -1
         var sink: (any FileSink)?
         var left: UInt64 = 0

@@ -64,7 +64,7 @@ public struct Extractor {
         let files = evaluation.files
         let wanted = WantedNames(names)
         var reached = 0
-        ChainExtraction(memory: memory, files: files).run(head: head) { number in
+        ChainExtraction(memory: memory, files: files, seed: randomNumber()).run(head: head) { number in
             let file = files[number]
             reached = number + 1
             if !names.isEmpty {

@@ -1,5 +1,6 @@
 import CLinux
 import Linux
+import Machine
 import PRAM
 import Testing
 
@@ -186,5 +187,49 @@ private func content(_ memory: any PhysicalMemory, _ page: UInt64) -> (state: Pa
             image[number] = Page(PageBytes(PFN(number), of: memory, state: &state).bytes)
         }
         return image
+    }
+}
+
+@Suite struct WritableImageTests {
+    private func cause(_ path: [UInt8], isMade: Bool = false) -> MemoryFailure.Cause? {
+        do throws(MemoryFailure) {
+            _ = try WritableImage.open(path, isMade: isMade).takeFile()
+            return nil
+        } catch {
+            return error.cause
+        }
+    }
+
+    @Test func `only regular files, and nothing else is even opened`() throws {
+        let file = try ImageFile(pages: 1)
+        #expect(cause(file.path) == nil)
+        #expect(cause(file.path, isMade: true) == nil)
+        let there = try WritableImage.open(file.path, isMade: true)
+        let isNew = there.isNew
+        #expect(!isNew)
+        for path in ["/tmp", "/dev/null", "/dev/zero"] { #expect(cause(Array(path.utf8)) == .notAFile) }
+        // A FIFO that nobody reads is not waited for, and a reader who waits is not woken.
+        let fifo = file.path + Array(".fifo".utf8)
+        #expect(withCString(fifo) { mkfifo($0, 0o600) } == 0)
+        defer { _ = withCString(fifo) { unlink($0) } }
+        #expect(cause(fifo, isMade: true) == .notAFile)
+    }
+
+    @Test func `a file that is not there is made when it shall be`() throws {
+        let file = try ImageFile(pages: 1)
+        let path = file.path + Array(".new".utf8)
+        defer { _ = withCString(path) { unlink($0) } }
+        #expect(cause(path) == .noSuchFile)
+        let made = try WritableImage.open(path, isMade: true)
+        let isNew = made.isNew
+        #expect(isNew)
+        let status = try made.takeFile().status()
+        #expect(status.permissions == 0o600 && status.size == 0)
+        #expect(cause(Array("/no/such/folder/file".utf8), isMade: true) == .noSuchFile)
+    }
+
+    @Test(arguments: [true, false]) func `a file that reaches all of its pages is not refused`(isMapped: Bool) throws {
+        let file = try ImageFile(pages: 4)
+        #expect(try file.memory(isMapped: isMapped).refusal == nil)
     }
 }

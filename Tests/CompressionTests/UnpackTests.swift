@@ -96,15 +96,17 @@ struct SplitMix: RandomNumberGenerator {
 /// Puts the bytes into a file without a name and unpacks that.
 private func unpacked(
     _ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 << 30
-) throws -> (bytes: [UInt8], blocks: Int64) {
+) throws -> (bytes: [UInt8], blocks: Int64, rest: Unpacked.Rest) {
     let input = try FileDescriptor.unlinked(in: Array("/tmp".utf8))
     try packed.withUnsafeBytes { try input.write($0, at: 0) }
-    let output = try unpack(input, wrapping, limit: limit)
+    let result = try unpack(input, wrapping, limit: limit)
+    let rest = result.rest
+    let output = result.takeFile()
     let status = try output.status()
     var bytes = [UInt8](repeating: 0, count: Int(status.size))
     let count = try bytes.withUnsafeMutableBytes { try output.read(at: 0, into: $0) }
     #expect(count == bytes.count)
-    return (bytes, Int64(status.blocks))
+    return (bytes, Int64(status.blocks), rest)
 }
 
 private func failure(_ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 << 30) -> CompressionError? {
@@ -156,14 +158,67 @@ private func failure(_ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 
         }
     }
 
-    @Test(arguments: all) func `what follows is named, with its offset`(_ wrapping: Wrapping) {
+    /// As xz and zstd do: they fail.
+    @Test(arguments: [.xz, .zstd] as [Wrapping]) func `what follows is named, with its offset`(_ wrapping: Wrapping) {
         let packed = pack([1, 2, 3], wrapping)
         let long = [UInt8](repeating: 7, count: 1 << 18)
-        for garbage: [UInt8] in [[1], Array("garbage".utf8), [0x1f], [0x28, 0xb5], long] {
+        for garbage: [UInt8] in [[1], Array("garbage".utf8), [0x1f], [0x28, 0xb5], long, [0, 0, 0, 0, 1]] {
             let error = failure(packed + garbage, wrapping)
             #expect(error?.cause == .trailingGarbage)
             #expect(error?.offset == UInt64(packed.count))
             #expect(error?.message.contains("offset \(packed.count)") == true)
+        }
+    }
+
+    /// As gzip does: "trailing garbage ignored". A file of one block of a tape, a partition that held more before.
+    @Test func `what follows gzip data is ignored, and said`() throws {
+        let packed = gzip([1, 2, 3])
+        let zeros = [UInt8](repeating: 0, count: 300_000)
+        for garbage: [UInt8] in [
+            [1], Array("garbage".utf8), [0x28, 0xb5], [UInt8](repeating: 7, count: 1 << 18), zeros + [1],
+            zeros + gzip([4]), [0, 0x1f], [0x1f, 0x9d, 0x90],
+        ] {
+            let result = try unpacked(packed + garbage, .gzip)
+            #expect(result.bytes == [1, 2, 3] && result.rest == .ignored(UInt64(packed.count)))
+        }
+        // Half a header is a member that was cut: gzip fails, too.
+        for cut: [UInt8] in [[0x1f], [0x1f, 0x8b], [0x1f, 0x8b, 8], [0x1f, 0x8b, 7, 0, 0, 0, 0, 0, 0, 0]] {
+            #expect(failure(packed + cut, .gzip) != nil)
+        }
+    }
+
+    @Test(arguments: all, [4, 512, 10_240, 131_072, 131_076, 1 << 20])
+    func `zeros behind the data, as on a partition or a tape`(_ wrapping: Wrapping, _ count: Int) throws {
+        let one = pack([1, 2, 3], wrapping)
+        for packed in [one, one + pack([], wrapping)] {
+            let result = try unpacked(packed + [UInt8](repeating: 0, count: count), wrapping)
+            #expect(result.bytes == [1, 2, 3])
+            #expect(result.rest == (wrapping == .xz ? .nothing : .zeros(UInt64(packed.count))))
+        }
+    }
+
+    @Test func `zeros in any number, where the form takes them`() throws {
+        for count in [1, 2, 3, 5, 131_071] {
+            let zeros = [UInt8](repeating: 0, count: count)
+            #expect(try unpacked(gzip([1]) + zeros, .gzip).bytes == [1])
+            #expect(try unpacked(zstd([1]) + zeros, .zstd).bytes == [1])
+            #expect(failure(xz([1]) + zeros, .xz)?.cause == .trailingGarbage)
+        }
+        #expect(try unpacked(xz([1]), .xz).rest == .nothing)
+        #expect(try unpacked(gzip([1]), .gzip).rest == .nothing)
+    }
+
+    @Test func `zlib streams are told from other bytes`() {
+        let plain = sample(pages: 3)
+        var packed = [UInt8](repeating: 0, count: 60_000)
+        var length = uLongf(packed.count)
+        compress(&packed, &length, plain, uLong(plain.count))
+        func isZlib(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { beginsZlibStream($0) } }
+        #expect(isZlib(Array(packed[..<4096])))
+        #expect(!isZlib(Array(packed[1..<4097])))
+        #expect(!isZlib([0x78, 0x9c]))
+        for fill: UInt8 in [0, 1, 0x41, 0xff] {
+            #expect(!isZlib([0x78, 0x9c] + [UInt8](repeating: fill, count: 4094)))
         }
     }
 

@@ -145,3 +145,81 @@ private func iomem(_ text: String) -> Iomem { Iomem(parsing: Array(text.utf8)) }
         #expect(map.regions.map { $0.range.start } == [0x1_0000_0000, 0x1_8000_0000, 0x2_0000_0000])
     }
 }
+
+/// System RAM that lies in something else is in the kernel's hands all the same.
+@Suite struct NestedMemoryTests {
+    private func ranges(_ text: String) -> (kernels: [PhysicalRange], persistent: [PhysicalRange]) {
+        let iomem = iomem(text)
+        return (iomem.kernelMemory, AddressMap(iomem, firmware: nil).ranges(.persistent))
+    }
+
+    private func range(_ start: UInt64, _ last: UInt64) -> PhysicalRange { PhysicalRange(start: start, last: last)! }
+
+    @Test func memoryOfKmem() {
+        let (kernels, persistent) = ranges(
+            """
+            00001000-3fffffff : System RAM
+              01000000-02209987 : Kernel code
+            100000000-13fffffff : Persistent Memory
+              100000000-13fffffff : namespace0.0
+                104000000-13fffffff : dax0.0
+                  108000000-137ffffff : System RAM (kmem)
+            140000000-14fffffff : Soft Reserved
+              140000000-147ffffff : dax1.0
+                140000000-147ffffff : System RAM (kmem)
+            """)
+        #expect(
+            kernels == [
+                range(0x1000, 0x3fff_ffff), range(0x1_0800_0000, 0x1_37ff_ffff), range(0x1_4000_0000, 0x1_47ff_ffff),
+            ])
+        #expect(
+            persistent == [
+                range(0x1_0000_0000, 0x1_07ff_ffff), range(0x1_3800_0000, 0x1_3fff_ffff),
+                range(0x1_4800_0000, 0x1_4fff_ffff),
+            ])
+    }
+
+    /// At the deepest level that the kernel prints, children stand where siblings would.
+    @Test(arguments: [5, 8]) func memoryBelowTheLastLevelPrinted(_ limit: Int) throws {
+        var text = ""
+        let names = [
+            "Persistent Memory", "region0", "btt0", "pfn0", "a", "b", "namespace0.0", "c", "dax0.0", "dax0.1",
+            "System RAM (kmem)",
+        ]
+        for (level, name) in (names + ["Kernel data"]).enumerated() {
+            text += String(repeating: "  ", count: min(level, limit))
+            text +=
+                String(0x1_0000_0000 + level * 0x1000, radix: 16) + "-"
+                + String(0x1_3fff_ffff - level * 0x1000, radix: 16)
+            text += " : \(name)\n"
+        }
+        // The last page of the resource one level above.
+        let end = 0x1_3fff_ffff - (limit - 1) * 0x1000
+        text +=
+            String(repeating: "  ", count: limit) + String(end - 0xfff, radix: 16) + "-" + String(end, radix: 16)
+            + " : x"
+        let iomem = iomem(text)
+        for index in 1..<12 { #expect(iomem.resources[index].parent == index - 1) }
+        #expect(iomem.resources[12].parent == limit - 1)
+        #expect(iomem.kernelMemory == [range(0x1_0000_a000, 0x1_3fff_5fff)])
+        #expect(iomem.isKernelMemory(anywhereIn: range(0x1_0000_0000, 0x1_0000_a000)))
+        #expect(!iomem.isKernelMemory(anywhereIn: range(0x1_0000_0000, 0x1_0000_9fff)))
+        let map = AddressMap(iomem, firmware: nil)
+        #expect(map.ranges(.systemRAM) == [range(0x1_0000_a000, 0x1_3fff_5fff)])
+        #expect(map.ranges(.device).isEmpty)
+    }
+
+    @Test func hiddenAddressesNestByDepthAlone() {
+        let iomem = iomem(
+            "00000000-00000000 : a\n00000000-00000000 : b\n  00000000-00000000 : c\n  00000000-00000000 : d\n")
+        #expect(iomem.resources.map { $0.parent } == [nil, nil, 1, 1])
+    }
+
+    @Test func aListWithoutAnEndIsCut() {
+        let line = Array("1-1 : a\n".utf8)
+        var text: [UInt8] = []
+        for _ in 0..<Iomem.resourceLimit + 3 { text += line }
+        let iomem = Iomem(parsing: text)
+        #expect(iomem.resources.count == Iomem.resourceLimit && iomem.skippedLines == 3)
+    }
+}

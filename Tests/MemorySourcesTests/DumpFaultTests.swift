@@ -1,6 +1,7 @@
 import PRAM
 import Testing
 
+import Machine
 @testable import Linux
 @testable import MemorySources
 

@@ -1,4 +1,5 @@
 import CLinux
+import CZlib
 import Linux
 import PRAM
 import Testing
@@ -67,13 +68,91 @@ import Testing
         }
     }
 
-    @Test func `forms that are not read are not taken for raw images`() {
-        let magics: [[UInt8]] = [
-            [4, 0x22, 0x4d, 0x18], Array("BZh9".utf8), [0x51, 0x46, 0x49, 0xfb], [0x89, 0x4c, 0x5a, 0x4f],
-        ]
-        for magic in magics {
-            #expect(MemorySourcesTests.failure(magic.padded(to: 4096))?.cause == .unsupported)
+    /// Each is named, with what makes memory of it; `--raw` takes it as it is.
+    @Test(
+        arguments: [
+            ("lz4", [4, 0x22, 0x4d, 0x18], 0), ("lz4", [2, 0x21, 0x4c, 0x18], 0), ("bzip2", Array("BZh9".utf8), 0),
+            ("QCOW", [0x51, 0x46, 0x49, 0xfb], 0), ("lzop", [0x89, 0x4c, 0x5a, 0x4f], 0),
+            ("libvirt", Array("LibvirtQemudSave".utf8), 0),
+            ("libvirt", Array("LibvirtQemudPart".utf8), 0), ("migration stream of QEMU", Array("QEVM".utf8), 0),
+            ("VMware", [0xd0, 0xbe, 0xd2, 0xbe], 0), ("VMware", [0xd1, 0xba, 0xd1, 0xba], 0),
+            ("VMware", [0xd2, 0xbe, 0xd2, 0xbe], 0),
+            ("VMware", [0xd3, 0xbe, 0xd3, 0xbe], 0),
+            ("VirtualBox", [0x7f] + Array("VirtualBox SavedState V2.0".utf8), 0),
+            ("Xen", Array("Xen saved domain, xl format".utf8), 0),
+            ("Xen", [UInt8](repeating: 0xff, count: 8) + Array("XENF".utf8), 0),
+            ("Xen", Array("LinuxGuestRecord".utf8), 0),
+            ("ZIP", Array("PK\u{3}\u{4}".utf8), 0), ("ZIP", Array("PK\u{5}\u{6}".utf8), 0),
+            ("E01", Array("EVF\t\r\n".utf8) + [0xff, 0], 0), ("Ex01", Array("EVF2\r\n".utf8) + [0x81, 0], 0),
+            ("L01", Array("LVF\t\r\n".utf8) + [0xff, 0], 0), ("VMDK", Array("KDMV".utf8), 0),
+            ("VMDK", Array("COWD".utf8), 0),
+            ("VMDK", Array("# Disk DescriptorFile\n".utf8), 0), ("VHDX", Array("vhdxfile".utf8), 0),
+            ("VHD", Array("conectix".utf8), 0),
+            ("VDI", [0x7f, 0x10, 0xda, 0xbe], 64),
+            ("sadump", Array("sadump\0\0".utf8), 0),
+            ("LKCD", [0xed, 0x23, 0x8f, 0x61, 0x73, 0x01, 0x19, 0xa8], 0),
+            ("Windows crash dump", Array("PAGEDUMP".utf8), 0),
+            ("Windows crash dump", Array("PAGEDU64".utf8), 0), ("hibernation", Array("hibr".utf8), 0),
+            ("hibernation", Array("HIBR".utf8), 0), ("hibernation", Array("RSTR".utf8), 0),
+            ("framed snappy", [0xff, 6, 0, 0] + Array("sNaPpY".utf8), 0),
+            ("AVML", Array("AVML".utf8) + [2, 0, 0, 0], 0),
+            ("tar", Array("ustar".utf8), 257),
+            ("7z", [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c], 0),
+            ("lzma", [0x5d, 0, 0, 0x80, 0] + [UInt8](repeating: 0xff, count: 8), 0),
+            ("diskdump", Array("DISKDUMP".utf8), 0),
+            ("swap space", Array("SWAPSPACE2".utf8), 4086),
+            ("hibernated system", Array("S1SUSPEND".utf8), 4086),
+            ("Proxmox", Array("VMA\0".utf8), 0), ("Mach-O", [0xcf, 0xfa, 0xed, 0xfe], 0),
+            ("compress", [0x1f, 0x9d], 0),
+        ] as [(String, [UInt8], Int)])
+    func `forms that are not read are not taken for raw images`(
+        _ name: String, _ magic: [UInt8], _ offset: Int
+    ) throws {
+        let before = [UInt8](repeating: 0x61, count: offset)
+        let bytes = (before + magic).padded(to: 8192)
+        let refused = MemorySourcesTests.failure(bytes)
+        let failure = try #require(refused)
+        #expect(failure.cause == .unsupported)
+        #expect(failure.message.contains(name), "\(failure.message)")
+        #expect(failure.remedy.contains("--raw") && failure.remedy.utf8.count > 60)
+        let file = Scratch(bytes)
+        let memory = try DumpFile.open(file.path, as: .raw)
+        #expect(memory.kind == "raw image" && memory.contains(PFN(1)))
+        // Another first byte of the signature is none.
+        let other = (before + [magic[0] ^ 0x80] + magic.dropFirst()).padded(to: 8192)
+        #expect(try opened(other).kind == "raw image")
+        // What is written to is asked in the same words.
+        #expect(DumpFile.form(ofStart: Array(bytes[..<4096])) != nil)
+    }
+
+    @Test func `a compressed LiME image is zlib data`() throws {
+        let plain = lime(0, 8 * 4096 - 1, pages(0..<8))
+        var packed = [UInt8](repeating: 0, count: 60_000)
+        var length = uLongf(packed.count)
+        compress(&packed, &length, plain, uLong(plain.count))
+        let refused = MemorySourcesTests.failure(Array(packed[..<Int(length)]))
+        let failure = try #require(refused)
+        #expect(failure.cause == .unsupported && failure.message.contains("zlib"))
+        #expect(try opened([0x78, 0x9c].padded(to: 4096)).kind == "raw image")
+    }
+
+    @Test func `one table tells every form that is read`() {
+        for (kind, bytes) in Self.forms() {
+            let form = DumpFile.form(ofStart: Array(bytes.prefix(4096)))
+            #expect((form == nil) == (kind == "raw image"), "\(kind)")
+            #expect(DumpFile.form(ofStart: Array(gzip(bytes).prefix(4096)))?.description == "gzip")
         }
+        #expect(DumpFile.form(ofStart: []) == nil)
+    }
+
+    @Test func `zeros behind a packed dump, and what is ignored`() throws {
+        let bytes = pages(0..<8)
+        let zeros = [UInt8](repeating: 0, count: 10_240)
+        #expect(try opened(gzip(bytes) + zeros).survey(0, 4) == "PPPP")
+        #expect(try opened(Codec.zstd.pack(bytes) + zeros).notes.map { $0.contains("zeros follow") } == [true])
+        let memory = try opened(gzip(bytes) + zeros + [7])
+        #expect(memory.survey(0, 4) == "PPPP")
+        #expect(memory.notes.map { $0.contains("is ignored") } == [true])
     }
 
     @Test func `a base that the dump has no use for is noted`() throws {

@@ -1,5 +1,6 @@
-import PRAM
 import Testing
+
+@testable import PRAM
 
 /// Physical memory in a dictionary. Pages that are not in it are absent; those in `unreadable` are there, but cannot be
 /// read.
@@ -100,8 +101,10 @@ final class Chain {
     var head: PFN { PFN(links[0]) }
 
     /// Walks and judges as the engine does, in one thread.
-    func judge(from start: PFN? = nil, pages: Bool = true) -> ChainEvaluation {
-        let evaluation = ChainEvaluation(seed: 1)
+    func judge(
+        from start: PFN? = nil, pages: Bool = true, _ limits: ChainEvaluation.Limits = .init()
+    ) -> ChainEvaluation {
+        let evaluation = ChainEvaluation(seed: 1, limits)
         var walk = ChainWalk(head: start ?? head, memory: memory)
         while let walked = walk.next() {
             guard pages else {

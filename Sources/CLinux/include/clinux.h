@@ -67,6 +67,19 @@ static inline bool pv_mmap_failed(const void *address) { return address == MAP_F
 /* Makes SIGBUS survivable inside the two functions below, and SIGPIPE and SIGXFSZ errors of write(2). Call once, at start. */
 void pv_signals_prepare(void);
 
+/* Status bit 8: the program could not do what it was asked to. */
+#define PV_STATUS_FAILED 8
+
+/* A trap, and memory that runs out, end the program with a line on standard error and PV_STATUS_FAILED. Call once, at
+ * start. (Memory: where the program is linked with --wrap=posix_memalign.) */
+void pv_traps_prepare(void);
+
+/* In a process of its own: there both end it by a signal, so that the one who waits for it learns of it. */
+void pv_work_is_apart(void);
+
+/* Says so and ends the program. */
+_Noreturn void pv_out_of_memory(void);
+
 /* Runs body(context); false when it touched mapped memory that is not there (a file that shrank, EIO, poisoned RAM).
  * body must be C and hold no locks: it is left by a jump. May be used by several threads at once. */
 bool pv_guarded(void (*body)(void *), void *context);

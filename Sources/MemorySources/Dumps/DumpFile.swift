@@ -36,79 +36,52 @@ public enum DumpFile {
         if form == .raw { return try RawImage.open(file, base: base, notes: []) }
 
         var source: any ByteSource = file
-        var start = try source.bytes(at: 0, count: beginning)
-        if let wrapping = start.wrapping {
-            source = try unpacked(file, wrapping, limit: unpackLimit)
-            start = try source.bytes(at: 0, count: beginning)
-            if let inner = start.wrapping {
+        var notes: [String] = []
+        var start = try source.bytes(at: 0, count: DumpForm.beginning)
+        var form = DumpForm(start)
+        if case .packed(let wrapping) = form?.reader {
+            let (unpacked, rest) = try unpacked(file, wrapping, limit: unpackLimit)
+            source = unpacked
+            start = try source.bytes(at: 0, count: DumpForm.beginning)
+            form = DumpForm(start)
+            if let note = try note(rest, wrapping, unpacked, isRaw: form == nil) { notes.append(note) }
+            if case .packed(let inner) = form?.reader {
                 throw MemoryFailure(
                     .unsupported, source: name, "it is \(inner.name) data within \(wrapping.name) data",
                     remedy: "unpack it first")
             }
         }
-        var notes: [String] = []
-        let isFlattened = FlattenedDump.recognises(start)
-        if isFlattened {
+        if case .flattened = form?.reader {
             let flattened = try FlattenedDump(source)
             source = flattened
-            start = try source.bytes(at: 0, count: beginning)
+            start = try source.bytes(at: 0, count: DumpForm.beginning)
+            form = DumpForm(start)
             if flattened.isCutShort { notes.append("the flattened dump is cut short: its end marker is missing") }
+            switch form?.reader {
+            case .kdump, .elf: break
+            default:
+                throw MemoryFailure(
+                    .unsupported, source: name,
+                    "it is the flattened form of something other than an ELF core or a kdump-compressed dump")
+            }
         }
-        if let memory = try known(source, start, base: base, notes: notes) { return memory }
-        if isFlattened {
-            throw MemoryFailure(
-                .unsupported, source: name,
-                "it is the flattened form of something other than an ELF core or a kdump-compressed dump")
-        }
-        if let form = foreign(start) {
-            throw MemoryFailure(
-                .unsupported, source: name, "it is \(form), which is not read",
-                remedy: "if it is a raw image that only begins so: --raw")
-        }
-        return try RawImage.open(source, base: base, notes: notes)
-    }
-
-    /// What a file is by its first 4096 bytes, if it is no raw image.
-    public static func form(ofStart bytes: [UInt8]) -> StaticString? {
-        let start = Bytes(bytes)
-        if let wrapping = start.wrapping { return wrapping.name }
-        if FlattenedDump.recognises(start) { return "a flattened dump" }
-        if start.begins(with: "KDUMP   ") || start.begins(with: "DISKDUMP") { return "a kdump-compressed dump" }
-        if start.begins(with: "\u{7f}ELF") { return "an ELF file" }
-        if start.begins(with: "EMiL") || start.begins(with: "AVML") { return "a LiME image" }
-        return foreign(start)
-    }
-
-    /// Asks one form after the other; nil when it is none of theirs.
-    private static func known(
-        _ source: any ByteSource, _ start: Bytes, base: UInt64, notes: [String]
-    ) throws(MemoryFailure) -> (any PhysicalMemory)? {
-        var notes = notes
+        guard let form else { return try RawImage.open(source, base: base, notes: notes) }
         if base != 0 {
             notes.append("the base address \(hexadecimal(base)) is ignored: the dump knows its own addresses")
         }
-        for probe in [KdumpCompressed.probe, ElfCore.probe, LimeImage.probe] {
-            switch probe(source, start, notes) {
-            case .mine(let memory): return memory
-            case .notMine: continue
-            case .failed(let failure): throw failure
-            }
-        }
-        return nil
-    }
-
-    /// Forms that a memory image may come in but that are not read, by name, so that nobody takes them for raw images.
-    private static func foreign(_ start: Bytes) -> StaticString? {
-        switch start.u32(0)?.byteSwapped {
-        case 0x0422_4d18: "lz4 data"
-        case 0x894c_5a4f: "lzop data"
-        case 0x5146_49fb: "a QCOW image"
-        default: start.begins(with: "BZh") ? "bzip2 data" : nil
+        switch form.reader {
+        case .kdump: return try KdumpCompressed(source, start, notes)
+        case .elf: return try ElfCore.open(source, start, notes)
+        case .lime: return try LimeImage.open(source, notes)
+        case .packed, .flattened, .none:
+            throw MemoryFailure(
+                .unsupported, source: name, "it is \(form.name), which is not read",
+                remedy: "\(form.remedy); if it is a raw image that only begins so: --raw")
         }
     }
 
-    /// How many bytes from the start are looked at to tell the form.
-    private static let beginning = 4096
+    /// What a file is by its first 4096 bytes, if it is no raw image.
+    public static func form(ofStart bytes: [UInt8]) -> StaticString? { DumpForm(Bytes(bytes))?.name }
 
     private static func openFile(_ path: [UInt8], _ name: String) throws(MemoryFailure) -> FileSource {
         let opening: Opening
@@ -158,21 +131,38 @@ public enum DumpFile {
 
     private static func unpacked(
         _ source: FileSource, _ wrapping: Wrapping, limit: UInt64
-    ) throws(MemoryFailure) -> FileSource {
-        let file: FileDescriptor
+    ) throws(MemoryFailure) -> (FileSource, Unpacked.Rest) {
+        let unpacked: Unpacked
         do throws(CompressionError) {
-            file = try unpack(source.file, wrapping, limit: limit)
+            unpacked = try unpack(source.file, wrapping, limit: limit)
         } catch {
             throw error.failure(source.name)
         }
         let status: FileStatus
-        do throws(SystemError) { status = try file.status() } catch { throw error.failure(source.name) }
-        return FileSource(file, size: status.size, name: source.name, mappable: true)
+        do throws(SystemError) { status = try unpacked.file.status() } catch { throw error.failure(source.name) }
+        let rest = unpacked.rest
+        let file = unpacked.takeFile()
+        return (FileSource(file, size: status.size, name: source.name, mappable: true), rest)
     }
-}
 
-extension Bytes {
-    fileprivate var wrapping: Wrapping? { bytes.withUnsafeBytes { Wrapping(recognising: $0) } }
+    /// What is to be said of the bytes behind the packed data. Where they are ignored, what was unpacked must be memory
+    /// by itself: of a raw image whose first page happens to hold a small gzip file, all else would be ignored.
+    private static func note(
+        _ rest: Unpacked.Rest, _ wrapping: Wrapping, _ unpacked: FileSource, isRaw: Bool
+    ) throws(MemoryFailure) -> String? {
+        switch rest {
+        case .nothing: return nil
+        case .zeros(let offset): return "the \(wrapping.name) data ends at offset \(offset); zeros follow"
+        case .ignored(let offset):
+            if isRaw && (unpacked.size == 0 || unpacked.size % UInt64(pageSize) != 0) {
+                throw MemoryFailure(
+                    .malformed, source: unpacked.name,
+                    "the \(wrapping.name) data ends at offset \(offset), but the file goes on with something else",
+                    remedy: "if it is a raw image that only looks like \(wrapping.name) data, use --raw")
+            }
+            return "the \(wrapping.name) data ends at offset \(offset); what follows is none, and is ignored"
+        }
+    }
 }
 
 extension SystemError {

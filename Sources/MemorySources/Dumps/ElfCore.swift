@@ -23,16 +23,8 @@ enum ElfCore {
     /// e_phnum when 16 bits do not hold the number: the real one is the sh_info of section header 0.
     private static let extended: UInt64 = 0xffff
 
-    static func probe(_ source: any ByteSource, _ start: Bytes, notes: [String]) -> Probe {
-        guard start.begins(with: "\u{7f}ELF") else { return .notMine }
-        do throws(MemoryFailure) {
-            return .mine(try open(source, start, notes))
-        } catch {
-            return .failed(error)
-        }
-    }
-
-    private static func open(
+    /// - Parameter start: the first 4096 bytes, which begin with the signature.
+    static func open(
         _ source: any ByteSource, _ start: Bytes, _ notes: [String]
     ) throws(MemoryFailure) -> any PhysicalMemory {
         let header = try Header(source, start)

@@ -42,8 +42,6 @@ final class FlattenedDump: ByteSource {
     /// Offsets in the real file, with indices into `runs`.
     private let map: ExtentMap
 
-    static func recognises(_ start: Bytes) -> Bool { start.begins(with: signature) }
-
     init(_ file: any ByteSource) throws(MemoryFailure) {
         let start = try file.bytes(at: 0, count: 32)
         guard let type = start.bigEndian(16), let version = start.bigEndian(24) else {

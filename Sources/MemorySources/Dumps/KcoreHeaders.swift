@@ -3,7 +3,7 @@ import PRAM
 import Text
 
 /// A piece of physical memory in /proc/kcore.
-public struct KcoreSegment: Hashable, Sendable {
+public struct KcoreSegment: Equatable, Sendable {
     /// In bytes, both ends belong to it.
     public let range: PhysicalRange
     /// Where its first byte lies in the file.
@@ -139,15 +139,14 @@ public struct KcoreHeaders: Sendable {
         guard let first = ranges.first else {
             throw KcoreProblem(.unsupported, "it gives no physical addresses, and /proc/iomem names no System RAM")
         }
-        var byAddress: [UInt64: Load] = [:]
-        for load in loads { byAddress[load.virtual] = load }
+        let byAddress = LoadsByAddress(loads)
         var found: [KcoreSegment]?
         for load in loads where load.size == first.size {
             let base = load.virtual &- first.start
             guard base >> 63 == 1, base & (1 << 30 - 1) == 0 else { continue }
             var segments: [KcoreSegment] = []
             for range in ranges {
-                guard let match = byAddress[base &+ range.start], match.size == range.size,
+                guard let match = byAddress.load(at: base &+ range.start), match.size == range.size,
                     let segment = segment(match, at: range.start)
                 else { break }
                 segments.append(segment)
@@ -164,6 +163,25 @@ public struct KcoreHeaders: Sendable {
                 .unsupported, "it gives no physical addresses (Linux before 4.11), and /proc/iomem does not fit it")
         }
         return ordered(found)
+    }
+
+    /// Finds a segment by its virtual address; of several with the same one the last.
+    private struct LoadsByAddress {
+        private let sorted: [Load]
+
+        init(_ loads: [Load]) {
+            let order = loads.indices.sorted { (loads[$0].virtual, $0) < (loads[$1].virtual, $1) }
+            sorted = order.map { loads[$0] }
+        }
+
+        func load(at address: UInt64) -> Load? {
+            var (low, high) = (0, sorted.count)
+            while low < high {
+                let middle = low + (high - low) / 2
+                if sorted[middle].virtual <= address { low = middle + 1 } else { high = middle }
+            }
+            return low > 0 && sorted[low - 1].virtual == address ? sorted[low - 1] : nil
+        }
     }
 
     private static func wholePages(of range: PhysicalRange) -> PhysicalRange? {

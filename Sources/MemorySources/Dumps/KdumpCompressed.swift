@@ -66,22 +66,8 @@ final class KdumpCompressed: PhysicalMemory {
     /// How many pages are read at once.
     private static let batch = 32
 
-    static func probe(_ source: any ByteSource, _ start: Bytes, notes: [String]) -> Probe {
-        if start.begins(with: "DISKDUMP") {
-            return .failed(
-                MemoryFailure(
-                    .unsupported, source: source.name,
-                    "a diskdump file; of its kind only kdump-compressed dumps are read"))
-        }
-        guard start.begins(with: "KDUMP   ") else { return .notMine }
-        do throws(MemoryFailure) {
-            return .mine(try KdumpCompressed(source, start, notes))
-        } catch {
-            return .failed(error)
-        }
-    }
-
-    private init(_ source: any ByteSource, _ start: Bytes, _ notes: [String]) throws(MemoryFailure) {
+    /// - Parameter start: the first 4096 bytes, which begin with the signature.
+    init(_ source: any ByteSource, _ start: Bytes, _ notes: [String]) throws(MemoryFailure) {
         let geometry = try Geometry(source, start)
         var notes = notes
         if geometry.status & PageFlags.incomplete != 0 {

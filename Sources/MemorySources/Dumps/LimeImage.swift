@@ -11,28 +11,13 @@ import Text
 ///     16  u64  physical address of the last byte: inclusive
 ///     24       8 reserved bytes
 ///
-/// Source: "LiME Memory Range Header Version 1 Specification", and AVML's image.rs for its own magic, 0x4C4D5641
-/// ("AVML" in the file), version 2, whose ranges are compressed with snappy.
+/// Source: "LiME Memory Range Header Version 1 Specification". AVML's own form, version 2, whose ranges are compressed
+/// with snappy, has the magic 0x4C4D5641 ("AVML" in the file) and is not read.
 enum LimeImage {
     static let rangeLimit = 1 << 20
     private static let headerSize: UInt64 = 32
 
-    static func probe(_ source: any ByteSource, _ start: Bytes, notes: [String]) -> Probe {
-        if start.begins(with: "AVML"), let version = start.u32(4) {
-            return .failed(
-                MemoryFailure(
-                    .unsupported, source: source.name, "an AVML image of version \(version), compressed with snappy",
-                    remedy: "convert it with avml-convert"))
-        }
-        guard start.begins(with: "EMiL") else { return .notMine }
-        do throws(MemoryFailure) {
-            return .mine(try open(source, notes))
-        } catch {
-            return .failed(error)
-        }
-    }
-
-    private static func open(_ source: any ByteSource, _ notes: [String]) throws(MemoryFailure) -> any PhysicalMemory {
+    static func open(_ source: any ByteSource, _ notes: [String]) throws(MemoryFailure) -> any PhysicalMemory {
         func malformed(_ message: Phrase) -> MemoryFailure { MemoryFailure(.malformed, source: source.name, message) }
 
         var segments: [Segment] = []

@@ -223,13 +223,38 @@ private final class Windows {
     private static let limit = 1 << 14
 
     private final class Window {
-        let mapping: Mapping
-        init(_ mapping: consuming Mapping) { self.mapping = mapping }
+        /// The address of the first byte.
+        let start: UInt64
+        /// Kept for as long as the window lives; nil where the kernel refused.
+        private let mapping: Mapping?
+        private let base: UnsafeRawPointer?
+        /// In bytes.
+        private let count: Int
+
+        init(_ file: borrowing FileDescriptor, _ start: UInt64, _ count: Int) {
+            self.start = start
+            self.count = count
+            if let mapping = try? Mapping(file, offset: start, count: count) {
+                base = UnsafeRawPointer(mapping.base)
+                self.mapping = consume mapping
+            } else {
+                base = nil
+                mapping = nil
+            }
+        }
+
+        var isRefused: Bool { base == nil }
+
+        func pages(from address: UInt64) -> (pointer: UnsafeRawPointer, pages: Int)? {
+            guard let base else { return nil }
+            let offset = Int(address - start)
+            return (base + offset, (count - offset) / pageSize)
+        }
     }
 
     private let lock = Monitor()
-    /// By the address of the first byte; nil where the kernel refused.
-    private var windows: [UInt64: Window?] = [:]
+    /// In ascending order.
+    private var windows: [Window] = []
     private var ramRefused = false
 
     /// Where the page at `address` is mapped, and how many pages from there on.
@@ -253,29 +278,23 @@ private final class Windows {
 
         lock.lock()
         defer { lock.unlock() }
-        let window: Window?
-        if let known = windows[start] {
-            window = known
-        } else if windows.count >= Windows.limit || (ramRefused && region.nature == .systemRAM) {
-            return nil
-        } else {
-            window = Windows.map(file, start, Int(last - start) + 1)
-            if window == nil && region.nature == .systemRAM {
-                // Where one piece of RAM is refused, all are, and each attempt is a line in the kernel's log.
-                ramRefused = true
-            }
-            windows[start] = .some(window)
-        }
-        guard let window else { return nil }
-        let offset = Int(address - start)
-        return (UnsafeRawPointer(window.mapping.base) + offset, (window.mapping.count - offset) / pageSize)
+        let place = place(of: start)
+        if place < windows.count, windows[place].start == start { return windows[place].pages(from: address) }
+        if windows.count >= Windows.limit || (ramRefused && region.nature == .systemRAM) { return nil }
+        let window = Window(file, start, Int(last - start) + 1)
+        // Where one piece of RAM is refused, all are, and each attempt is a line in the kernel's log.
+        if window.isRefused && region.nature == .systemRAM { ramRefused = true }
+        windows.insert(window, at: place)
+        return window.pages(from: address)
     }
 
-    private static func map(_ file: borrowing FileDescriptor, _ start: UInt64, _ count: Int) -> Window? {
-        do throws(SystemError) {
-            return Window(try Mapping(file, offset: start, count: count))
-        } catch {
-            return nil
+    /// Where the window that begins at `start` is, or would go.
+    private func place(of start: UInt64) -> Int {
+        var (low, high) = (0, windows.count)
+        while low < high {
+            let middle = low + (high - low) / 2
+            if windows[middle].start < start { low = middle + 1 } else { high = middle }
         }
+        return low
     }
 }

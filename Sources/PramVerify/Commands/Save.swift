@@ -52,7 +52,7 @@ enum Save: Command {
 
     /// What lies at the range's first page, if it is a chain in any state, is not written over without a word.
     private static func refuseHeldChain(_ target: WritingTarget, replaces: Bool) throws(Failure) {
-        var walk = ChainWalk(head: target.head, memory: target.memory)
+        var walk = ChainWalk(head: target.head, memory: target.memory, seed: randomNumber())
         if walk.next()?.link != nil && !replaces {
             throw .writing(
                 WritingFailure(

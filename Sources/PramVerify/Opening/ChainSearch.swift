@@ -144,7 +144,7 @@ struct ChainSearch {
         var candidates = named.filter { !ChainSearch.isCleared($0.page, memory) }
         for page in ranges where !candidates.contains(where: { $0.page == page }) {
             // A page of data can fit the checksum of a link by accident: when most of it is zeros, say.
-            var walk = ChainWalk(head: page, memory: memory)
+            var walk = ChainWalk(head: page, memory: memory, seed: randomNumber())
             if walk.next()?.link?.magic == Link.magic { candidates.append(Candidate(page: page, origin: .range)) }
         }
         return candidates

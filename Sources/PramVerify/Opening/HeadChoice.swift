@@ -1,4 +1,5 @@
 import ChainWriting
+import Linux
 import Machine
 import MemorySources
 import PRAM
@@ -39,7 +40,7 @@ extension Head {
 
     private static func holdsChain(_ page: PFN) -> Bool {
         guard let memory = try? LiveMemory.open() else { return false }
-        var walk = ChainWalk(head: page, memory: memory)
+        var walk = ChainWalk(head: page, memory: memory, seed: randomNumber())
         return walk.next()?.link?.magic == Link.magic
     }
 }

@@ -20,7 +20,7 @@ extension WritingTarget {
             return Written(
                 purpose: .clearing, head: nil, changed: false, warnings: ["the head page holds zeros already"])
         }
-        var walk = ChainWalk(head: page, memory: memory)
+        var walk = ChainWalk(head: page, memory: memory, seed: randomNumber())
         guard walk.next()?.link != nil else {
             throw .writing(
                 WritingFailure(

@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 
 /// An image that `save --size` has made, or may have made larger: a save that fails leaves it as large as it was.
@@ -11,7 +10,7 @@ struct ImageGrowth {
 
     /// To be called while the image is locked.
     func undo() {
-        guard let file = try? FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK), let now = try? file.status(),
+        guard let file = try? FileDescriptor.openForUpdate(path), let now = try? file.status(),
             now.isSameFile(as: image)
         else { return }
         if let before {

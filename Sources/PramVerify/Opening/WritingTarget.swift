@@ -1,5 +1,4 @@
 import ChainWriting
-import CLinux
 import Linux
 import Machine
 import MemorySources
@@ -56,7 +55,7 @@ struct WritingTarget {
         let found: WritableRegion
         do throws(WriteRefusal) { found = try WritableRegion.find(region, in: machine) } catch { throw .refused(error) }
         let file = try calling(remedy: devMemRemedy) { () throws(SystemError) in
-            try FileDescriptor.open(Array("/dev/mem".utf8), O_RDWR)
+            try FileDescriptor.openForUpdate(MachinePaths().devMem)
         }
         let memory = MemoryFile(
             file, range: found.range, offset: found.range.start, kind: "/dev/mem", isMapped: true, isBuffered: false)
@@ -69,7 +68,7 @@ struct WritingTarget {
         let live: LiveMemory
         do throws(MemoryFailure) { live = try LiveMemory.open() } catch { throw .memory(error) }
         let file = try calling(remedy: devMemRemedy) { () throws(SystemError) in
-            try FileDescriptor.open(Array("/dev/mem".utf8), O_RDWR)
+            try FileDescriptor.openForUpdate(MachinePaths().devMem)
         }
         return PramKernelMemory(live, writing: file, systemRAM: machine.iomem.systemRAM)
     }
@@ -114,22 +113,14 @@ struct WritingTarget {
     private static func openImage(
         _ path: [UInt8], size: UInt64?, base: UInt64, region: PhysicalRange?
     ) throws(Failure) -> WritingTarget {
-        var isNew = false
-        let file = try calling { () throws(SystemError) in
-            do throws(SystemError) {
-                return try FileDescriptor.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK)
-            } catch {
-                guard error.code == ErrorCode.noSuchFile && size != nil else { throw error }
-                isNew = true
-                return try FileDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
-            }
+        let image: WritableImage
+        do throws(MemoryFailure) {
+            image = try WritableImage.open(path, isMade: size != nil)
+        } catch {
+            throw .memory(error)
         }
-        guard file.isRegular else {
-            throw .memory(
-                MemoryFailure(
-                    .notAFile, source: escaped(path), "only regular files and reserved ranges are written",
-                    remedy: "name a raw image, or leave --memory out to write this machine's reserved range"))
-        }
+        let isNew = image.isNew
+        let file = image.takeFile()
         do throws(LockFailure) { try file.lock(.exclusive) } catch { throw .locked(error) }
         // A dump in another form, or a packed one, has its pages elsewhere: writing would destroy it.
         let start = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)

@@ -1,0 +1,67 @@
+"""Input that says in a few bytes what takes many to remember, and memory that runs out."""
+
+import resource
+import subprocess
+
+import chain
+from support import DAMAGED, FAILED, INTACT, PROGRAM, CommandTest
+
+
+class Limits(CommandTest):
+    def image_of_one_meta_page(self, links):
+        """Links full of META entries that all name one page, the first at page 1."""
+        meta = chain.File(b"n" * 255).meta_page()
+        entry = chain.ENTRY.pack(chain.META, chain.crc32c(meta), links + 1, 0)
+        path = self.scratch / "one-page.img"
+        with path.open("wb") as image:
+            image.write(bytes(chain.PAGE))
+            for number in range(1, links + 1):
+                following = number + 1 if number < links else 0
+                image.write(chain.link_page([entry] * chain.ENTRIES_PER_LINK, following))
+            image.write(meta.ljust(chain.PAGE, b"\0"))
+        return path
+
+    def limited(self, path, kibibytes):
+        """The exit status and standard error of a run with so much address space."""
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (kibibytes << 10,) * 2)
+
+        with subprocess.Popen([str(PROGRAM), "check", "--memory", str(path), "--pfn", "1"], preexec_fn=limit,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+            errors = run.stderr.read()
+            status = run.wait()
+        return status, errors
+
+    def test_records_are_few_however_many_entries_name_one_page(self):
+        # 253,500 files, each of which took 400 bytes and a finding or two.
+        status, errors = self.limited(self.image_of_one_meta_page(1500), 90 << 10)
+        self.assertEqual((status, errors), (DAMAGED, b""))
+
+    def test_a_lack_of_memory_is_said(self):
+        seen = set()
+        for mebibytes in (4, 8, 12, 16, 24, 32, 200):
+            status, errors = self.limited(self.image_of_one_meta_page(1500), mebibytes << 10)
+            self.assertIn(status, (DAMAGED, FAILED), f"with {mebibytes} MiB: {status} {errors!r}")
+            if status == FAILED:
+                self.assertEqual(errors, b"pram-verify: out of memory: the report is not complete\n")
+            seen.add(status)
+        self.assertEqual(seen, {DAMAGED, FAILED})
+
+    def test_containers_are_no_raw_memory(self):
+        for magic, word in ((b"QEVM", b"QEMU"), (b"PAGEDU64", b"Windows"), (b"PK\3\4", b"ZIP"), (b"KDMV", b"VMDK")):
+            path = self.scratch / "container"
+            path.write_bytes(magic.ljust(3 * chain.PAGE, b"\0"))
+            result = self.run_program("check", "--memory", str(path), "--pfn", "1")
+            self.assertEqual(result.status, FAILED)
+            self.assertIn(word, result.err)
+            self.assertIn(b"--raw", result.err)
+
+    def test_zeros_behind_packed_data(self):
+        memory, head = chain.write_chain([chain.File("a", b"x" * 5000)], range(1, 100))
+        image = b"".join(memory.get(number, bytes(chain.PAGE)) for number in range(max(memory) + 1))
+        for tool in ("gzip", "xz", "zstd"):
+            packed = subprocess.run([tool, "-c"], input=image, stdout=subprocess.PIPE, check=True).stdout
+            path = self.scratch / tool
+            path.write_bytes(packed + bytes(10_240 - len(packed) % 4))
+            result = self.run_program("check", "--memory", str(path), "--pfn", str(head))
+            self.assertEqual(result.status, INTACT, f"{tool}: {result!r}")
