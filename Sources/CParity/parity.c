@@ -155,7 +155,7 @@ static void combine_128(const struct pv_gf_combination *c) { walk(c, NULL, NULL,
 
 #define WITH_AVX2 __attribute__((target("avx2")))
 #define WITH_GFNI __attribute__((target("avx2,gfni")))
-#define WITH_GFNI_AVX512 __attribute__((target("avx2,avx512f,gfni")))
+#define WITH_GFNI_AVX512 __attribute__((target("avx2,avx512f,avx512bw,gfni")))
 
 /* PSHUFB looks 32 half bytes up in a table of 16 at once. Two vectors a line. */
 WITH_AVX2 INLINE void line_avx2(const struct pv_gf_combination *c, size_t source, size_t count, size_t destination,
@@ -277,7 +277,7 @@ static unsigned features_here(void) {
     found |= avx2;
     if (c & bit_GFNI)
         found |= gfni;
-    if ((saved & zmm) == zmm && b & bit_AVX512F)
+    if ((saved & zmm) == zmm && b & bit_AVX512F && b & bit_AVX512BW)
         found |= avx512;
     return found;
 }
