@@ -4,8 +4,8 @@
  *         -o /tmp/parity-bench && taskset -c 0 /tmp/parity-bench [MIB [ROUNDS]]
  *
  * The data lie as those of a chain do: a group's pages are as many pages apart as there are groups. GB are 10^9 bytes of
- * data, parity not counted. The best of the rounds counts; the rounds of all take turns, so that a busy machine is
- * equally unfair to everybody. */
+ * data, parity not counted, and seconds are the processor's, so that other programs disturb less. The best of the rounds
+ * counts; the rounds of all take turns. */
 #define _GNU_SOURCE
 #include "parity.h"
 #include <isa-l.h>
@@ -19,7 +19,7 @@ enum { page = pv_parity_page_size, most_rows = 16, most_columns = 256 };
 
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 

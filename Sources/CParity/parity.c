@@ -49,6 +49,7 @@ void pv_gf_make_factor(struct pv_gf_factor *factor, uint8_t number) {
  * a stretch of all destinations stay in registers over one batch, and go through the nearest caches between batches.
  * Meanwhile the next batch is fetched, line by line. */
 enum { batch = 16, line = 64 };
+enum { for_reading = 0, into_second_cache = 2 }; /* the first is too small for two batches */
 
 /* One line of `width` destinations: the sum over a batch, on top of what is there unless `first`. */
 typedef void line_function(const struct pv_gf_combination *c, size_t source, size_t count, size_t destination,
@@ -66,7 +67,7 @@ INLINE void walk(const struct pv_gf_combination *c, line_function *eight, line_f
         const size_t fetched = left - count < batch ? left - count : batch;
         for (size_t offset = 0; offset < pv_parity_page_size; offset += line) {
             for (size_t i = 0; i < fetched; i++)
-                __builtin_prefetch((const uint8_t *)ahead[i] + offset);
+                __builtin_prefetch((const uint8_t *)ahead[i] + offset, for_reading, into_second_cache);
             size_t destination = 0;
             for (; eight && c->destination_count - destination >= 8; destination += 8)
                 eight(c, source, count, destination, offset, source == 0);

@@ -23,7 +23,7 @@ public struct CauchyMatrix: Sendable {
     }
 
     /// - Parameters: `row` and `column` are 0...255 and their sum is below 255 (see `Interleaving`).
-    public func factor(row: Int, column: Int) -> UInt8 { inverses[(255 - row & 255) ^ (column & 255)] }
+    public func factor(row: Int, column: Int) -> UInt8 { inverses[(255 - (row & 255)) ^ (column & 255)] }
 
     /// The inverse of the square matrix of these rows and columns, [column][row]; nil when it has none, which only
     /// happens when a row or a column stands there twice.

@@ -88,6 +88,7 @@ extension Interleaving {
 
     /// Parity for links: four pages for up to 252 of them, and no more than there are links.
     public init?(links: Int) {
+        guard links > 0 else { return nil }
         let rows = min(4, links)
         self.init(pages: links, groups: (links - 1) / (Interleaving.largestGroup - 4) + 1, rows: rows)
     }

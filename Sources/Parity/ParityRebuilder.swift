@@ -65,10 +65,10 @@ public enum GroupResult: Equatable, Sendable {
         unsafe buffer?.deallocate()
     }
 
-    /// Makes the parity pages of a group.
+    /// Makes the parity pages of a group, 0..<code.groups.
     public func encode<Pages: GroupPages>(_ group: Int, _ pages: inout Pages) -> GroupResult {
-        rebuild(
-            group, GroupDecoding.Losses(encoding: group, code), &pages)
+        guard (0..<code.groups).contains(group) else { return .hopeless }
+        return rebuild(group, GroupDecoding.Losses(encoding: group, code), &pages)
     }
 
     /// Rebuilds what a group has lost; nothing is done for one that has lost nothing.
@@ -76,7 +76,9 @@ public enum GroupResult: Equatable, Sendable {
     public func rebuild<Pages: GroupPages>(
         _ group: Int, _ losses: ParityLosses, _ pages: inout Pages
     ) -> GroupResult {
-        guard losses.code == code, losses.isRecoverable(group) else { return .hopeless }
+        guard losses.code == code, (0..<code.groups).contains(group), losses.isRecoverable(group) else {
+            return .hopeless
+        }
         guard losses.lost(of: group) > 0 else { return .rebuilt }
         return rebuild(group, GroupDecoding.Losses(of: group, losses), &pages)
     }
