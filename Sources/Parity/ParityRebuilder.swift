@@ -87,9 +87,11 @@ public enum GroupResult: Equatable, Sendable {
         _ group: Int, _ losses: GroupDecoding.Losses, _ pages: inout Pages
     ) -> GroupResult {
         guard let decoding = decoding(for: losses) else { return .hopeless }
-        let known = decoding.columns.map { GroupMember.page(code.page(group: group, column: $0)) }
+        let known =
+            decoding.columns.map { GroupMember.page(code.page(group: group, column: $0)) }
             + decoding.rows.map { .parity(code.parity(group: group, row: $0)) }
-        let lost = losses.lostColumns.map { GroupMember.page(code.page(group: group, column: $0)) }
+        let lost =
+            losses.lostColumns.map { GroupMember.page(code.page(group: group, column: $0)) }
             + losses.lostRows.map { .parity(code.parity(group: group, row: $0)) }
         for (i, member) in known.enumerated() {
             guard let address = unsafe address(of: member, i, &pages) else { return .unreadable(member) }

@@ -41,7 +41,8 @@ struct ArrayPages: GroupPages {
     func content(_ place: Int) -> [UInt8] { Array(UnsafeRawBufferPointer(start: bytes + place * 4096, count: 4096)) }
 
     func address(of member: GroupMember) -> UnsafeRawPointer? {
-        mapped(place(member)) && !unreadable.contains(place(member)) ? UnsafeRawPointer(bytes + place(member) * 4096) : nil
+        mapped(place(member)) && !unreadable.contains(place(member))
+            ? UnsafeRawPointer(bytes + place(member) * 4096) : nil
     }
     mutating func read(_ member: GroupMember, into page: UnsafeMutableRawPointer) -> Bool {
         reads += 1
@@ -160,7 +161,8 @@ struct DecodingTests {
                     case .parity(let index): code.group(ofParity: index) == group
                     }
                 }
-                let number = round == 0 ? min(rows, members.count) : Int.random(in: 0...min(rows, members.count), using: &random)
+                let number =
+                    round == 0 ? min(rows, members.count) : Int.random(in: 0...min(rows, members.count), using: &random)
                 lost += members.shuffled(using: &random)[..<number]
             }
             pages.expectComesBack(lost, rebuilder, "seed \(seed), round \(round)")

@@ -67,8 +67,11 @@ struct GeometryPageTests {
                 let place = 16 + 8 * Int.random(in: 0..<(round % 10 == 0 ? 510 : 10), using: &random)
                 switch round % 3 {
                 case 0: lie.store(numbers.randomElement(using: &random)!, at: place)
-                case 1: lie.store(lie.word(at: place) &+ UInt64(bitPattern: Int64.random(in: -3...3, using: &random)), at: place)
-                default: lie[place + Int.random(in: 0..<8, using: &random)] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+                case 1:
+                    lie.store(
+                        lie.word(at: place) &+ UInt64(bitPattern: Int64.random(in: -3...3, using: &random)), at: place)
+                default:
+                    lie[place + Int.random(in: 0..<8, using: &random)] ^= 1 << UInt8.random(in: 0..<8, using: &random)
                 }
             }
             lie.store(Digest.ofPage(lie, from: 16, seed: GeometryPage.mark), at: 8)
@@ -108,7 +111,9 @@ struct GeometryPageTests {
 
     @Test func digestsOfProtectedPages() {
         var random = Seeded(43)
-        var pages = (0..<500).map { _ in (UInt64.random(in: 1..<1 << 52, using: &random), UInt32(truncatingIfNeeded: random.next())) }
+        var pages = (0..<500).map { _ in
+            (UInt64.random(in: 1..<1 << 52, using: &random), UInt32(truncatingIfNeeded: random.next()))
+        }
         func digest() -> ProtectedDigest {
             var digest = ProtectedDigest()
             for (page, checksum) in pages { digest.add(page: page, checksum: checksum) }

@@ -108,8 +108,10 @@ struct InterleavingTests {
                             - lgamma(Double(linkCode.rows - missingParity) + 1)) * pow(lost, Double(missingParity))
                 let left = linkCode.rows - missingParity
                 // At least left + 1 links of the group are missing: at most (columns * both)^(left + 1) / (left + 1)!.
-                links3 += parity * exp(
-                    Double(left + 1) * log(Double(linkCode.columns) * both) - lgamma(Double(left + 2)))
+                links3 +=
+                    parity
+                    * exp(
+                        Double(left + 1) * log(Double(linkCode.columns) * both) - lgamma(Double(left + 2)))
             }
             let chance = Self.chanceOfFailure(code, lost: lost) + links3 * Double(linkCode.groups) + pow(lost, 3)
             #expect(chance <= 0.001, "\(pages): \(chance)")

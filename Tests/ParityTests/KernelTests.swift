@@ -76,7 +76,9 @@ struct KernelTests {
         var random = Seeded(1)
         let room = random.bytes(64 * 4096 + 64)
         room.withUnsafeBytes { room in
-            for (count, destinations) in (1...16).map({ (5, $0) }) + [0, 1, 2, 15, 16, 17, 31, 32, 33, 64].map({ ($0, 8) }) {
+            for (count, destinations) in (1...16).map({ (5, $0) })
+                + [0, 1, 2, 15, 16, 17, 31, 32, 33, 64].map({ ($0, 8) })
+            {
                 let places = (0..<count).map { ($0 * 4096 + Int(random.next() % 64)) }
                 let factors = random.bytes(count * destinations)
                 let expected = Self.defined(
@@ -112,7 +114,9 @@ struct KernelTests {
         var random = Seeded(3)
         let page = random.bytes(4096)
         let factors = random.bytes(6)
-        let sums = page.withUnsafeBytes { Path.combine([$0.baseAddress], factors, destinations: 6) { pv_gf_combine($0) } }
+        let sums = page.withUnsafeBytes {
+            Path.combine([$0.baseAddress], factors, destinations: 6) { pv_gf_combine($0) }
+        }
         #expect(sums == Self.defined([page], factors, destinations: 6))
     }
 

@@ -79,7 +79,9 @@ struct LayoutTests {
     /// All positions, for sizes without gaps, from chains of one page on.
     @Test(arguments: [5, 1, 3, 20, 50])
     func everyRunInEverySize(_ percent: Int) throws {
-        let sizes = percent == 5 ? Array(1...400) + stride(from: 401, through: 3000, by: 13) : Array(1...100) + [161, 999, 2500]
+        let sizes =
+            percent == 5
+            ? Array(1...400) + stride(from: 401, through: 3000, by: 13) : Array(1...100) + [161, 999, 2500]
         for pages in sizes {
             let size = try #require(ParityLayout.pagesNeeded(pages: pages, percent: percent))
             let layout = try #require(ParityLayout(head: 1, size: size, pages: pages, percent: percent))
@@ -97,7 +99,8 @@ struct LayoutTests {
     func everyRunWithRoomToSpare(_ pages: Int, _ size: Int) throws {
         let layout = try #require(ParityLayout(head: 0x1000, size: size, pages: pages, percent: 5))
         if let start = Self.fatalRun(layout, length: layout.longestRun) { Issue.record("the run from \(start)") }
-        #expect(layout.mirror > layout.head + UInt64(layout.size / 2) && layout.backLocator == 0x1000 + UInt64(size) - 1)
+        #expect(
+            layout.mirror > layout.head + UInt64(layout.size / 2) && layout.backLocator == 0x1000 + UInt64(size) - 1)
     }
 
     /// Every size of range from nothing to plenty.

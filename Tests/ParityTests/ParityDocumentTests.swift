@@ -27,7 +27,9 @@ struct ParityDocumentTests {
 
     static func fields(_ heading: String) throws -> [String: Row] {
         var rows: [String: Row] = [:]
-        for cells in try table(heading) { rows[cells[3]] = Row(offset: Int(cells[0])!, size: try #require(Int(cells[1]))) }
+        for cells in try table(heading) {
+            rows[cells[3]] = Row(offset: Int(cells[0])!, size: try #require(Int(cells[1])))
+        }
         return rows
     }
 

@@ -13,11 +13,13 @@ struct ReferenceLibrary {
     typealias Invert = @convention(c) (UInt8) -> UInt8
     typealias MakeMatrix = @convention(c) (UnsafeMutablePointer<UInt8>, Int32, Int32) -> Void
     typealias InvertMatrix = @convention(c) (UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UInt8>, Int32) -> Int32
-    typealias MakeTables = @convention(c) (Int32, Int32, UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UInt8>) -> Void
-    typealias Encode = @convention(c) (
-        Int32, Int32, Int32, UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>,
-        UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>
-    ) -> Void
+    typealias MakeTables =
+        @convention(c) (Int32, Int32, UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UInt8>) -> Void
+    typealias Encode =
+        @convention(c) (
+            Int32, Int32, Int32, UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>,
+            UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>
+        ) -> Void
 
     let multiply: Multiply
     let invert: Invert

@@ -68,7 +68,9 @@ struct TestRange {
 
     subscript(page: UInt64) -> [UInt8] {
         get { Array(bytes[Int(page - layout.head) * 4096..<Int(page - layout.head + 1) * 4096]) }
-        set { bytes.replaceSubrange(Int(page - layout.head) * 4096..<Int(page - layout.head + 1) * 4096, with: newValue) }
+        set {
+            bytes.replaceSubrange(Int(page - layout.head) * 4096..<Int(page - layout.head + 1) * 4096, with: newValue)
+        }
     }
     func checksum(_ page: UInt64) -> UInt64 { Digest.ofPage(self[page], from: 0, seed: 1) }
     mutating func seal(_ page: UInt64) { checksums[page] = checksum(page) }
@@ -83,7 +85,10 @@ struct TestRange {
         var instead: [UInt64: UInt64] = [:]
         var taken: [UInt64: [UInt8]] = [:]
 
-        init(_ code: Interleaving, _ page: @escaping (Int) -> UInt64, _ parity: @escaping (Int) -> UInt64, _ range: TestRange) {
+        init(
+            _ code: Interleaving, _ page: @escaping (Int) -> UInt64, _ parity: @escaping (Int) -> UInt64,
+            _ range: TestRange
+        ) {
             self.code = code
             self.page = page
             self.parity = parity
@@ -232,7 +237,8 @@ struct WholeChainTests {
         var linksLost = false
         for place in (0..<size).shuffled(using: &random)[..<min(losses, size)] {
             window.change(map[place], layout.code!, by: 1)
-            damaged.bytes[place * 4096 + Int.random(in: 0..<4096, using: &random)] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+            damaged.bytes[place * 4096 + Int.random(in: 0..<4096, using: &random)] ^=
+                1 << UInt8.random(in: 0..<8, using: &random)
             if window.missingLinks > 0 { linksLost = true }
         }
         let before = damaged
