@@ -3,9 +3,9 @@
  *     cc -O2 -I Sources/CParity/include Benchmarks/parity-bench/parity-bench.c Sources/CParity/parity.c -lisal \
  *         -o /tmp/parity-bench && taskset -c 0 /tmp/parity-bench [MIB [ROUNDS]]
  *
- * The data lie as those of a chain do: a group's pages are as many pages apart as there are groups. GB are 10^9 bytes of
- * data, parity not counted, and seconds are the processor's, so that other programs disturb less. The best of the rounds
- * counts; the rounds of all take turns. */
+ * The data lie as those of a chain do: a group's pages are as many pages apart as there are groups. GB are 10^9 bytes
+ * of data, parity not counted, and seconds are the processor's, so that other programs disturb less. The best of the
+ * rounds counts; the rounds of all take turns. */
 #define _GNU_SOURCE
 #include "parity.h"
 #include <isa-l.h>
@@ -37,7 +37,8 @@ static void by_path(size_t path) {
     for (size_t group = 0; group < groups; group++) {
         void *sources[most_columns];
         sources_of(group, sources);
-        struct pv_gf_combination c = {(const void *const *)sources, columns, parity + group * rows * page, rows, factors};
+        struct pv_gf_combination c = {(const void *const *)sources, columns, parity + group * rows * page, rows,
+        factors};
         pv_gf_combine_by(path, &c);
     }
 }

@@ -45,8 +45,8 @@ void pv_gf_make_factor(struct pv_gf_factor *factor, uint8_t number) {
 /* ---- The walk ---------------------------------------------------------------------------------------------------- */
 
 /* The sources of a group lie far from each other, each in a page of its own, and there may be more than two hundred.
- * Visited side by side they are more streams than any processor fetches ahead, so they are taken in batches: the sums of
- * a stretch of all destinations stay in registers over one batch, and go through the nearest caches between batches.
+ * Visited side by side they are more streams than any processor fetches ahead, so they are taken in batches: the sums
+ * of a stretch of all destinations stay in registers over one batch, and go through the nearest caches between batches.
  * Meanwhile the next batch is fetched, line by line. */
 enum { batch = 16, line = 64 };
 enum { for_reading = 0, into_second_cache = 2 }; /* the first is too small for two batches */

@@ -30,7 +30,8 @@ public struct CauchyMatrix: Sendable {
     func inverse(rows: [Int], columns: [Int]) -> [[UInt8]]? {
         let size = rows.count
         guard columns.count == size else { return nil }
-        // Gauss and Jordan: what turns the left half into the identity turns the identity on the right into the inverse.
+        // Gauss and Jordan: what turns the left half into the identity turns the identity on the right into the
+        // inverse.
         var matrix: [[UInt8]] = []
         for (i, row) in rows.enumerated() {
             var line = [UInt8](repeating: 0, count: 2 * size)

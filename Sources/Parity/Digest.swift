@@ -19,8 +19,9 @@ enum Digest {
     }
 }
 
-/// Binds parity to the pages that it was made of: the sum, modulo 2^64, of mixed(mixed(pfn) ^ csum) over all of them, in
-/// any order. One page number or one checksum that differs is always seen, more of them but once in 2^64.
+/// Binds parity to the pages that it was made of: the sum, modulo 2^64, of mixed(mixed(pfn) ^ csum) over all of them,
+/// in any order. One page number or one checksum that differs is always seen, several that
+/// differ are overlooked once in 2^64.
 public struct ProtectedDigest: Equatable, Sendable {
     public private(set) var value: UInt64 = 0
     public private(set) var count = 0

@@ -1,6 +1,6 @@
-/// Where the mirror of a chain lies, how its parity is dealt out, and of what it was made. One page, stored three times:
-/// as the first page of the parity file (the *geometry page*, vouched for by a link like any page), right behind the
-/// head, and as the last page of the range (the *locators*, which are found without any link).
+/// Where the mirror of a chain lies, how its parity is dealt out, and of what it was made. One page, stored three
+/// times: as the first page of the parity file (the *geometry page*, vouched for by a link like any page), right behind
+/// the head, and as the last page of the range (the *locators*, which are found without any link).
 ///
 ///       0  u64 mark        0x3159_5449_5241_5650 ("PVARITY1")
 ///       8  u64 digest      over bytes 16...4095
@@ -121,7 +121,8 @@ public struct GeometryPage: Equatable, Sendable {
     }
 }
 
-/// The pages of the links' parity, which follow the mirror. Links cannot vouch for them, so each has a digest of its own in its first word:
+/// The pages of the links' parity, which follow the mirror. Links cannot vouch for them, so each has a digest of its
+/// own in its first word:
 ///
 ///       0  u64 digest   over bytes 8...4095, with generation and place
 ///       8  u8[4088]     parity of bytes 8...4095 of a group's links

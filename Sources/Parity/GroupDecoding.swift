@@ -1,5 +1,5 @@
-/// How what a group has lost follows from what it still has: each lost member is a sum of multiples of as many others as
-/// the group has pages.
+/// How what a group has lost follows from what it still has: each lost member is a sum of multiples of as many others
+/// as the group has pages.
 ///
 /// Let D be the lost pages and U as many parity pages that are left. The parity pages say, for each u in U,
 ///

@@ -1,8 +1,9 @@
 /// How pages are dealt out to groups, and the parity pages of all groups to places in a row.
 ///
-/// `pages` pages, numbered from 0 (their *rank*), are dealt out like cards: page r goes to group r mod `groups`, where it
-/// is column r / groups. Each group has `rows` parity pages. The parity pages go on where the dealing stopped: parity
-/// page p, in the order in which they are stored, belongs to group (pages + p) mod groups and is its row p / groups.
+/// `pages` pages, numbered from 0 (their *rank*), are dealt out like cards: page r goes to group r mod `groups`, where
+/// it is column r / groups. Each group has `rows` parity pages. The parity pages go on where the dealing stopped:
+/// parity page p, in the order in which they are stored, belongs to group (pages + p) mod groups and is its row p /
+/// groups.
 ///
 /// So of any `groups * rows` pages that follow each other, first pages and then parity, each group has exactly `rows`:
 /// whoever loses such a run loses no more of any group than its parity makes good.
@@ -55,8 +56,8 @@ public struct Interleaving: Equatable, Sendable {
 extension Interleaving {
     /// Parity pages a group. Each costs time for every page that is encoded. More of them make random losses bearable
     /// with the same number of pages: with 8 of 168, 0.3 % lost at random leave some group with more than 8 losses once
-    /// in 250 million groups; with 4 of 84, once in 37,000. Beyond 2^25 pages (128 GiB) there are so many groups that it
-    /// takes 12.
+    /// in 330 million groups; with 4 of 84, once in 162,000. Beyond 2^25 pages (128 GiB) there are so many groups that
+    /// it takes 12.
     static func usualRows(pages: Int) -> Int { pages > 1 << 25 ? 12 : 8 }
 
     /// The fewest rows that are chosen where there is room.
@@ -74,8 +75,8 @@ extension Interleaving {
         self.init(pages: pages, groups: (pages - 1) / columns + 1, rows: rows)
     }
 
-    /// The best with up to `room` parity pages that is not more than this one: as many rows as there can be, and then as
-    /// many groups. nil where not even one row fits, which takes one page in 255.
+    /// The best with up to `room` parity pages that is not more than this one: as many rows as there can be, and then
+    /// as many groups. nil where not even one row fits, which takes one page in 255.
     public func fitting(room: Int) -> Interleaving? {
         if room >= parityPages { return self }
         for rows in stride(from: self.rows, through: 1, by: -1) {

@@ -9,10 +9,10 @@ public let parityPageSize = 4096
 /// The parity file's META page comes first, its geometry page second, its parity pages third. The mirror is a copy of
 /// every link, the head's first.
 ///
-/// What a run of up to `longestRun` lost pages can hit, wherever it lies: of pages and parity no more of each group than
-/// its rows (see `Interleaving`; what lies between the last page and the first parity page only helps). Links or their
-/// mirror, but not both, for all parity pages lie between them. Of the geometry's three copies at most two, for the same
-/// reason. The parity file's META page, which is made again from the geometry.
+/// What a run of up to `longestRun` lost pages can hit, wherever it lies: of pages and parity no more of each group
+/// than its rows (see `Interleaving`; what lies between the last page and the first parity page only helps). Links or
+/// their mirror, but not both, for all parity pages lie between them. Of the geometry's three copies at most two, for
+/// the same reason. The parity file's META page, which is made again from the geometry.
 public struct ParityLayout: Equatable, Sendable {
     /// PFNs stay below this: beyond it there are no addresses of 64 bits.
     static let pageLimit: UInt64 = 1 << 52

@@ -1,5 +1,5 @@
-/// Which pages and which parity pages are lost, and so which groups can be rebuilt: those that have lost no more members
-/// than they have parity pages. Takes a bit for each page and two bytes for each group.
+/// Which pages and which parity pages are lost, and so which groups can be rebuilt: those that have lost no more
+/// members than they have parity pages. Takes a bit for each page and two bytes for each group.
 public struct ParityLosses: Sendable {
     public let code: Interleaving
     private var pages: [UInt64]

@@ -176,7 +176,8 @@ struct ProtectedPagesTests {
         #expect(pages.rank(of: 2) == nil && ProtectedPages().rank(of: 0) == nil)
     }
 
-    /// Memory is bounded: pages that lie too scattered are given up. Runs that were merely added in another order are not.
+    /// Memory is bounded: pages that lie too scattered are given up. Runs that were merely added in another order are
+    /// not.
     @Test func scatteredPages() {
         var pages = ProtectedPages()
         for i in 0..<3 * ProtectedPages.mostRuns { pages.add(UInt64(i) * 2) }

@@ -96,9 +96,8 @@ struct InterleavingTests {
             let links = ParityLayout.links(pages: pages, parityPages: code.parityPages)
             let linkCode = try #require(Interleaving(links: links))
             let lost = 0.003
-            // A link is missing when it and its copy are lost; its parity pages are lost one by one, so that many a group
-            // has fewer. Reckoned as if all of a group were lost with the larger chance, which is too much by far,
-            // for small numbers, and still little enough.
+            // A link is missing when it and its copy are lost. Its group comes back unless more links are missing
+            // than parity pages are left.
             var links3 = 0.0
             let both = lost * lost
             for missingParity in 0...linkCode.rows {

@@ -120,8 +120,8 @@ struct KernelTests {
         #expect(sums == Self.defined([page], factors, destinations: 6))
     }
 
-    /// GF2P8AFFINEQB as Intel's manual defines it: bit i of the result is the parity of byte 7 - i of the matrix AND the
-    /// source. So the matrices are right also where no processor here has the instruction.
+    /// GF2P8AFFINEQB as Intel's manual defines it: bit i of the result is the parity of byte 7 - i of the matrix AND
+    /// the source. So the matrices are right also where no processor here has the instruction.
     @Test func matrices() {
         for number in 0...255 {
             var factor = pv_gf_factor()

@@ -4,7 +4,8 @@ import Testing
 
 @testable import Parity
 
-/// Debian's ISA-L (libisal2), found when the tests run: the package does not need it. Where it is missing the tests fail.
+/// Debian's ISA-L (libisal2), found when the tests run: the package does not need it. Where it is missing the tests
+/// fail.
 struct ReferenceLibrary {
     struct Missing: Error, CustomStringConvertible {
         var description: String { "libisal.so.2 is missing: apt-get install libisal2" }

@@ -1,5 +1,5 @@
-/* Sums of multiples of pages over GF(2^8) with the polynomial x^8 + x^4 + x^3 + x^2 + 1 (0x11d): what Reed-Solomon codes
- * are made and unmade with. Addition is XOR.
+/* Sums of multiples of pages over GF(2^8) with the polynomial x^8 + x^4 + x^3 + x^2 + 1 (0x11d): what Reed-Solomon
+ * codes are made and unmade with. Addition is XOR.
  *
  * All of it may be called from several threads at once. Nothing here allocates, locks or calls the system. */
 #pragma once
