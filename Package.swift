@@ -44,6 +44,11 @@ let package = Package(
                 .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections"])
             ]),
         .target(
+            name: "CParity",
+            cSettings: [
+                .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections"])
+            ]),
+        .target(
             name: "CLinux",
             cSettings: [
                 .define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-ffunction-sections", "-Wall", "-Wextra", "-Werror"]),
@@ -53,6 +58,7 @@ let package = Package(
         // L0: pure, no system calls, none imports another
         .target(name: "PRAM", dependencies: ["CChecksum"], swiftSettings: untrusted),
         .target(name: "KernelCommandLine", swiftSettings: untrusted),
+        .target(name: "Parity", dependencies: ["CParity"], swiftSettings: untrusted),
         .target(name: "Text", swiftSettings: untrusted),
 
         // L1: the system and its libraries
@@ -104,6 +110,7 @@ let package = Package(
 
         // Tests, in full Swift
         tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Linux"), tests("Text"),
+        tests("Parity", "CParity"),
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
         tests("Machine", "PRAM", "KernelCommandLine", "Linux", "Text"),
         tests("MemorySources", "PRAM", "Machine", "ChainWriting", "Linux", "Compression", "CZlib", "CZstd"),
