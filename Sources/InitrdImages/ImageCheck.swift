@@ -191,8 +191,10 @@ public struct ImageCheck: Sendable {
             add(.version, .bad, "its version is \(escaped(helper.version)), and this program's \(escaped(ProgramMarker.version))",
                 "Put this one in: pram-verify image append IMAGE.")
         }
-        if helper.isRunning {
+        if helper.isIdentical {
             add(.program, .good, "it is this very program")
+        } else if helper.isRunning {
+            add(.program, .good, "it is this very program, without the names of its sections")
         } else {
             add(.program, .bad, "it is not this very program: its bytes differ", "Put this one in: pram-verify image append IMAGE.")
         }

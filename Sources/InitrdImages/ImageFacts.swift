@@ -10,8 +10,10 @@ public struct Helper: Sendable {
     public internal(set) var machine: UInt16 = 0
     /// By its marker; empty where it has none, as those before the marker.
     public internal(set) var version: [UInt8] = []
-    /// Whether it is the program that runs, byte for byte.
+    /// Whether it is the program that runs: the same in all bytes that are loaded.
     public internal(set) var isRunning = false
+    /// Whether the file is the same too; dracut strips what it puts in.
+    public internal(set) var isIdentical = false
     let segment: Int
 }
 
@@ -88,7 +90,7 @@ public final class ImageFacts: ImageVisitor {
         var path: [UInt8] = []
         var isExecutable = false
         var position: UInt64 = 0
-        var same = true
+        var likeness = RunningProgram.Likeness()
         /// The last bytes of the piece before, where a marker may have begun.
         var tail: [UInt8] = []
         var version: [UInt8] = []
@@ -154,7 +156,7 @@ public final class ImageFacts: ImageVisitor {
         }
         if !capture.looked && capture.content.count >= elfStart { look() }
         if capture.isHelper {
-            if capture.same { capture.same = running.has(piece, at: capture.position) }
+            running.compare(piece, at: capture.position, &capture.likeness)
             if capture.version.isEmpty { findMarker(piece) }
         }
         capture.position += UInt64(piece.count)
@@ -172,9 +174,11 @@ public final class ImageFacts: ImageVisitor {
         capture.isHelper = true
         // What pieces before this one held.
         let before = capture.content.prefix(Int(capture.position))
+        var likeness = RunningProgram.Likeness()
         capture.content.withUnsafeBytes { content in
-            capture.same = running.has(UnsafeRawBufferPointer(rebasing: content[..<before.count]), at: 0)
+            running.compare(UnsafeRawBufferPointer(rebasing: content[..<before.count]), at: 0, &likeness)
         }
+        capture.likeness = likeness
         capture.content.removeLast(capture.content.count - elfStart)
     }
 
@@ -184,7 +188,8 @@ public final class ImageFacts: ImageVisitor {
             var helper = Helper(path: capture.path, isExecutable: capture.isExecutable, segment: segmentIndex)
             helper.machine = elfMachine(capture.content[...]) ?? 0
             helper.version = capture.version
-            helper.isRunning = capture.same && capture.position == running.size
+            helper.isRunning = capture.likeness.isLoadedAlike && capture.position >= running.loadedSize
+            helper.isIdentical = capture.likeness.isIdentical && capture.position == running.size
             helpers.append(helper)
             segmentHasHelper = true
         } else if capture.isModulesList {
