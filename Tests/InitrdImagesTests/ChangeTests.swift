@@ -52,8 +52,9 @@ import Testing
         shop.sh("(cd r && find . | LC_ALL=C sort | cpio -o -H newc --quiet) | \(pack) >image; chmod 640 image")
     }
 
-    private func program(_ shop: Workshop, _ name: String, _ tail: String = "") -> [UInt8] {
-        shop.sh("cp /bin/cat \(name); printf 'pram-verify-marker:0.0.9:x86_64\\n\(tail)' >>\(name)")
+    /// Some program with a marker of an older version.
+    private func program(_ shop: Workshop, _ name: String, from source: String = "/bin/cat") -> [UInt8] {
+        shop.sh("cp \(source) \(name); printf 'pram-verify-marker:0.0.9:x86_64\\n' >>\(name)")
         return shop.place(name)
     }
 
@@ -89,7 +90,7 @@ import Testing
         #expect(before.helpers.map { String(decoding: $0.version, as: UTF8.self) } == ["0.0.9"])
 
         // A newer program takes the place of the older one, and leaves the same bytes as if it had been the first.
-        append.program = program(shop, "newer", "x")
+        append.program = program(shop, "newer", from: "/bin/ls")
         #expect(try append.run(shop.place("image")) == .replaced(flavour, at: place))
         append.output = shop.place("fresh")
         #expect(try append.run(shop.place("base")) == .appended(flavour, at: place))
@@ -133,7 +134,7 @@ import Testing
         let shop = Workshop()
         make(shop, .systemd)
         shop.sh("gzip -dc image >plain 2>/dev/null || zstd -qdc image >plain; bzip2 -c plain >bzip2 2>/dev/null || printf BZh9 >bzip2; "
-            + "printf 'x' | cpio -o -H newc --quiet >/dev/null; mkdir e; (cd e; : >a; echo a | cpio -o -H newc --quiet) >unknown; "
+            + "mkdir e; (cd e; : >a; echo a | cpio -o -H newc --quiet) >unknown; "
             + "head -c 3000 image >cut; lz4 -q -c plain >frame")
         shop.write(unifiedImage(initrd: shop.bytes("plain"), commandLine: ""), to: "uki")
         shop.write(unifiedImage(initrd: shop.bytes("plain"), commandLine: "", signed: true), to: "signed")

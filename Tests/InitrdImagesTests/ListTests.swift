@@ -77,11 +77,11 @@ import Testing
         shop.makeTree()
         shop.sh(
             """
-            zstd -q -c tree.cpio | head -c 20000 >cut
+            zstd -q -c tree.cpio >whole; head -c 20000 whole >cut
             { head -c 1000 tree.cpio | gzip -c; tail -c +1001 tree.cpio | gzip -c; } >torn
             { cat tree.cpio; printf junk; } >junk
             { gzip -c tree.cpio; printf junk; } >junk2
-            { gzip -c tree.cpio; printf '\\0'; truncate -s %4 /dev/null; } >base; truncate -s %4 base; printf '\\0' >>base
+            gzip -c tree.cpio >base; truncate -s %4 base; printf '\\0' >>base
             cat tree.cpio >>base
             lz4 -q -c tree.cpio >frame
             """)
