@@ -50,7 +50,9 @@ public struct NewcWriter {
         var text = Array("070701".utf8)
         let nameSize = UInt32(truncatingIfNeeded: name.count + 1)
         // User, group, device and checksum are 0.
-        for number in [inode, mode, 0, 0, links, modified, size, 0, 0, 0, 0, nameSize, 0] { appendHex(number, to: &text) }
+        for number in [inode, mode, 0, 0, links, modified, size, 0, 0, 0, 0, nameSize, 0] {
+            appendHex(number, to: &text)
+        }
         put(text + name + [0])
         pad()
     }

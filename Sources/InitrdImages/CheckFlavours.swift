@@ -30,7 +30,8 @@ extension ImageCheck {
         if question.reservesPmem { judgeDrivers(facts) }
     }
 
-    private static let remake: Phrase = "Make the image again with the hooks installed, or: pram-verify image append IMAGE."
+    private static let remake: Phrase =
+        "Make the image again with the hooks installed, or: pram-verify image append IMAGE."
 
     private mutating func judgeScript(_ facts: ImageFacts) {
         if let script = facts.entry("scripts/init-top/pram-verify") {
@@ -54,7 +55,9 @@ extension ImageCheck {
         if let hook = facts.entries.last(where: { Interest.isShellHook($0.canonical) }) {
             add(.hook, .good, "\(escaped(hook.path)) is there")
         } else {
-            add(.hook, .bad, "no hook calls the helper: lib/dracut/hooks/cmdline/00-pram-verify.sh is missing", Self.remake)
+            add(
+                .hook, .bad, "no hook calls the helper: lib/dracut/hooks/cmdline/00-pram-verify.sh is missing",
+                Self.remake)
         }
     }
 
@@ -85,11 +88,15 @@ extension ImageCheck {
     private mutating func judgeNeeds(_ facts: ImageFacts, _ question: Question) {
         var missing: [StaticString] = []
         let hasBusybox = facts.program("busybox") != nil
-        for name in ["sh", "cat"] as [StaticString] where facts.program(name) == nil && !hasBusybox { missing.append(name) }
+        for name in ["sh", "cat"] as [StaticString] where facts.program(name) == nil && !hasBusybox {
+            missing.append(name)
+        }
         let needsModprobe =
             question.reservesPmem && !ImageFacts.pmemDrivers.allSatisfy { facts.isBuiltIn($0) }
         if needsModprobe && facts.program("modprobe") == nil && !hasBusybox { missing.append("modprobe") }
-        if facts.flavour == .systemd && unitSources(facts, "/lib/dracut-lib.sh") && facts.entry("lib/dracut-lib.sh") == nil {
+        if facts.flavour == .systemd && unitSources(facts, "/lib/dracut-lib.sh")
+            && facts.entry("lib/dracut-lib.sh") == nil
+        {
             missing.append("lib/dracut-lib.sh")
         }
         guard let first = missing.first else {
@@ -112,10 +119,12 @@ extension ImageCheck {
     }
 
     private mutating func judgeRules(_ facts: ImageFacts) {
-        let rules = facts.entry("etc/udev/rules.d/98-pram-verify.rules") ?? facts.entry("lib/udev/rules.d/98-pram-verify.rules")
+        let rules =
+            facts.entry("etc/udev/rules.d/98-pram-verify.rules") ?? facts.entry("lib/udev/rules.d/98-pram-verify.rules")
         guard rules == nil else { return }
         add(
-            .rules, .note, "98-pram-verify.rules is missing: a hibernated system that is about to be resumed is not warned of",
+            .rules, .note,
+            "98-pram-verify.rules is missing: a hibernated system that is about to be resumed is not warned of",
             Self.remake)
     }
 

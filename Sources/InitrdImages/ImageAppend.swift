@@ -63,7 +63,8 @@ public struct ImageAppend {
             throw ImageFailure(
                 .refused(
                     reason: "it is a signed unified kernel image, and a change would break the signature",
-                    remedy: "Make an archive with image make, and build and sign the image with it as a further --initrd=, "
+                    remedy:
+                        "Make an archive with image make, and build and sign the image with it as a further --initrd=, "
                         + "or hand it over as an addon in IMAGE.extra.d."),
                 path: image.path)
         }
@@ -77,8 +78,10 @@ public struct ImageAppend {
     private func refusal(_ image: ImageFile, _ segment: Segment) -> ImageFailure {
         ImageFailure(
             .refused(
-                reason: Phrase("segment \(segment.index) is packed with \(segment.format.name), and cannot be looked into")
-                    .text,
+                reason: Phrase(
+                    "segment \(segment.index) is packed with \(segment.format.name), and cannot be looked into"
+                )
+                .text,
                 remedy: "Pack the image with zstd, gzip, xz or lz4 -l."),
             path: image.path)
     }
@@ -125,7 +128,9 @@ public struct ImageAppend {
         _ image: ImageFile, _ facts: ImageFacts, _ flavour: Flavour
     ) throws(ImageFailure) -> Bool {
         let program = try resolve(HookFiles.program, image, facts)
-        guard facts.helpers.contains(where: { $0.path == program && $0.isRunning && $0.isExecutable }) else { return false }
+        guard facts.helpers.contains(where: { $0.path == program && $0.isRunning && $0.isExecutable }) else {
+            return false
+        }
         if flavour == .systemd, hasUnit(facts) { return true }
         if flavour == .dracutShell, hasShellHook(facts) { return true }
         for item in try items(image, facts, flavour) {
@@ -151,7 +156,8 @@ public struct ImageAppend {
     }
 
     private func hasRules(_ facts: ImageFacts) -> Bool {
-        facts.entry("etc/udev/rules.d/98-pram-verify.rules")?.content == HookFiles.items(.dracutShell, order: [])[1].content
+        facts.entry("etc/udev/rules.d/98-pram-verify.rules")?.content
+            == HookFiles.items(.dracutShell, order: [])[1].content
     }
 
     /// Where files go, and which directories are not there yet. A directory that is there, or a link in its place, is

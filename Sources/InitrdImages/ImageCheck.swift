@@ -117,9 +117,13 @@ public struct ImageCheck: Sendable {
 
     private mutating func judgeSegments(_ image: ImageFile, _ facts: ImageFacts, _ question: Question) {
         if let failure {
-            add(.segments, .unknown, Phrase(failure.message), failure.remedy.map { Phrase($0) } ?? "Make the image again.")
+            add(
+                .segments, .unknown, Phrase(failure.message),
+                failure.remedy.map { Phrase($0) } ?? "Make the image again.")
         } else if image.parts.isEmpty {
-            add(.segments, .bad, "the unified kernel image has no initrd", "Build it with an initrd: ukify build --initrd=...")
+            add(
+                .segments, .bad, "the unified kernel image has no initrd",
+                "Build it with an initrd: ukify build --initrd=...")
         } else {
             add(.segments, .good, "\(facts.segments.count) segments, all as the kernel takes them")
         }
@@ -130,7 +134,8 @@ public struct ImageCheck: Sendable {
                     "Pack it in lz4's legacy format: lz4 -l.")
             } else {
                 add(
-                    .segments, .unknown, "segment \(segment.index) is packed with \(segment.format.name), and was not looked into",
+                    .segments, .unknown,
+                    "segment \(segment.index) is packed with \(segment.format.name), and was not looked into",
                     "Pack it with zstd, gzip, xz or lz4 -l to have it checked.")
             }
         }
@@ -140,7 +145,8 @@ public struct ImageCheck: Sendable {
 
     private mutating func judgeConfig(_ config: [UInt8], _ facts: ImageFacts) {
         guard KernelConfig.isConfig(config) else {
-            add(.decompressor, .unknown, "the file named for the kernel's configuration is none",
+            add(
+                .decompressor, .unknown, "the file named for the kernel's configuration is none",
                 "Name a file like /boot/config-RELEASE.")
             return
         }
@@ -167,7 +173,10 @@ public struct ImageCheck: Sendable {
 
     private mutating func judgeHelpers(_ image: ImageFile, _ facts: ImageFacts) {
         // Scripts call it by this name.
-        guard let helper = facts.helpers.last(where: { ArchivePath.withoutUsr($0.path).elementsEqual("sbin/pram-verify".utf8) })
+        guard
+            let helper = facts.helpers.last(where: {
+                ArchivePath.withoutUsr($0.path).elementsEqual("sbin/pram-verify".utf8)
+            })
                 ?? facts.helpers.last
         else {
             // Where not all of the image was seen, it may be in the rest.
@@ -188,7 +197,9 @@ public struct ImageCheck: Sendable {
         } else if helper.version == ProgramMarker.version {
             add(.version, .good, "its version is \(escaped(helper.version))")
         } else {
-            add(.version, .bad, "its version is \(escaped(helper.version)), and this program's \(escaped(ProgramMarker.version))",
+            add(
+                .version, .bad,
+                "its version is \(escaped(helper.version)), and this program's \(escaped(ProgramMarker.version))",
                 "Put this one in: pram-verify image append IMAGE.")
         }
         if helper.isIdentical {
@@ -196,7 +207,9 @@ public struct ImageCheck: Sendable {
         } else if helper.isRunning {
             add(.program, .good, "it is this very program, without the names of its sections")
         } else {
-            add(.program, .bad, "it is not this very program: its bytes differ", "Put this one in: pram-verify image append IMAGE.")
+            add(
+                .program, .bad, "it is not this very program: its bytes differ",
+                "Put this one in: pram-verify image append IMAGE.")
         }
         judgeArchitecture(image, facts, helper)
     }
@@ -210,7 +223,9 @@ public struct ImageCheck: Sendable {
             default: facts.machine
             }
         guard let wanted else {
-            add(.architecture, .note, "it is a program for \(machineName(helper.machine)); nothing else tells the image's architecture")
+            add(
+                .architecture, .note,
+                "it is a program for \(machineName(helper.machine)); nothing else tells the image's architecture")
             return
         }
         if wanted == helper.machine {

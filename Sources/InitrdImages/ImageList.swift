@@ -118,7 +118,9 @@ private func padded(_ text: [UInt8], to width: Int, right: Bool = false) -> [UIn
 /// and what a link points to.
 func longLine(_ record: NewcRecord) -> [UInt8] {
     var line = modeText(record.mode)
-    func column(_ text: String, _ width: Int) { line += [UInt8(ascii: " ")] + padded(Array(text.utf8), to: width, right: true) }
+    func column(_ text: String, _ width: Int) {
+        line += [UInt8(ascii: " ")] + padded(Array(text.utf8), to: width, right: true)
+    }
     column(String(record.linkCount), 3)
     column(String(record.user), 5)
     column(String(record.group), 5)

@@ -45,7 +45,9 @@ enum Interest {
     /// - Parameter canonical: normalized, without `usr/`.
     static func isWanted(_ canonical: [UInt8], _ type: FileType) -> Bool {
         if type == .directory { return places.contains(canonical) }
-        if paths.contains(canonical) || isProgram(canonical) || isUnit(canonical) || isShellHook(canonical) { return true }
+        if paths.contains(canonical) || isProgram(canonical) || isUnit(canonical) || isShellHook(canonical) {
+            return true
+        }
         if type == .symbolicLink { return places.contains(canonical) }
         return canonical.starts(with: "lib/modules/".utf8)
             && ArchivePath.lastComponent(canonical).elementsEqual("modules.builtin".utf8)
@@ -61,7 +63,8 @@ enum Interest {
     /// The unit itself, and links that make a target want it.
     static func isUnit(_ canonical: [UInt8]) -> Bool {
         ArchivePath.lastComponent(canonical).elementsEqual("pram-verify.service".utf8)
-            && (canonical.starts(with: "lib/systemd/system/".utf8) || canonical.starts(with: "etc/systemd/system/".utf8))
+            && (canonical.starts(with: "lib/systemd/system/".utf8)
+                || canonical.starts(with: "etc/systemd/system/".utf8))
     }
 
     /// Hooks of dracut lie in lib/dracut/hooks; newer releases have var/lib/dracut/hooks there, behind a link.

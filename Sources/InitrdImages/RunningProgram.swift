@@ -98,7 +98,8 @@ private func loadedEnd(_ start: [UInt8]) -> UInt64? {
     for index in 0..<Int(count) {
         let header = Int(table) + index * Int(size)
         // 1: PT_LOAD.
-        guard let type = number(header, 4), let offset = number(header + 8, 8), let length = number(header + 32, 8) else {
+        guard let type = number(header, 4), let offset = number(header + 8, 8), let length = number(header + 32, 8)
+        else {
             return nil
         }
         guard type == 1 else { continue }

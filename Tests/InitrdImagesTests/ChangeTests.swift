@@ -37,9 +37,10 @@ import Testing
 
     /// An image of each kind, as little of it as tells it from others, and as the scripts call.
     private func make(_ shop: Workshop, _ flavour: Flavour, pack: String = "zstd -q -c") {
-        shop.sh("mkdir -p r/usr/bin r/usr/sbin r/etc r/usr/lib; ln -s usr/lib r/lib; ln -s usr/bin r/bin; "
-            + "for i in sh cat modprobe; do printf '#!/bin/sh\\n' >r/usr/bin/$i; chmod 755 r/usr/bin/$i; done; "
-            + "cp /bin/true r/usr/bin/true")
+        shop.sh(
+            "mkdir -p r/usr/bin r/usr/sbin r/etc r/usr/lib; ln -s usr/lib r/lib; ln -s usr/bin r/bin; "
+                + "for i in sh cat modprobe; do printf '#!/bin/sh\\n' >r/usr/bin/$i; chmod 755 r/usr/bin/$i; done; "
+                + "cp /bin/true r/usr/bin/true")
         switch flavour {
         case .initramfsTools:
             shop.sh("mkdir -p r/scripts/init-top; : >r/scripts/functions")
@@ -100,9 +101,10 @@ import Testing
     @Test func linksInPlaceOfDirectoriesStayLinks() throws {
         let shop = Workshop()
         make(shop, .dracutShell)
-        shop.sh("rmdir r/usr/sbin; ln -s bin r/usr/sbin; mkdir -p r/var/lib; mv r/usr/lib/dracut r/var/lib/dracut; "
-            + "mkdir r/usr/lib/dracut; ln -s ../../../var/lib/dracut/hooks r/usr/lib/dracut/hooks; "
-            + "(cd r && find . | LC_ALL=C sort | cpio -o -H newc --quiet) >image")
+        shop.sh(
+            "rmdir r/usr/sbin; ln -s bin r/usr/sbin; mkdir -p r/var/lib; mv r/usr/lib/dracut r/var/lib/dracut; "
+                + "mkdir r/usr/lib/dracut; ln -s ../../../var/lib/dracut/hooks r/usr/lib/dracut/hooks; "
+                + "(cd r && find . | LC_ALL=C sort | cpio -o -H newc --quiet) >image")
         var append = ImageAppend()
         append.program = program(shop, "program")
         _ = try append.run(shop.place("image"))
@@ -121,7 +123,8 @@ import Testing
         _ = try append.run(shop.place("image"))
         let text = Text()
         try ImageExtract.file(Array("scripts/init-top/ORDER".utf8), of: try shop.image("image")) { text.bytes += $0 }
-        let wanted = "/scripts/init-top/pram-verify \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n" + Self.order
+        let wanted =
+            "/scripts/init-top/pram-verify \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n" + Self.order
         #expect(text.bytes == Array(wanted.utf8))
 
         shop.sh("echo 'exec /bin/evil' >>r/scripts/init-top/ORDER; (cd r && find . | cpio -o -H newc --quiet) >odd")
@@ -133,15 +136,17 @@ import Testing
     @Test func whatIsNotUnderstoodIsRefused() throws {
         let shop = Workshop()
         make(shop, .systemd)
-        shop.sh("gzip -dc image >plain 2>/dev/null || zstd -qdc image >plain; bzip2 -c plain >bzip2 2>/dev/null || printf BZh9 >bzip2; "
-            + "mkdir e; (cd e; : >a; echo a | cpio -o -H newc --quiet) >unknown; "
-            + "head -c 3000 image >cut; lz4 -q -c plain >frame")
+        shop.sh(
+            "gzip -dc image >plain 2>/dev/null || zstd -qdc image >plain; bzip2 -c plain >bzip2 2>/dev/null || printf BZh9 >bzip2; "
+                + "mkdir e; (cd e; : >a; echo a | cpio -o -H newc --quiet) >unknown; "
+                + "head -c 3000 image >cut; lz4 -q -c plain >frame")
         shop.write(unifiedImage(initrd: shop.bytes("plain"), commandLine: ""), to: "uki")
         shop.write(unifiedImage(initrd: shop.bytes("plain"), commandLine: "", signed: true), to: "signed")
         var append = ImageAppend()
         append.program = program(shop, "program")
         for (name, reason) in [
-            ("bzip2", "cannot be looked into"), ("unknown", "it is not known how this image starts"), ("cut", "cut short"),
+            ("bzip2", "cannot be looked into"), ("unknown", "it is not known how this image starts"),
+            ("cut", "cut short"),
             ("frame", "cannot be looked into"), ("uki", "sections cannot grow"), ("signed", "break the signature"),
         ] {
             let before = shop.bytes(name)
@@ -166,8 +171,9 @@ import Testing
         try makeImage(shop.place("b.cpio"), archive, gzip: false)
         try makeImage(shop.place("a.gz"), archive, gzip: true)
         #expect(shop.bytes("a.cpio") == shop.bytes("b.cpio"))
-        shop.sh("gzip -dc a.gz | cmp - a.cpio; cpio -t --quiet <a.cpio >names; bsdtar -tf a.cpio >/dev/null; truncate -s %4 image; "
-            + "cat image a.cpio >both; test $(stat -c %a a.cpio) = 644")
+        shop.sh(
+            "gzip -dc a.gz | cmp - a.cpio; cpio -t --quiet <a.cpio >names; bsdtar -tf a.cpio >/dev/null; truncate -s %4 image; "
+                + "cat image a.cpio >both; test $(stat -c %a a.cpio) = 644")
         #expect(shop.list("a.gz") == shop.read("names"))
         var question = ImageCheck.Question()
         question.program = archive.program
@@ -187,10 +193,13 @@ import Testing
             try ImageCheck.run(try shop.image("image"), question).lines.first { $0.subject == .drivers }
         }
         #expect(try drivers()?.verdict == .bad)
-        shop.sh("mkdir -p r/usr/lib/modules/6/kernel; : >r/usr/lib/modules/6/kernel/nd_pmem.ko.xz; "
-            + ": >r/usr/lib/modules/6/kernel/libnvdimm.ko; (cd r && find . | cpio -o -H newc --quiet) >image")
+        shop.sh(
+            "mkdir -p r/usr/lib/modules/6/kernel; : >r/usr/lib/modules/6/kernel/nd_pmem.ko.xz; "
+                + ": >r/usr/lib/modules/6/kernel/libnvdimm.ko; (cd r && find . | cpio -o -H newc --quiet) >image")
         #expect(try drivers()?.text.contains("nd_e820") == true)
-        shop.sh("echo kernel/drivers/nvdimm/nd_e820.ko >r/usr/lib/modules/6/modules.builtin; (cd r && find . | cpio -o -H newc --quiet) >image")
+        shop.sh(
+            "echo kernel/drivers/nvdimm/nd_e820.ko >r/usr/lib/modules/6/modules.builtin; (cd r && find . | cpio -o -H newc --quiet) >image"
+        )
         #expect(try drivers()?.verdict == .good)
         question.reservesPmem = false
         #expect(try drivers() == nil)
@@ -203,7 +212,8 @@ import Testing
         question.program = program(shop, "program")
         func verdict(_ config: String) throws -> CheckLine.Verdict? {
             question.config = Array(config.utf8)
-            return try ImageCheck.run(try shop.image("image"), question).lines.last { $0.subject == .decompressor }?.verdict
+            return try ImageCheck.run(try shop.image("image"), question).lines.last { $0.subject == .decompressor }?
+                .verdict
         }
         #expect(try verdict("CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_ZSTD=y\n") == .good)
         #expect(try verdict("CONFIG_BLK_DEV_INITRD=y\n# CONFIG_RD_ZSTD is not set\n") == .bad)
@@ -222,7 +232,9 @@ import Testing
         }
         for name in ["one", "two", "three"] { #expect(try content("/usr/bin/\(name)") == Array("hello".utf8)) }
         #expect(try content("usr/lib/modules/noise") == shop.bytes("tree/usr/lib/modules/noise"))
-        shop.sh("mkdir -p n/usr/bin; printf newer >n/usr/bin/two; (cd n; echo usr/bin/two | cpio -o -H newc --quiet) | cat tree.cpio - >both")
+        shop.sh(
+            "mkdir -p n/usr/bin; printf newer >n/usr/bin/two; (cd n; echo usr/bin/two | cpio -o -H newc --quiet) | cat tree.cpio - >both"
+        )
         #expect(try content("usr/bin/two", "both") == Array("newer".utf8))
         #expect(throws: ImageFailure.self) { _ = try content("usr") }
         #expect(throws: ImageFailure.self) { _ = try content("bin") }
@@ -236,8 +248,10 @@ import Testing
             try shop.image("tree.cpio"), into: shop.place("out"), withoutOpenat2: withoutOpenat2
         ) { Issue.record("\($0.text)") }
         #expect(outcome.problems == 0 && outcome.files > 8)
-        shop.sh("mkdir want; (cd want; cpio -idm --quiet <../tree.cpio); diff -r --no-dereference out want; "
-            + "for d in out want; do (cd $d; find . ! -type d -printf '%p %M %n %s %l\\n' | sort) >$d.txt; done; cmp out.txt want.txt")
+        shop.sh(
+            "mkdir want; (cd want; cpio -idm --quiet <../tree.cpio); diff -r --no-dereference out want; "
+                + "for d in out want; do (cd $d; find . ! -type d -printf '%p %M %n %s %l\\n' | sort) >$d.txt; done; cmp out.txt want.txt"
+        )
         #expect(throws: ImageFailure.self) {
             _ = try ImageUnpack.run(try shop.image("tree.cpio"), into: shop.place("out")) { _ in }
         }
@@ -265,10 +279,13 @@ import Testing
         writer.finish()
         shop.write(bytes, to: "image")
         let outcome = try ImageUnpack.run(
-            try shop.image("image"), into: shop.place("out"), withoutOpenat2: withoutOpenat2) { _ in }
+            try shop.image("image"), into: shop.place("out"), withoutOpenat2: withoutOpenat2
+        ) { _ in }
         #expect(outcome.problems >= 5)
         #expect(shop.read("outside/file") == "safe\n")
-        shop.sh("test $(ls outside | wc -l) = 1; test -f out/same; test ! -L out/same; test ! -L out/dir; test -f out/dir/file")
+        shop.sh(
+            "test $(ls outside | wc -l) = 1; test -f out/same; test ! -L out/same; test ! -L out/dir; test -f out/dir/file"
+        )
     }
 
     @Test func devicesOnlyOnRequest() throws {

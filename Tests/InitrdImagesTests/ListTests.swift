@@ -49,8 +49,9 @@ import Testing
 
     @Test func theFormOfLs() {
         let shop = Workshop()
-        shop.sh("mkdir t; cd t; ln -s over/there l; touch -d @0 f; mknod c c 5 1; printf 123 >f; touch -d @1000000000 f; "
-            + "chown 1:2 f; chmod 640 f; printf 'c\\nf\\nl\\n' | cpio -o -H newc --quiet >../image")
+        shop.sh(
+            "mkdir t; cd t; ln -s over/there l; touch -d @0 f; mknod c c 5 1; printf 123 >f; touch -d @1000000000 f; "
+                + "chown 1:2 f; chmod 640 f; printf 'c\\nf\\nl\\n' | cpio -o -H newc --quiet >../image")
         let lines = shop.list("image", .long).split(separator: "\n")
         #expect(lines.count == 3)
         #expect(lines[0].hasPrefix("crw-") && lines[0].contains("      5, 1 ") && lines[0].hasSuffix(" c"))
@@ -62,7 +63,9 @@ import Testing
 
     @Test func whatIsNoImage() {
         let shop = Workshop()
-        shop.sh(": >empty; mkdir folder; mkfifo fifo; echo hello >text; ln -s /dev/zero device; head -c 100000 /dev/zero >zeros")
+        shop.sh(
+            ": >empty; mkdir folder; mkfifo fifo; echo hello >text; ln -s /dev/zero device; head -c 100000 /dev/zero >zeros"
+        )
         #expect(shop.list("empty").hasSuffix("the file is empty"))
         #expect(shop.list("folder").hasSuffix("it is a directory, not a file"))
         #expect(shop.list("fifo").hasSuffix("it is a FIFO, not a file"))
@@ -96,13 +99,17 @@ import Testing
 
     @Test func bombsMeetALimitThatIsNamed() {
         let shop = Workshop()
-        shop.sh("head -c 40000000 /dev/zero >z; mkdir t; mv z t; cd t; echo z | cpio -o -H newc --quiet >../c; cd ..; "
-            + "for p in 'gzip -c' 'xz -c' 'zstd -q -c' 'lz4 -q -l -c'; do $p <c >bomb.${p%% *}; done; "
-            + "head -c 70000000 /dev/urandom >c; zstd -q --long=27 -1 -c c >window; xz -0 --lzma2=dict=64MiB -c t/z >dictionary")
+        shop.sh(
+            "head -c 40000000 /dev/zero >z; mkdir t; mv z t; cd t; echo z | cpio -o -H newc --quiet >../c; cd ..; "
+                + "for p in 'gzip -c' 'xz -c' 'zstd -q -c' 'lz4 -q -l -c'; do $p <c >bomb.${p%% *}; done; "
+                + "head -c 70000000 /dev/urandom >c; zstd -q --long=27 -1 -c c >window; xz -0 --lzma2=dict=64MiB -c t/z >dictionary"
+        )
         var limits = ImageLimits()
         limits.unpacked = 10_000_000
         for packer in ["gzip", "xz", "zstd", "lz4"] {
-            #expect(shop.list("bomb.\(packer)", limits: limits).contains("it unpacks to more than the limit of 10000000 bytes"))
+            #expect(
+                shop.list("bomb.\(packer)", limits: limits).contains(
+                    "it unpacks to more than the limit of 10000000 bytes"))
             #expect(shop.list("bomb.\(packer)") == "z\n")
         }
         #expect(shop.list("window").contains("need more memory than the limit allows"))
@@ -122,8 +129,9 @@ import Testing
     /// Packed images with bytes changed: each reading ends, and soon.
     @Test(arguments: packers) func mutationsEnd(_ packer: String) {
         let shop = Workshop()
-        shop.sh("mkdir t; for i in 1 2 3 4 5 6 7 8; do head -c 3000 /dev/urandom >t/$i; done; "
-            + "(cd t; find . | cpio -o -H newc --quiet) | \(packer) >image")
+        shop.sh(
+            "mkdir t; for i in 1 2 3 4 5 6 7 8; do head -c 3000 /dev/urandom >t/$i; done; "
+                + "(cd t; find . | cpio -o -H newc --quiet) | \(packer) >image")
         let image = shop.bytes("image")
         var dice: UInt64 = 0x9e37_79b9_7f4a_7c15
         func roll(_ sides: Int) -> Int {

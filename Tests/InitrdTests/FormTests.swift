@@ -17,7 +17,9 @@ import Testing
         let config = Array("# CONFIG_RD_XZ is not set\nCONFIG_RD_GZIP=y\nCONFIG_RD_ZSTD=m\n".utf8)
         #expect(KernelConfig.isConfig(config) && !KernelConfig.isConfig(Array("hello\n".utf8)))
         #expect(KernelConfig.isBuiltIn("CONFIG_RD_GZIP", in: config))
-        #expect(!KernelConfig.isBuiltIn("CONFIG_RD_XZ", in: config) && !KernelConfig.isBuiltIn("CONFIG_RD_ZSTD", in: config))
+        #expect(
+            !KernelConfig.isBuiltIn("CONFIG_RD_XZ", in: config) && !KernelConfig.isBuiltIn("CONFIG_RD_ZSTD", in: config)
+        )
         #expect(!KernelConfig.isBuiltIn("CONFIG_RD", in: config))
     }
 
@@ -25,7 +27,8 @@ import Testing
         func normal(_ text: String) -> String {
             String(decoding: ArchivePath.normalized(Array(text.utf8)), as: UTF8.self)
         }
-        #expect(normal("./usr//bin/./sh") == "usr/bin/sh" && normal("/a") == "a" && normal(".") == "" && normal("/") == "")
+        #expect(
+            normal("./usr//bin/./sh") == "usr/bin/sh" && normal("/a") == "a" && normal(".") == "" && normal("/") == "")
         #expect(normal("a/") == "a" && normal("a/..b") == "a/..b" && normal("..") == ".." && normal("") == "")
         #expect(ArchivePath.climbs(Array("a/../b".utf8)) && !ArchivePath.climbs(Array("a..b/...".utf8)))
         #expect(ArchivePath.withoutUsr(Array("./usr/bin/sh".utf8)) == Array("bin/sh".utf8))
@@ -59,7 +62,9 @@ import Testing
         writer.symbolicLink(Array("l".utf8), to: Array("d/f".utf8))
         writer.finish()
         let reading = Reading(bytes)
-        #expect(reading.fault == nil && reading.trailers == 1 && bytes.count % 4 == 0 && writer.length == UInt64(bytes.count))
+        #expect(
+            reading.fault == nil && reading.trailers == 1 && bytes.count % 4 == 0
+                && writer.length == UInt64(bytes.count))
         #expect(reading.records.map(\.mode) == [0o040755, 0o100755, 0o120777])
         #expect(reading.data[1] == [1, 2, 3] && reading.records[2].target == Array("d/f".utf8))
         #expect(reading.records.allSatisfy { $0.modified == 7 && $0.user == 0 })
@@ -116,10 +121,14 @@ import Testing
         }
         var far = file
         far.replaceSubrange(0x3c..<0x40, with: [0xff, 0xff, 0xff, 0xff])
-        #expect(throws: PortableExecutable.Fault.headersOutsideFile) { _ = try PortableExecutable(far.span, fileSize: 9999) }
+        #expect(throws: PortableExecutable.Fault.headersOutsideFile) {
+            _ = try PortableExecutable(far.span, fileSize: 9999)
+        }
         var many = file
         many.replaceSubrange(0x86..<0x88, with: [0xff, 0xff])
-        #expect(throws: PortableExecutable.Fault.tooManySections) { _ = try PortableExecutable(many.span, fileSize: 9999) }
+        #expect(throws: PortableExecutable.Fault.tooManySections) {
+            _ = try PortableExecutable(many.span, fileSize: 9999)
+        }
     }
 
     @Test func mutationsEnd() {
