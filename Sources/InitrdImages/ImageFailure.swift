@@ -111,8 +111,8 @@ public struct ImageFailure: Error {
 
 /// What reading an image may cost.
 public struct ImageLimits: Sendable {
-    /// What all segments together may unpack to, in bytes.
-    public var unpacked: UInt64 = 2 << 30
+    /// What all segments together may unpack to, in bytes: what the slowest decoder, xz, unpacks in two seconds.
+    public var unpacked: UInt64 = 768 << 20
     /// What one decoder may take, in bytes: enough for `xz -8` and for zstd with windows of 32 MiB (`--long=25`), which
     /// is more than any tool that makes initrds asks for by itself.
     public var memory: UInt64 = 48 << 20
