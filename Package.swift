@@ -28,7 +28,8 @@ func tests(_ target: String, _ others: String...) -> Target {
         name: target + "Tests", dependencies: ([target] + others).map { .byName(name: $0) },
         swiftSettings: [.treatAllWarnings(as: .error)],
         linkerSettings: [
-            .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("blkid"),
+            .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("lz4"),
+            .linkedLibrary("blkid"),
         ])
 }
 
@@ -53,17 +54,24 @@ let package = Package(
             cSettings: [
                 .define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-ffunction-sections", "-Wall", "-Wextra", "-Werror"]),
             ]),
-        library("CZlib"), library("CLzma"), library("CZstd"), library("CBlkid"),
+        // The hooks' files, taken from where they lie by #embed.
+        .target(
+            name: "CHookFiles",
+            cSettings: [.unsafeFlags(["-std=c23", "-fdata-sections", "-Wall", "-Wextra", "-Werror"])]),
+        library("CZlib"), library("CLzma"), library("CZstd"), library("CLz4"), library("CBlkid"),
 
         // L0: pure, no system calls, none imports another
         .target(name: "PRAM", dependencies: ["CChecksum"], swiftSettings: untrusted),
         .target(name: "KernelCommandLine", swiftSettings: untrusted),
         .target(name: "Parity", dependencies: ["CParity"], swiftSettings: untrusted),
+        .target(name: "Initrd", swiftSettings: untrusted),
         .target(name: "Text", swiftSettings: untrusted),
 
         // L1: the system and its libraries
         .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Text"], swiftSettings: everywhere),
-        .target(name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd"], swiftSettings: everywhere),
+        .target(
+            name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd", "CLz4"],
+            swiftSettings: everywhere),
 
         // L2: what the machine says of itself; where pages come from, the engine that verifies them, and writing
         .target(
@@ -72,6 +80,9 @@ let package = Package(
             name: "MemorySources", dependencies: ["PRAM", "Machine", "Linux", "Compression", "Text"],
             swiftSettings: everywhere),
         .target(name: "Verification", dependencies: ["PRAM", "Linux", "CChecksum", "Text"], swiftSettings: everywhere),
+        .target(
+            name: "InitrdImages", dependencies: ["Initrd", "Linux", "Compression", "Text", "CHookFiles"],
+            swiftSettings: everywhere),
         .target(
             name: "ChainWriting",
             dependencies: ["PRAM", "Machine", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
@@ -93,8 +104,8 @@ let package = Package(
             exclude: ["no-unwind-tables.ld"],
             swiftSettings: everywhere,
             linkerSettings: [
-                .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("blkid"),
-                .linkedLibrary("m"),
+                .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("lz4"),
+                .linkedLibrary("blkid"), .linkedLibrary("m"),
                 .unsafeFlags(
                     ["-Xclang-linker", "-static", "-enable-experimental-feature", "Embedded", "-use-ld=lld"]
                         + ["--gc-sections", "--icf=all", "-s", "--wrap=posix_memalign"].flatMap { ["-Xlinker", $0] }
@@ -111,6 +122,7 @@ let package = Package(
         // Tests, in full Swift
         tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Linux"), tests("Text"),
         tests("Parity", "CParity"),
+        tests("Initrd"), tests("InitrdImages", "Initrd", "Linux", "Compression", "Text"),
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
         tests("Machine", "PRAM", "KernelCommandLine", "Linux", "Text"),
         tests("MemorySources", "PRAM", "Machine", "ChainWriting", "Linux", "Compression", "CZlib", "CZstd"),

@@ -86,8 +86,10 @@ final class GzipDecoder: StreamDecoder {
 
 final class XzDecoder: StreamDecoder {
     private let stream = UnsafeMutablePointer<lzma_stream>.allocate(capacity: 1)
+    private let memoryLimit: UInt64
 
-    init?() {
+    init?(memoryLimit: UInt64 = Decoding.memoryLimit) {
+        self.memoryLimit = memoryLimit
         stream.initialize(to: lzma_stream())
         guard restart() else { return nil }
     }
@@ -99,38 +101,48 @@ final class XzDecoder: StreamDecoder {
 
     /// liblzma takes a used stream for another decoder as it is. One stream at a time, without LZMA_CONCATENATED, so
     /// that the caller knows where each one ends.
-    func restart() -> Bool { lzma_stream_decoder(stream, Decoding.memoryLimit, 0) == LZMA_OK }
+    func restart() -> Bool { lzma_stream_decoder(stream, memoryLimit, 0) == LZMA_OK }
 
     func decode(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> DecodingStep {
-        stream.pointee.next_in = input.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        stream.pointee.avail_in = input.count
-        stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        stream.pointee.avail_out = output.count
-        let code = lzma_code(stream, LZMA_RUN)
-        let ending: DecodingStep.Ending =
-            switch code {
-            case LZMA_OK, LZMA_BUF_ERROR: .more
-            case LZMA_STREAM_END: .streamEnd
-            case LZMA_MEM_ERROR: .failed(.outOfResources, "not enough memory")
-            case LZMA_MEMLIMIT_ERROR: .failed(.windowTooLarge, "it takes \(lzma_memusage(stream) >> 20) MiB to decode")
-            case LZMA_OPTIONS_ERROR: .failed(.unsupported, "filter or option unknown to this decoder")
-            case LZMA_FORMAT_ERROR: .failed(.corrupt, "no xz header")
-            case LZMA_DATA_ERROR: .failed(.corrupt, "invalid data or wrong checksum")
-            default: .failed(.corrupt, "liblzma error \(code.rawValue)")
-            }
-        return DecodingStep(
-            consumed: input.count - stream.pointee.avail_in, produced: output.count - stream.pointee.avail_out,
-            ending: ending)
+        liblzmaStep(stream, input, output)
     }
+}
+
+/// One step of any of liblzma's decoders.
+func liblzmaStep(
+    _ stream: UnsafeMutablePointer<lzma_stream>, _ input: UnsafeRawBufferPointer,
+    _ output: UnsafeMutableRawBufferPointer
+) -> DecodingStep {
+    stream.pointee.next_in = input.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    stream.pointee.avail_in = input.count
+    stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    stream.pointee.avail_out = output.count
+    let code = lzma_code(stream, LZMA_RUN)
+    let ending: DecodingStep.Ending =
+        switch code {
+        case LZMA_OK, LZMA_BUF_ERROR: .more
+        case LZMA_STREAM_END: .streamEnd
+        case LZMA_MEM_ERROR: .failed(.outOfResources, "not enough memory")
+        case LZMA_MEMLIMIT_ERROR: .failed(.windowTooLarge, "it takes \(lzma_memusage(stream) >> 20) MiB to decode")
+        case LZMA_OPTIONS_ERROR: .failed(.unsupported, "filter or option unknown to this decoder")
+        case LZMA_FORMAT_ERROR: .failed(.corrupt, "no xz header")
+        case LZMA_DATA_ERROR: .failed(.corrupt, "invalid data or wrong checksum")
+        default: .failed(.corrupt, "liblzma error \(code.rawValue)")
+        }
+    return DecodingStep(
+        consumed: input.count - stream.pointee.avail_in, produced: output.count - stream.pointee.avail_out,
+        ending: ending)
 }
 
 final class ZstdDecoder: StreamDecoder {
     private let stream: OpaquePointer
 
-    init?() {
+    init?(memoryLimit: UInt64 = Decoding.memoryLimit) {
         guard let stream = ZSTD_createDStream() else { return nil }
         self.stream = stream
-        let code = ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, Decoding.windowLog)
+        // The window is all that grows; 10 is the least that zstd takes for its limit.
+        let windowLog = Int32(max(10, min(Decoding.windowLog, Int32(63 - memoryLimit.leadingZeroBitCount))))
+        let code = ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, windowLog)
         guard ZSTD_isError(code) == 0 else { return nil }
     }
 

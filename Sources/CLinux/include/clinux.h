@@ -1,5 +1,6 @@
 /* What the Linux layer needs from C: headers, macros that Swift cannot import, and the guard against SIGBUS. */
 #pragma once
+#include "beneath.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

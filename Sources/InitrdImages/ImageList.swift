@@ -1,0 +1,169 @@
+import Initrd
+import Linux
+import Text
+
+/// How the content of an image is printed.
+public enum ListForm: Sendable {
+    /// One path a line.
+    case paths
+    /// As ls -l does.
+    case long
+    /// One segment a line.
+    case segments
+}
+
+/// Prints what is in an image, while it is read: however many files there are, none is kept.
+public final class ImageList: ImageVisitor {
+    private let form: ListForm
+    private let sink: ([UInt8]) -> Void
+    private var line: [UInt8] = []
+
+    private init(_ form: ListForm, _ sink: @escaping ([UInt8]) -> Void) {
+        self.form = form
+        self.sink = sink
+    }
+
+    /// - Parameter sink: takes the text, in pieces.
+    /// - Throws: where the image cannot be read on; what is before has been printed.
+    public static func write(
+        _ image: ImageFile, _ form: ListForm, limits: ImageLimits = ImageLimits(), to sink: @escaping ([UInt8]) -> Void
+    ) throws(ImageFailure) {
+        let list = ImageList(form, sink)
+        if form == .segments { list.sections(of: image) }
+        var failure: ImageFailure?
+        do throws(ImageFailure) { try ImageWalk(image, limits).run(list) } catch { failure = error }
+        sink(list.line)
+        if let failure { throw failure }
+    }
+
+    public func record(_ record: NewcRecord, in segment: Segment) -> Bool {
+        switch form {
+        case .paths:
+            appendEscaped(record.name)
+            endLine()
+        case .long:
+            line += longLine(record)
+            endLine()
+        case .segments: break
+        }
+        return false
+    }
+
+    public func end(_ segment: Segment) {
+        guard form == .segments else { return }
+        append(number: segment.offset, width: 12)
+        append(number: segment.length, width: 12)
+        line.append(UInt8(ascii: " "))
+        line += padded(bytes(of: segment.format.name), to: 9)
+        if segment.isUnpacked {
+            append(number: segment.unpackedLength, width: 12)
+            append(number: segment.records, width: 8)
+        } else {
+            line += Array("           -       -".utf8)
+        }
+        if !segment.section.isEmpty {
+            line.append(UInt8(ascii: " "))
+            appendEscaped(segment.section)
+        }
+        if segment.isEarly { line += Array(" early".utf8) }
+        if !segment.isUnpacked { line += Array(" not-unpacked".utf8) }
+        endLine()
+    }
+
+    /// A UKI's sections, and a heading for the segments.
+    private func sections(of image: ImageFile) {
+        if let executable = image.executable {
+            for section in executable.sections {
+                append(number: section.offset, width: 12)
+                append(number: section.size, width: 12)
+                line += Array(" section  ".utf8)
+                appendEscaped(section.name)
+                endLine()
+            }
+            if executable.isSigned { line += Array("signed\n".utf8) }
+        }
+        line += Array("      offset      length packed       unpacked   files\n".utf8)
+    }
+
+    private func appendEscaped(_ name: [UInt8]) { appendPrintable(name, to: &line) }
+
+    private func append(number: UInt64, width: Int) {
+        let digits = Array(String(number).utf8)
+        if digits.count < width { line += [UInt8](repeating: UInt8(ascii: " "), count: width - digits.count) }
+        line += digits
+    }
+
+    private func endLine() {
+        line.append(UInt8(ascii: "\n"))
+        if line.count >= 1 << 16 {
+            sink(line)
+            line.removeAll(keepingCapacity: true)
+        }
+    }
+}
+
+/// As `escaped` does it, but at once where nothing has to be escaped.
+private func appendPrintable(_ name: [UInt8], to line: inout [UInt8]) {
+    let isPlain = name.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "\\") }
+    if isPlain { line += name } else { line += Array(escaped(name).utf8) }
+}
+
+private func padded(_ text: [UInt8], to width: Int, right: Bool = false) -> [UInt8] {
+    guard text.count < width else { return text }
+    let blanks = [UInt8](repeating: UInt8(ascii: " "), count: width - text.count)
+    return right ? blanks + text : text + blanks
+}
+
+/// One line as ls -ln prints it, with times in UTC: permissions, links, owner, group, size or device numbers, time, name,
+/// and what a link points to.
+func longLine(_ record: NewcRecord) -> [UInt8] {
+    var line = modeText(record.mode)
+    func column(_ text: String, _ width: Int) {
+        line += [UInt8(ascii: " ")] + padded(Array(text.utf8), to: width, right: true)
+    }
+    column(String(record.linkCount), 3)
+    column(String(record.user), 5)
+    column(String(record.group), 5)
+    if record.type.isDevice {
+        column("\(String(record.nodeMajor)), \(String(record.nodeMinor))", 10)
+    } else {
+        column(String(record.size), 10)
+    }
+    line.append(UInt8(ascii: " "))
+    line += timeText(record.modified)
+    line.append(UInt8(ascii: " "))
+    appendPrintable(record.name, to: &line)
+    if let target = record.target {
+        line += Array(" -> ".utf8)
+        appendPrintable(target, to: &line)
+    }
+    return line
+}
+
+/// `2026-11-28 00:05`, in UTC.
+func timeText(_ seconds: UInt32) -> [UInt8] {
+    let minutes = Int(seconds) / 60
+    let days = minutes / 1440
+    // Counted from 1 March of the year 0, so that a leap day is the last of its year. 719468 days lie before 1970; an
+    // era of 400 years has 146097.
+    let shifted = days + 719468
+    let era = shifted / 146097
+    let dayOfEra = shifted % 146097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let month = (5 * dayOfYear + 2) / 153
+    let day = dayOfYear - (153 * month + 2) / 5 + 1
+    let year = era * 400 + yearOfEra + (month >= 10 ? 1 : 0)
+    var text: [UInt8] = []
+    func put(_ number: Int, _ width: Int, _ after: UInt8?) {
+        let digits = Array(String(number).utf8)
+        text += [UInt8](repeating: UInt8(ascii: "0"), count: max(0, width - digits.count)) + digits
+        if let after { text.append(after) }
+    }
+    put(year, 4, UInt8(ascii: "-"))
+    put(month < 10 ? month + 3 : month - 9, 2, UInt8(ascii: "-"))
+    put(day, 2, UInt8(ascii: " "))
+    put(minutes % 1440 / 60, 2, UInt8(ascii: ":"))
+    put(minutes % 60, 2, nil)
+    return text
+}
