@@ -53,10 +53,11 @@ let package = Package(
         // L0: pure, no system calls, none imports another
         .target(name: "PRAM", dependencies: ["CChecksum"], swiftSettings: untrusted),
         .target(name: "KernelCommandLine", swiftSettings: untrusted),
+        .target(name: "Manifest", swiftSettings: untrusted),
         .target(name: "Text", swiftSettings: untrusted),
 
         // L1: the system and its libraries
-        .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Text"], swiftSettings: everywhere),
+        .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Manifest", "Text"], swiftSettings: everywhere),
         .target(name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd"], swiftSettings: everywhere),
 
         // L2: where the pages come from, and the engine that verifies them
@@ -101,7 +102,8 @@ let package = Package(
             linkerSettings: [.linkedLibrary("z"), .linkedLibrary("blkid")]),
 
         // Tests, in full Swift
-        tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Linux"), tests("Text"),
+        tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Manifest"),
+        tests("Linux", "Manifest"), tests("Text"),
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
         tests("MemorySources", "PRAM", "Linux", "Compression", "CZlib", "CZstd"),
         tests("Verification", "PRAM", "Linux", "MemorySources"),

@@ -73,7 +73,8 @@ public struct ManifestWriter {
     private mutating func append(_ keyword: Keyword, of entry: TreeEntry) {
         switch keyword {
         case .type: pair(keyword) { Manifest.append(entry.kind.name, to: &$0) }
-        case .mode: if let mode = entry.mode { pair(keyword) { Number.append(UInt64(mode), to: &$0, radix: 8, width: 4) } }
+        case .mode:
+            if let mode = entry.mode { pair(keyword) { Number.append(UInt64(mode), to: &$0, radix: 8, width: 4) } }
         case .uid: number(keyword, entry.uid.map { UInt64($0) })
         case .gid: number(keyword, entry.gid.map { UInt64($0) })
         case .time: if let time = entry.time { pair(keyword) { Number.append(time, to: &$0) } }
