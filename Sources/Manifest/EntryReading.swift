@@ -71,8 +71,8 @@ struct EntryReading {
 
     /// The entry, with nothing that its kind cannot have.
     func finish(attributes: [ExtendedAttribute], linkGroup: UInt64?) -> Result<TreeEntry, EntryFault> {
-        guard let kind else { return .failure(EntryFault(kind: .noType)) }
         guard wrong == 0 else { return .failure(EntryFault(kind: .value)) }
+        guard let kind else { return .failure(EntryFault(kind: .noType)) }
         var entry = entry
         entry.kind = kind
         entry.attributes = attributes

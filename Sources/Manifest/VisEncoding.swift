@@ -70,6 +70,7 @@ enum VisEncoding {
         case UInt8(ascii: "r"): 13
         case UInt8(ascii: "s"): 32
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): nil
+        case UInt8(ascii: "8"), UInt8(ascii: "9"): nil
         case 0x21..<0x7f: byte
         default: nil
         }
