@@ -83,8 +83,14 @@ enum FileAttributes {
     }
 
     /// Takes away the ACLs that a new file or directory has from the one that it was made in.
-    static func removeInheritedLists(of file: borrowing FileDescriptor) {
-        for list in [accessList, defaultList] { _ = withCString(list) { fremovexattr(file.number, $0) } }
+    static func removeInheritedLists(of file: borrowing FileDescriptor, isOpen: Bool = true) {
+        let path = file.procPath
+        let number = file.number
+        for list in [accessList, defaultList] {
+            _ = withCString(list) { list in
+                isOpen ? fremovexattr(number, list) : withCString(path) { removexattr($0, list) }
+            }
+        }
     }
 
     /// The flags that a manifest holds; nil where the file system has none. Of open files and directories alone.

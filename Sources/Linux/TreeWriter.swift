@@ -270,6 +270,7 @@ public final class TreeWriter {
             let number = withCString(name) { pv_open_name(parent, $0) }
             guard number >= 0 else { throw SystemError(last: "open", path: entry.path.bytes) }
             let made = FileDescriptor(adopting: number, path: entry.path.bytes)
+            if entry.kind != .symbolicLink { FileAttributes.removeInheritedLists(of: made, isOpen: false) }
             metadata.setOwnerAndAttributes(entry, made, isOpen: false)
             if entry.kind != .symbolicLink { metadata.setMode(entry, made, isOpen: false) }
             metadata.setTime(entry, made, isOpen: false)

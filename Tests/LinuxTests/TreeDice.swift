@@ -25,7 +25,10 @@ import Testing
 /// What rsync would do to make the second tree like the first: nothing, when they are alike.
 func difference(_ one: String, _ two: String, _ options: String...) throws -> String {
     let options = options.isEmpty ? ["-aHAX"] : options
-    return try run("rsync", options + ["--checksum", "--dry-run", "--delete", "--itemize-changes", one + "/", two + "/"])
+    let all = options + ["--checksum", "--dry-run", "--delete", "--itemize-changes", one + "/", two + "/"]
+    let found = try run("rsync", all)
+    if !found.isEmpty { print(found) }
+    return found
 }
 
 /// A file system of its own, gone with this.
@@ -108,9 +111,9 @@ struct TreeDice: RandomNumberGenerator {
                     if kind == "d" and depth < 5:
                         os.mkdir(new); fill(new, depth + 1)
                         if flags and dice.random() < 0.2: locked.append(new)
-                    elif kind == "l": os.symlink(dice.choice([b"/etc/passwd", b"..", name(), b"t" * 4000 if not small else b"t", name()]), new)
+                    elif kind == "l": os.symlink(dice.choice([b"/etc/passwd", b"..", name(), b"t" * 1000, name()]), new)
                     elif kind == "p": os.mkfifo(new)
-                    elif kind == "c": os.mknod(new, 0o020600, os.makedev(dice.randint(0, 4095), dice.randint(0, 2**20 - 1)))
+                    elif kind == "c": os.mknod(new, 0o020600, os.makedev(dice.randint(0, 4095), dice.randint(0, 2**18 - 1)))
                     elif kind in "hH" and files: os.link(dice.choice(files), new, follow_symlinks=False); continue
                     else:
                         kind = "f"

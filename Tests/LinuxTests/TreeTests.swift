@@ -30,11 +30,11 @@ import Testing
     /// Directories in one another until the path is far longer than one that a system call takes.
     @Test(arguments: [false, true]) func deepTrees(_ isByComponents: Bool) throws {
         let place = try Place(.tmpfs)
-        try chain(of: 1500, named: String(repeating: "d", count: 9), in: place.path("source"))
+        try chain(of: 600, named: String(repeating: "d", count: 9), in: place.path("source"))
         let descriptors = openDescriptors()
         let saved = try SavedTree(place.path("source"))
-        #expect(saved.entries.count == 1501 && saved.leftOut.isEmpty)
-        #expect(saved.entries.last.map { $0.path.bytes.count } == 1500 * 10 - 1)
+        #expect(saved.entries.count == 601 && saved.leftOut.isEmpty)
+        #expect(saved.entries.last.map { $0.path.bytes.count } == 600 * 10 - 1)
         #expect(try saved.restore(to: place.path("target"), isByComponents: isByComponents) == [])
         #expect(openDescriptors() == descriptors)
         #expect(try SavedTree(place.path("target")).entries == saved.entries)
@@ -69,10 +69,11 @@ import Testing
         // mtree has no keyword for extended attributes, and bsdtar links no symbolic links and devices.
         let options = "-rlptgoD"
         #expect(try difference(place.path("source"), place.path("target"), options) == "")
-        let direct = "cd \(place.path("flat")) && bsdtar --options mtree:checkfs -xpf .pram-manifest.mtree -s '|^\\.|../direct|'"
-        _ = try run("bash", ["-c", "mkdir \(place.path("direct")) && \(direct)"])
-        #expect(try run("diff", ["-r", "--no-dereference", place.path("source"), place.path("direct")], isAllowedToFail: true)
-            .split(separator: "\n").filter { !$0.contains("is a fifo") && !$0.contains("special file") } == [])
+        // And without a detour, to another place.
+        try run("mkdir", [place.path("direct")])
+        let extract = "bsdtar --options mtree:checkfs -P -s '|^\\.|\(place.path("direct"))|' -xpf .pram-manifest.mtree"
+        #expect(try run("bash", ["-c", "cd \(place.path("flat")) && \(extract)"]) == "")
+        #expect(try difference(place.path("source"), place.path("direct"), options) == "")
     }
 
     /// mtree(8) compares a tree with a manifest that has no `contents`, which only libarchive knows.
