@@ -113,7 +113,7 @@ struct TreeDice: RandomNumberGenerator {
                         if flags and dice.random() < 0.2: locked.append(new)
                     elif kind == "l": os.symlink(dice.choice([b"/etc/passwd", b"..", name(), b"t" * 1000, name()]), new)
                     elif kind == "p": os.mkfifo(new)
-                    elif kind == "c": os.mknod(new, 0o020600, os.makedev(dice.randint(0, 4095), dice.randint(0, 2**18 - 1)))
+                    elif kind == "c": os.mknod(new, 0o020600, os.makedev(dice.randint(0, 511), dice.randint(0, 2**18 - 1)))
                     elif kind in "hH" and files: os.link(dice.choice(files), new, follow_symlinks=False); continue
                     else:
                         kind = "f"
