@@ -4,7 +4,8 @@ import Manifest
 /// Extended attributes and inode flags of what is open. Files and directories are asked through their descriptor, all
 /// else through /proc/self/fd, for O_PATH takes no other way.
 enum FileAttributes {
-    /// Attributes that belong to a file wherever it lies. What else is called `system.` is the file system's own affair.
+    /// Attributes that belong to a file wherever it lies. What else is called `system.` is the file system's own
+    /// affair.
     static func isKept(_ name: ArraySlice<UInt8>) -> Bool {
         name.starts(with: "user.".utf8) || name.starts(with: "trusted.".utf8) || name.starts(with: "security.".utf8)
             || name.elementsEqual(accessList) || name.elementsEqual(defaultList)

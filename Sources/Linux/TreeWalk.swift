@@ -1,9 +1,9 @@
 import CLinux
 import Manifest
 
-/// Goes through everything below a directory, depth first, each directory before what is in it and names in the order of
-/// their bytes. It follows no symbolic link, has at most four descriptors open however deep the tree is, and keeps the
-/// names of the directories on the way.
+/// Goes through everything below a directory, depth first, each directory before what is in it and names in the order
+/// of their bytes. It follows no symbolic link, has at most four descriptors open however deep the tree is, and keeps
+/// the names of the directories on the way.
 public final class TreeWalk {
     public struct Options: Sendable {
         /// Directories that something is mounted on are told, and not entered.

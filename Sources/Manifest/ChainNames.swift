@@ -1,5 +1,5 @@
-/// The names that the files of a tree have in the chain, which is flat: 1 to 255 bytes, no two equal, none with a slash,
-/// none `.` or `..`.
+/// The names that the files of a tree have in the chain, which is flat: 1 to 255 bytes, no two equal, none with a
+/// slash, none `.` or `..`.
 ///
 /// Files in the top directory keep their names. A deeper one is named after its path, with `%` in place of each slash,
 /// and where it would be too long, with `%..%` in place of its middle. What is taken already gets `~2`, `~3` and so on

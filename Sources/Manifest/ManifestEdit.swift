@@ -7,8 +7,8 @@ public enum ChainFileFate: Equatable, Sendable {
 }
 
 /// Edits a manifest that comes in pieces along with its chain: entries whose content is dropped go, with what stands
-/// before them and belongs to them; `contents` follows files that are renamed; lines that cannot be read go; every other
-/// byte stays. Paths never change.
+/// before them and belongs to them; `contents` follows files that are renamed; lines that cannot be read go; every
+/// other byte stays. Paths never change.
 public struct ManifestEdit {
     private let limits: TreeEntry.Limits
     private var lines: ManifestLines

@@ -1,5 +1,5 @@
-/// Something wrong in a manifest: a value in the report, never an error. Nothing that a text says ends the reading of it
-/// but its sheer size.
+/// Something wrong in a manifest: a value in the report, never an error. Nothing that a text says ends the reading of
+/// it but its sheer size.
 public struct ManifestFinding: Equatable, Sendable {
     public var kind: Kind
     /// The line, counted from 1.

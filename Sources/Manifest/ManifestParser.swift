@@ -1,5 +1,5 @@
-/// Reads a manifest that comes in pieces, entry by entry. The text is untrusted: whatever it says, this neither traps nor
-/// keeps more than one line, one entry and their attributes, within the limits.
+/// Reads a manifest that comes in pieces, entry by entry. The text is untrusted: whatever it says, this neither traps
+/// nor keeps more than one line, one entry and their attributes, within the limits.
 public struct ManifestParser {
     public enum Event {
         case entry(TreeEntry)

@@ -1,5 +1,5 @@
-/// Writes a manifest entry by entry, handing on the text in pieces of some 64 KiB. Each entry has its whole path, so that
-/// a lost page costs the entries on it and no others.
+/// Writes a manifest entry by entry, handing on the text in pieces of some 64 KiB. Each entry has its whole path, so
+/// that a lost page costs the entries on it and no others.
 public struct ManifestWriter {
     private var buffer: [UInt8] = []
     private let sink: ([UInt8]) -> Void

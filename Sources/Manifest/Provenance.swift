@@ -1,5 +1,5 @@
-/// Who saved a tree, when: what the head of a manifest says. None of it is authenticated. What was not known is empty or
-/// nil.
+/// Who saved a tree, when: what the head of a manifest says. None of it is authenticated. What was not known is empty
+/// or nil.
 public struct Provenance: Equatable, Sendable {
     /// This format's number. A reader takes later ones for what it knows of them.
     public static let format: UInt64 = 1

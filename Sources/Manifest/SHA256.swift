@@ -1,8 +1,8 @@
 /// SHA-256 (FIPS 180-4) of short texts, and HMAC with it (RFC 2104). Here to hash a machine's name for itself and for
 /// nothing else: it is neither fast nor hardened.
 enum SHA256 {
-    /// The first 32 bits of the fractions of the cube roots of the first 64 primes, and of the square roots of the first
-    /// eight. Derived, as constants that nobody can mistype.
+    /// The first 32 bits of the fractions of the cube roots of the first 64 primes, and of the square roots of the
+    /// first eight. Derived, as constants that nobody can mistype.
     private static let (rounds, start): ([UInt32], [UInt32]) = {
         var primes: [UInt64] = []
         var candidate: UInt64 = 2

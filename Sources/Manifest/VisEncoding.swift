@@ -1,6 +1,6 @@
-/// Bytes as words of an mtree text: what could end a word, begin a comment, a pattern or an escape, or does not print in
-/// ASCII, becomes a backslash and three octal digits (vis(3) with VIS_OCTAL). libarchive, FreeBSD's mtree and NetBSD's
-/// read that alike.
+/// Bytes as words of an mtree text: what could end a word, begin a comment, a pattern or an escape, or does not print
+/// in ASCII, becomes a backslash and three octal digits (vis(3) with VIS_OCTAL). libarchive, FreeBSD's mtree and
+/// NetBSD's read that alike.
 enum VisEncoding {
     /// Letters, digits, and the punctuation that means nothing to anybody.
     private static func isPlain(_ byte: UInt8) -> Bool {

@@ -56,7 +56,8 @@ import Testing
             // Traps that lie in the target already: to a directory outside, and under names that the manifest uses.
             let target = place.path("target\(round)")
             let plant = "mkdir \(target) && cd \(target) && ln -s ../sentinel trap && ln -s ../sentinel/file x"
-            try run("bash", ["-c", plant + (dice.once(in: 2) ? " && ln -s ../sentinel a && ln -s ../sentinel/sub d" : "")])
+            try run(
+                "bash", ["-c", plant + (dice.once(in: 2) ? " && ln -s ../sentinel a && ln -s ../sentinel/sub d" : "")])
             var options = TreeWriter.Options()
             options.isByComponents = dice.once(in: 2)
             options.replaces = dice.once(in: 2)
@@ -95,8 +96,9 @@ import Testing
         #expect(restored.failures.count == 6)
         #expect(restored.failures.allSatisfy { $0.code == ELOOP || $0.code == ENOTDIR || $0.code == EEXIST })
         #expect(try picture(place.path("out")) == before)
-        #expect(try run("find", [place.path("target"), "-printf", "%P %y\n"]).split(separator: "\n").sorted() == [
-            " d", "a l", "good f", "l l",
-        ])
+        #expect(
+            try run("find", [place.path("target"), "-printf", "%P %y\n"]).split(separator: "\n").sorted() == [
+                " d", "a l", "good f", "l l",
+            ])
     }
 }

@@ -43,9 +43,19 @@ final class Place {
         case .tmpfs: try run("mount", ["-t", "tmpfs", "none", mount])
         case .ext4:
             // Inodes large enough for attributes, and times past 2038.
-            try run("bash", ["-c", "truncate -s 300M \(image) && mkfs.ext4 -q -I 1024 -O ea_inode \(image) && mount -o loop \(image) \(mount)"])
+            try run(
+                "bash",
+                [
+                    "-c",
+                    "truncate -s 300M \(image) && mkfs.ext4 -q -I 1024 -O ea_inode \(image) && mount -o loop \(image) \(mount)",
+                ])
         case .xfs:
-            try run("bash", ["-c", "truncate -s 320M \(image) && mkfs.xfs -q -m bigtime=1 \(image) && mount -o loop \(image) \(mount)"])
+            try run(
+                "bash",
+                [
+                    "-c",
+                    "truncate -s 320M \(image) && mkfs.xfs -q -m bigtime=1 \(image) && mount -o loop \(image) \(mount)",
+                ])
         }
     }
 

@@ -65,16 +65,18 @@ import Testing
         let saved = try SavedTree(place.path("source"))
         try saved.storeFlat(in: place.path("flat"))
         try run("mkdir", [place.path("target")])
-        let tar = "cd \(place.path("flat")) && bsdtar --options hdrcharset=BINARY -cf - @.pram-manifest.mtree | bsdtar -xpf - -C ../target"
+        let tar =
+            "cd \(place.path("flat")) && bsdtar --options hdrcharset=BINARY -cf - @.pram-manifest.mtree | bsdtar -xpf - -C ../target"
         #expect(try run("bash", ["-o", "pipefail", "-c", tar]) == "")
         // mtree has no keyword for extended attributes, and bsdtar links no symbolic links and devices.
         let options = "-rlptgoD"
-        #expect(try difference(place.path("source"), place.path("target"), options) == "")
+        // The top directory was there, and bsdtar leaves its time.
+        let left = try difference(place.path("source"), place.path("target"), options)
+        #expect(left == "" || left == ".d..t...... ./\n")
         // And without a detour, to another place.
         try run("mkdir", [place.path("direct")])
         let extract = "bsdtar --options mtree:checkfs -P -s '|^\\.|\(place.path("direct"))|S' -xpf .pram-manifest.mtree"
         #expect(try run("bash", ["-c", "cd \(place.path("flat")) && \(extract)"]) == "")
-        // The top directory was there, and bsdtar leaves its time.
         let rest = try difference(place.path("source"), place.path("direct"), options)
         #expect(rest == "" || rest == ".d..t...... ./\n")
     }
@@ -87,7 +89,8 @@ import Testing
         let saved = try SavedTree(place.path("source"))
         let text = String(decoding: saved.text, as: UTF8.self)
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            line.split(separator: " ").filter { !$0.hasPrefix("contents=") && !$0.hasPrefix("flags=") }.joined(separator: " ")
+            line.split(separator: " ").filter { !$0.hasPrefix("contents=") && !$0.hasPrefix("flags=") }.joined(
+                separator: " ")
         }
         try Data(lines.joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: place.path("spec")))
         #expect(try run("mtree", ["-p", place.path("source"), "-f", place.path("spec")]) == "")
@@ -115,16 +118,19 @@ import Testing
         options.excluded = ["*.tmp", "/a/b", "a/nothing*"].map { Array($0.utf8) }
         let saved = try SavedTree(top, options: options)
         #expect(saved.paths == ["", "a", "a/y", "c", "mounted"])
-        #expect(Set(saved.leftOut.map { String(decoding: $0.path, as: UTF8.self) + " \($0.reason)" }) == [
-            "a/socket socket", "a/b excluded", "a/x.tmp excluded", "c/x.tmp excluded", "mounted otherFileSystem",
-        ])
+        #expect(
+            Set(saved.leftOut.map { String(decoding: $0.path, as: UTF8.self) + " \($0.reason)" }) == [
+                "a/socket socket", "a/b excluded", "a/x.tmp excluded", "c/x.tmp excluded", "mounted otherFileSystem",
+            ])
         #expect(try SavedTree(top).paths.contains("mounted/inside"))
     }
 
     @Test func specialBitsAndDevicesOnlyOnRequest() throws {
         let place = try Place(.tmpfs)
         let top = place.path("source")
-        try run("bash", ["-c", "mkdir \(top) && cd \(top) && touch s && chmod 6755 s && mkdir t && chmod 1777 t && mknod n c 1 3"])
+        try run(
+            "bash",
+            ["-c", "mkdir \(top) && cd \(top) && touch s && chmod 6755 s && mkdir t && chmod 1777 t && mknod n c 1 3"])
         let saved = try SavedTree(top)
         var options = TreeWriter.Options()
         #expect(throws: SystemError.self) { try saved.restore(to: place.path("one"), options) }
@@ -139,9 +145,12 @@ import Testing
     @Test func whatExistsGivesWayOnlyOnRequest() throws {
         let place = try Place(.tmpfs)
         let top = place.path("source")
-        try run("bash", ["-c", "mkdir \(top) && cd \(top) && echo new > f && ln f g && ln -s new l && mkdir d && echo x > d/x"])
+        try run(
+            "bash",
+            ["-c", "mkdir \(top) && cd \(top) && echo new > f && ln f g && ln -s new l && mkdir d && echo x > d/x"])
         let saved = try SavedTree(top)
-        let old = "mkdir -p \(place.path("target"))/d && cd \(place.path("target")) && echo old > f && ln -s /etc/passwd g && ln -s old l"
+        let old =
+            "mkdir -p \(place.path("target"))/d && cd \(place.path("target")) && echo old > f && ln -s /etc/passwd g && ln -s old l"
         try run("bash", ["-c", old])
         #expect(throws: SystemError.self) { try saved.restore(to: place.path("target")) }
         #expect(try run("cat", [place.path("target/f")]) == "old\n")

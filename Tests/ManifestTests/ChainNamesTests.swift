@@ -25,12 +25,14 @@ struct ChainNamesTests {
     }
 
     @Test func theManifestsNameIsItsOwn() throws {
-        #expect(try names([".pram-manifest.mtree", "a/.pram-manifest.mtree"]) == [
-            ".pram-manifest.mtree~2", "a%.pram-manifest.mtree",
-        ])
-        #expect(try names([".pram-manifest.mtree~2", ".pram-manifest.mtree"]) == [
-            ".pram-manifest.mtree~2", ".pram-manifest.mtree~3",
-        ])
+        #expect(
+            try names([".pram-manifest.mtree", "a/.pram-manifest.mtree"]) == [
+                ".pram-manifest.mtree~2", "a%.pram-manifest.mtree",
+            ])
+        #expect(
+            try names([".pram-manifest.mtree~2", ".pram-manifest.mtree"]) == [
+                ".pram-manifest.mtree~2", ".pram-manifest.mtree~3",
+            ])
     }
 
     /// Two slashes to choose from, names that are made of what is put in, at all lengths around the limit.
@@ -43,7 +45,9 @@ struct ChainNamesTests {
                 if part > 0 { path.append(47) }
                 var name: [UInt8] = []
                 if dice.once(in: 4) { name = [UInt8](repeating: 120, count: dice.roll(100...250)) }
-                for _ in 0..<dice.roll(1...4) { name += Array(dice.pick(["%", "~", "2", "~2", "..", "a", "%..%"]).utf8) }
+                for _ in 0..<dice.roll(1...4) {
+                    name += Array(dice.pick(["%", "~", "2", "~2", "..", "a", "%..%"]).utf8)
+                }
                 path += name.prefix(255)
             }
             // Not a file in the one case and a directory in the other: what matters here is the name.
@@ -66,7 +70,8 @@ struct ChainNamesTests {
         for number in 2..<6000 { paths.append(Array("a%b~\(number)".utf8)) }
         paths.append(Array("a%b".utf8))
         for number in 0..<1000 {
-            paths.append(Array("a/\(String(repeating: "x", count: 250))/\(String(repeating: "y", count: 240))/\(number)/f".utf8))
+            paths.append(
+                Array("a/\(String(repeating: "x", count: 250))/\(String(repeating: "y", count: 240))/\(number)/f".utf8))
         }
         paths.append(Array("a/b".utf8))
         let made = try names(paths)

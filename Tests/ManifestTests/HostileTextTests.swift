@@ -2,15 +2,19 @@ import Testing
 
 @testable import Manifest
 
-/// Texts that a seeded mutator makes of good ones. Not to trap is the first thing asked; the second, that whatever comes
-/// out is safe to use.
+/// Texts that a seeded mutator makes of good ones. Not to trap is the first thing asked; the second, that whatever
+/// comes out is safe to use.
 struct HostileTextTests {
     static let words: [String] = [
-        "..", ".", "/", "//", "./", "../", "\\", "\\056\\056", "\\057", "\\000", "\\777", "\n", "\r\n", "\\\n", "#", "=",
-        "type=", "type=link", "link=", "link=/etc/passwd", "type=dir", "type=char device=native,1,3", "/set ", "/unset ",
-        "/unset all", "mode=7777", "mode=99999999999999999999999", "uid=4294967295", "time=-9223372036854775808.999999999",
+        "..", ".", "/", "//", "./", "../", "\\", "\\056\\056", "\\057", "\\000", "\\777", "\n", "\r\n", "\\\n", "#",
+        "=",
+        "type=", "type=link", "link=", "link=/etc/passwd", "type=dir", "type=char device=native,1,3", "/set ",
+        "/unset ",
+        "/unset all", "mode=7777", "mode=99999999999999999999999", "uid=4294967295",
+        "time=-9223372036854775808.999999999",
         "time=-", "size=18446744073709551616", "contents=..", "flags=schg,sappnd", "flags=,,,", "nlink=0",
-        "#xattr ", "#xattr+", "=====", "#linked ", "# pram-verify: ", "format=18446744073709551616", "\0", "\u{7f}", " ",
+        "#xattr ", "#xattr+", "=====", "#linked ", "# pram-verify: ", "format=18446744073709551616", "\0", "\u{7f}",
+        " ",
         "\t", "device=", "device=linux,,", "-", "-0", "+1",
     ]
 
@@ -36,7 +40,8 @@ struct HostileTextTests {
 
     private func check(_ entry: TreeEntry) {
         #expect((try? TreePath(entry.path.bytes.isEmpty ? [46] : entry.path.bytes)) == entry.path)
-        for name in entry.path.bytes.split(separator: 47, omittingEmptySubsequences: false) where !entry.path.bytes.isEmpty {
+        for name in entry.path.bytes.split(separator: 47, omittingEmptySubsequences: false)
+        where !entry.path.bytes.isEmpty {
             #expect(!name.isEmpty && name.count <= 255 && !name.contains(0) && name != [46] && name != [46, 46])
         }
         #expect(entry.path.bytes.count <= TreePath.longest)

@@ -63,14 +63,16 @@ struct ParserTests {
         ("./a type=char device=native,0,1048576", .value), ("./a type=block device=linux,1,2,3", .value),
         ("./a type=block device=7", .value), ("./a type=file mode=u+x", .value), ("./a type=file mode=10000", .value),
         ("./a type=file mode=8", .value), ("./a type=file uid=-1", .value), ("./a type=file gid=4294967295", .value),
-        ("./a type=file uid=", .value), ("./a type=file time=1.1000000000", .value), ("./a type=file time=1.-1", .value),
+        ("./a type=file uid=", .value), ("./a type=file time=1.1000000000", .value),
+        ("./a type=file time=1.-1", .value),
         ("./a type=file time=9223372036854775808", .value), ("./a type=file time=-9223372036854775809.0", .value),
         ("./a type=file size=9223372036854775808", .value), ("./a type=file size=99999999999999999999", .value),
         ("./a type=file contents=", .value), ("./a type=file contents=../x", .value),
         ("./a type=file contents=a\\000", .value), ("#linked x", .value), ("#xattr user.a", .attribute),
         ("#xattr =AAAA", .attribute), ("#xattr user.a=A", .attribute), ("#xattr+AAAA", .attribute),
         ("#xattr a\\000b=AAAA", .attribute), ("# pram-verify: format=x", .headValue), ("# pram-verify: x", .headValue),
-        ("# pram-verify: time=x", .headValue), ("# pram-verify: format=2", .laterFormat), ("./a\u{1} x", .unreadableLine),
+        ("# pram-verify: time=x", .headValue), ("# pram-verify: format=2", .laterFormat),
+        ("./a\u{1} x", .unreadableLine),
         ("./\u{e4} type=file", .unreadableLine), ("\0", .unreadableLine),
     ]
 
@@ -160,7 +162,8 @@ struct ParserTests {
         limits.attributes = 64 + 6 + 3
         let fits = Reading(Self.head + "#xattr user.a=AAAA\n./a type=dir\n", limits: limits)
         #expect(fits.findings == [] && fits.entries.first?.attributes.count == 1)
-        let many = Reading(Self.head + "#xattr user.a=AAAA\n#xattr user.b=\n./a type=dir\n./b type=dir\n", limits: limits)
+        let many = Reading(
+            Self.head + "#xattr user.a=AAAA\n#xattr user.b=\n./a type=dir\n./b type=dir\n", limits: limits)
         #expect(many.kinds == [.attributesTooLarge] && many.entries.first?.attributes.count == 1)
         #expect(many.entries.last?.attributes == [])
         let long = Reading(Self.head + "#xattr user.a=AAAA\n#xattr+AAAA\n#xattr+AAAA\n./a type=dir\n", limits: limits)

@@ -13,7 +13,9 @@ struct PathTests {
     }
 
     @Test func goodOnes() throws {
-        for (text, path) in [(".", ""), ("./", ""), ("./a", "a"), ("a/b", "a/b"), ("././.a/b..", ".a/b.."), ("...", "...")] {
+        for (text, path) in [
+            (".", ""), ("./", ""), ("./a", "a"), ("a/b", "a/b"), ("././.a/b..", ".a/b.."), ("...", "..."),
+        ] {
             #expect(try TreePath(Array(text.utf8)).bytes == Array(path.utf8), "\(text)")
         }
     }

@@ -37,7 +37,9 @@ struct ProvenanceTests {
         let hashed = MachineIdentity.hashed(machineID: id)
         #expect(hashed.map { String(decoding: $0, as: UTF8.self) } == "4d5f4cf110a94b26b7201d2e4aaa4f5a")
         #expect(MachineIdentity.hashed(machineID: Array("0123456789ABCDEF0123456789ABCDEF".utf8)) == hashed)
-        for wrong in ["", "uninitialized\n", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdeg", "\n\n"] {
+        for wrong in [
+            "", "uninitialized\n", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdeg", "\n\n",
+        ] {
             #expect(MachineIdentity.hashed(machineID: Array(wrong.utf8)) == nil, "\(wrong)")
         }
     }

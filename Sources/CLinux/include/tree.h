@@ -8,8 +8,8 @@
 #include <sys/xattr.h>
 
 /* A directory below another one, for naming it and what is in it alone (O_PATH): openat2(2), which neither leaves that
- * one (RESOLVE_BENEATH) nor follows a symbolic link (RESOLVE_NO_SYMLINKS). -1 and errno, ENOSYS where the kernel is older
- * than 5.6 or a filter forbids it. */
+ * one (RESOLVE_BENEATH) nor follows a symbolic link (RESOLVE_NO_SYMLINKS). -1 and errno, ENOSYS where the kernel is
+ * older than 5.6 or a filter forbids it. */
 int pv_open_beneath(int directory, const char *path);
 
 /* The same for a single component: openat(2) with O_NOFOLLOW. */
