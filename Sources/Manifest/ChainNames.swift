@@ -19,8 +19,8 @@ public struct ChainNames {
 
     /// - Parameters:
     ///   - top: the names of everything in the top directory that will be asked for: no other file gets one of these.
-    ///   - seed: nobody can foresee it, so that nobody can choose names that are slow to tell apart. It has no bearing on
-    ///     the names that come out.
+    ///   - seed: nobody can foresee it, so that nobody can choose names that are slow to tell apart. It has no bearing
+    ///     on the names that come out.
     public init(top: [[UInt8]], seed: (UInt64, UInt64)) {
         taken = NameSet(seed: seed)
         _ = insert(ChainNames.manifest.withUTF8Buffer { bytes in unsafe Array(bytes) })
