@@ -66,9 +66,12 @@ let package = Package(
         .target(name: "Parity", dependencies: ["CParity"], swiftSettings: untrusted),
         .target(name: "Initrd", swiftSettings: untrusted),
         .target(name: "Text", swiftSettings: untrusted),
-
         // L1: the system and its libraries
         .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Text"], swiftSettings: everywhere),
+        .target(name: "Manifest", swiftSettings: untrusted),
+        .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Manifest", "Text"], swiftSettings: everywhere),
+        .target(name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd"], swiftSettings: everywhere),
+        // L2: where the pages come from, and the engine that verifies them
         .target(
             name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd", "CLz4"],
             swiftSettings: everywhere),
@@ -120,9 +123,11 @@ let package = Package(
             linkerSettings: [.linkedLibrary("z"), .linkedLibrary("blkid")]),
 
         // Tests, in full Swift
-        tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Linux"), tests("Text"),
+        tests("CChecksum"), tests("KernelCommandLine"), tests("PRAM", "CChecksum"), tests("Text"),
         tests("Parity", "CParity"),
         tests("Initrd"), tests("InitrdImages", "Initrd", "Linux", "Compression", "Text"),
+        tests("Manifest"),
+        tests("Linux", "Manifest"),
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
         tests("Machine", "PRAM", "KernelCommandLine", "Linux", "Text"),
         tests("MemorySources", "PRAM", "Machine", "ChainWriting", "Linux", "Compression", "CZlib", "CZstd"),
