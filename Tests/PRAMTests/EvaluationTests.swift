@@ -287,6 +287,17 @@ import Testing
         }
     }
 
+    /// The mark of a file that is kept although it is damaged is no unknown flag; what is set besides is.
+    @Test func theMarkOfAQuarantinedFileIsKnown() {
+        let marked = chain { _, b in b[0].flags = 1 | Entry.quarantined }.judge()
+        #expect(marked.verdict == .intact && marked.findings.isEmpty)
+        #expect(marked.files.map(\.status) == [.intact, .quarantined, .intact])
+        for bit in 8..<16 as Range<UInt32> {
+            let outcome = chain { _, b in b[0].flags = 1 | Entry.quarantined | 1 << bit }.judge()
+            #expect(outcome.places(.unknownFlags).map(\.entry) == [3], "bit \(bit)")
+        }
+    }
+
     @Test(arguments: [4, 5, 1 << 51, 1 << 52, .max] as [UInt64])
     func indexesPastTheEnd(_ index: UInt64) {
         expectOnlyB(chain { _, b in b[4].index = index }.judge(), .indexPastEnd, entry: 7)

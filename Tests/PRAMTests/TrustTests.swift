@@ -34,6 +34,24 @@ import Testing
         #expect(interval.entries == Array(11..<21))
     }
 
+    /// Where pages are not looked at they vouch for nothing.
+    @Test func linksAloneAreNoReasonToBelieveIt() {
+        let outcome = chain().judge(pages: false)
+        #expect(outcome.links.map(\.standing) == [.indeterminate])
+        #expect(outcome.places(.linkIndeterminate) == [Place(link: 0, entry: -1, page: chain().links[0])])
+        #expect(outcome.verdict == .indeterminate)
+        // The same where only all of the pages together could tell.
+        let scattered = Chain()
+        let groups = (0..<2).map { number in
+            [scattered.meta("\(number)", size: 168 * 4096)]
+                + (0..<168).map { scattered.data(UInt64($0), lru: $0 % 3 != 0) }
+        }
+        scattered.link(groups[0], groups[1])
+        scattered.clearFlags()
+        #expect(scattered.judge().verdict == .indeterminate, "the last link of this one is full, so it may be cut off")
+        #expect(scattered.judge(pages: false).links.allSatisfy { !$0.proved })
+    }
+
     @Test(arguments: [0, 1, 15, 30]) func aPageThatDoesNotFitEndsIt(_ entry: Int) {
         var page = PFN(0)
         let chain = chain { _, entries in page = entries[entry].page }

@@ -58,7 +58,7 @@ class Writing(CommandTest):
         self.save("--replace")
         with open(self.path, "rb") as image:
             data = image.read()
-        files = chain.read_files(lambda pfn: data[pfn * 4096:(pfn + 1) * 4096], 1)
+        files = chain.read_files(lambda pfn: data[pfn * 4096:(pfn + 1) * 4096], 1, strict=True)
         self.assertEqual({name.decode(): bytes(content) for name, content in files.items()}, self.contents)
 
     def test_a_range_that_holds_a_chain_is_not_saved_over(self):

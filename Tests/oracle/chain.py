@@ -161,10 +161,21 @@ def walk(read_page, head, limit=10000):
     return links
 
 
-def read_files(read_page, head):
-    """{name: contents} of a chain whose every page fits its checksum; raises ValueError where one does not."""
+def read_files(read_page, head, strict=False):
+    """{name: contents} of a chain whose every page fits its checksum; raises ValueError where one does not.
+
+    `strict`: every link fits as it lies, too, and the last one says that it is the last. After a kernel has cleared LRU
+    flags neither needs to hold.
+    """
     files, current = {}, None
-    for link in walk(read_page, head):
+    links = walk(read_page, head)
+    if strict:
+        for link in links:
+            if not link.fits():
+                raise ValueError(f"pfn {link.pfn:x}: link does not fit its checksum")
+        if not links or links[-1].next != 0:
+            raise ValueError("the chain has no end")
+    for link in links:
         for entry in link.entries:
             page = read_page(entry.pfn)
             if crc32c(page) != entry.csum:
