@@ -65,13 +65,11 @@ let package = Package(
         .target(name: "KernelCommandLine", swiftSettings: untrusted),
         .target(name: "Parity", dependencies: ["CParity"], swiftSettings: untrusted),
         .target(name: "Initrd", swiftSettings: untrusted),
-        .target(name: "Text", swiftSettings: untrusted),
-        // L1: the system and its libraries
-        .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Text"], swiftSettings: everywhere),
         .target(name: "Manifest", swiftSettings: untrusted),
+        .target(name: "Text", swiftSettings: untrusted),
+
+        // L1: the system and its libraries
         .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Manifest", "Text"], swiftSettings: everywhere),
-        .target(name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd"], swiftSettings: everywhere),
-        // L2: where the pages come from, and the engine that verifies them
         .target(
             name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd", "CLz4"],
             swiftSettings: everywhere),
@@ -95,8 +93,8 @@ let package = Package(
         .target(
             name: "PramVerify",
             dependencies: [
-                "PRAM", "KernelCommandLine", "Text", "Linux", "Machine", "MemorySources", "Verification",
-                "ChainWriting",
+                "PRAM", "KernelCommandLine", "Parity", "Manifest", "Initrd", "Text", "Linux", "Machine",
+                "MemorySources", "Verification", "ChainWriting", "InitrdImages",
             ],
             swiftSettings: everywhere),
 

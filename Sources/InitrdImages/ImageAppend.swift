@@ -252,11 +252,11 @@ public struct ImageAppend {
 }
 
 /// What will be replaced: the file itself where the path is a link to it, and what it is like; nil where there is none.
-func replacementTarget(_ path: [UInt8]) throws(ImageFailure) -> (path: [UInt8], status: stat?) {
+func replacementTarget(_ path: [UInt8]) throws(ImageFailure) -> (path: [UInt8], status: FileStatus?) {
     do throws(SystemError) {
         guard FileDescriptor.exists(path) else { return (path, nil) }
         let status = try FileDescriptor.status(of: path)
-        guard FileType(mode: status.st_mode) == .regular else {
+        guard FileType(mode: status.mode) == .regular else {
             throw SystemError("open", code: ErrorCode.invalid, path: path)
         }
         return (try canonicalPath(path), status)

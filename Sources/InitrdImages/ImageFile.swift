@@ -32,7 +32,7 @@ public final class ImageFile {
         }
         let opened = try openStatus(file)
         if let kind = otherKind(opened) { throw ImageFailure(.notAFile(kind), path: path) }
-        size = UInt64(max(0, opened.st_size))
+        size = opened.size
         guard size > 0 else { throw ImageFailure(.empty, path: path) }
         executable = try readHeaders(file, size: size)
         guard let executable else {
@@ -65,8 +65,8 @@ extension ImageFile {
 }
 
 /// What the path names when it is no regular file.
-private func otherKind(_ status: stat) -> StaticString? {
-    switch FileType(mode: status.st_mode) {
+private func otherKind(_ status: FileStatus) -> StaticString? {
+    switch FileType(mode: status.mode) {
     case .regular: nil
     case .directory: "a directory"
     case .symbolicLink: "a symbolic link"
@@ -77,7 +77,7 @@ private func otherKind(_ status: stat) -> StaticString? {
     }
 }
 
-private func status(of path: [UInt8]) throws(ImageFailure) -> stat {
+private func status(of path: [UInt8]) throws(ImageFailure) -> FileStatus {
     do throws(SystemError) {
         return try FileDescriptor.status(of: path)
     } catch {
@@ -85,7 +85,7 @@ private func status(of path: [UInt8]) throws(ImageFailure) -> stat {
     }
 }
 
-private func openStatus(_ file: borrowing FileDescriptor) throws(ImageFailure) -> stat {
+private func openStatus(_ file: borrowing FileDescriptor) throws(ImageFailure) -> FileStatus {
     do throws(SystemError) {
         return try file.status()
     } catch {

@@ -20,7 +20,7 @@ public final class RunningProgram {
     public init(_ path: [UInt8] = path) throws(ImageFailure) {
         do throws(SystemError) {
             file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
-            size = UInt64(max(0, try file.status().st_size))
+            size = try file.status().size
         } catch {
             buffer.deallocate()
             throw ImageFailure(.system(error), path: path)

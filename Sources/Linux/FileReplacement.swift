@@ -17,10 +17,6 @@ extension FileDescriptor {
         _ = futimens(number, &times)
     }
 
-    /// fsync(2).
-    public func synchronize() throws(SystemError) {
-        guard fsync(number) == 0 else { throw SystemError(last: "fsync", path: path) }
-    }
 }
 
 /// The path without symbolic links in it (realpath(3)): what is replaced is the file and not a link to it.
@@ -39,7 +35,7 @@ public func canonicalPath(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
 ///   - like: whose permissions and owner it gets; nil for 0644 less nothing, and the caller.
 ///   - body: writes the content.
 public func replaceFile<Failure: Error>(
-    _ path: [UInt8], like: stat?, failing: (SystemError) -> Failure,
+    _ path: [UInt8], like: FileStatus?, failing: (SystemError) -> Failure,
     _ body: (borrowing FileDescriptor) throws(Failure) -> Void
 ) throws(Failure) {
     let cut = path.lastIndex(of: UInt8(ascii: "/"))
@@ -65,10 +61,10 @@ public func replaceFile<Failure: Error>(
         if let like {
             let own = try file.status()
             // First the owner: that takes suid away.
-            if own.st_uid != like.st_uid || own.st_gid != like.st_gid {
-                try file.setOwner(user: like.st_uid, group: like.st_gid)
+            if own.user != like.user || own.group != like.group {
+                try file.setOwner(user: like.user, group: like.group)
             }
-            try file.setPermissions(like.st_mode)
+            try file.setPermissions(like.mode)
         } else {
             try file.setPermissions(0o644)
         }

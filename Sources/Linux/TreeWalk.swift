@@ -120,7 +120,7 @@ public final class TreeWalk {
 
     private func begin() {
         do throws(SystemError) {
-            let status = try root.status()
+            let status = try root.status().raw
             device = UInt64(status.st_dev)
             tell(entry(status, .top, .directory), root, status, isOpen: true)
             way.append(Step(names: try DirectoryNames(of: root), inode: InodeNumber(status)))
@@ -138,14 +138,14 @@ public final class TreeWalk {
         do throws(SystemError) {
             let up = try FileDescriptor.open(
                 [UInt8(ascii: "."), UInt8(ascii: ".")], O_RDONLY | O_DIRECTORY, in: here.number)
-            if InodeNumber(try up.status()) == parent.inode {
+            if InodeNumber(try up.status().raw) == parent.inode {
                 here = up
                 return
             }
         } catch {}
         do throws(SystemError) {
             let found = try resolution.open(path.bytes[...], in: root)
-            guard InodeNumber(try found.status()) == parent.inode else {
+            guard InodeNumber(try found.status().raw) == parent.inode else {
                 throw SystemError("open", code: ESTALE, path: path.bytes)
             }
             here = try found.reopenedForReading()
@@ -215,7 +215,7 @@ public final class TreeWalk {
     private func same(
         _ opened: borrowing FileDescriptor, _ old: stat, _ path: TreePath
     ) throws(SystemError) -> stat {
-        let status = try opened.status()
+        let status = try opened.status().raw
         guard InodeNumber(status) == InodeNumber(old), status.st_mode & UInt32(S_IFMT) == old.st_mode & UInt32(S_IFMT)
         else { throw SystemError("open", code: ESTALE, path: path.bytes) }
         return status

@@ -59,7 +59,7 @@ public final class TreeWriter {
         guard made == 0 || pv_errno() == EEXIST else { throw SystemError(last: "mkdir", path: path) }
         let root = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY)
         here = try root.duplicated()
-        way = [Step(inode: InodeNumber(try root.status()), entry: nil)]
+        way = [Step(inode: InodeNumber(try root.status().raw), entry: nil)]
         self.root = root
         self.options = options
         resolution = PathResolution(isByComponents: options.isByComponents)
@@ -89,7 +89,7 @@ public final class TreeWriter {
     private func step(to wanted: TreePath, isNew: Bool, _ entry: TreeEntry?) throws(SystemError) {
         do throws(SystemError) {
             let next = try resolution.open(wanted.name, in: here)
-            let inode = InodeNumber(try next.status())
+            let inode = InodeNumber(try next.status().raw)
             if let entry { openUp(try next.reopenedForReading(), entry, isNew: isNew) }
             way.append(Step(inode: inode, entry: entry.map { kept($0) }))
             here = next
@@ -159,7 +159,7 @@ public final class TreeWriter {
         let number = pv_open_component(here.number, "..")
         if number >= 0 {
             let up = FileDescriptor(adopting: number, path: path.bytes)
-            if InodeNumber(try up.status()) == way[way.count - 1].inode { return up }
+            if InodeNumber(try up.status().raw) == way[way.count - 1].inode { return up }
         }
         return try resolution.open(path.bytes[...], in: root)
     }
