@@ -88,7 +88,7 @@ public struct ChainDrop {
     private func freePages(_ free: FreePages, _ count: Int) -> [PFN]? {
         if free == .none { return nil }
         var pages: [PFN] = []
-        var number = memory.pages.lowerBound
+        var number = LowMemory.firstUsable(in: memory.pages)
         while pages.count < count && number < memory.pages.upperBound {
             if number != 0 && !chain.usedPages.contains(number) && (free == .all || isZero(PFN(number))) {
                 pages.append(PFN(number))

@@ -44,6 +44,10 @@ public struct SavePlan {
         let names: [[UInt8]]
         do throws(SystemError) { names = try directory.names() } catch { throw WritingFailure(error) }
         for name in names {
+            if TemporaryName.process(of: name) != nil {
+                warnings.append("\(escaped(name)) is left out: it is what an extraction has left that was ended")
+                continue
+            }
             if let file = try SavePlan.look(at: name, in: directory, &warnings) { files.append(file) }
         }
         self.files = files

@@ -33,9 +33,12 @@ public final class Directory {
     public func createTemporary() throws(SystemError) -> FileDescriptor {
         while true {
             serial += 1
-            let name = Array(".pram-verify-\(SystemCalls.getpid())-\(serial).tmp".utf8)
+            let name = TemporaryName.make(process: SystemCalls.getpid(), serial)
             let answer = SystemCalls.openat(descriptor, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-            if !answer.failed { return FileDescriptor(adopting: answer.number, path: name) }
+            if !answer.failed {
+                SystemCalls.temporaryMade(descriptor, name)
+                return FileDescriptor(adopting: answer.number, path: name)
+            }
             guard answer.code == EEXIST else { throw SystemError("open", code: answer.code, path: path) }
         }
     }
@@ -49,12 +52,42 @@ public final class Directory {
         if !replace && (answer.code == EINVAL || answer.code == ENOSYS) {
             // Some file systems have no such flag; link(2) refuses to replace as well.
             answer = SystemCalls.linkat(descriptor, old, new)
-            if !answer.failed { answer = SystemCalls.unlinkat(descriptor, old) }
+            if !answer.failed {
+                answer = SystemCalls.unlinkat(descriptor, old)
+            } else if answer.code != EEXIST {
+                answer = renameOverPlaceholder(old, new)
+            }
         }
         try answer.get("rename", path: new)
+        SystemCalls.temporaryGone(descriptor, old)
     }
 
-    public func remove(_ name: [UInt8]) { _ = SystemCalls.unlinkat(descriptor, name) }
+    /// Where a file system has neither (exFAT, much of FUSE): an empty file takes the name first, which fails where there
+    /// is one, and only that empty file gives way.
+    private func renameOverPlaceholder(_ old: [UInt8], _ new: [UInt8]) -> SystemCalls.Answer {
+        let made = SystemCalls.openat(descriptor, new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+        if made.failed { return made }
+        SystemCalls.close(made.number)
+        let answer = SystemCalls.renameat(descriptor, old, new)
+        if answer.failed { _ = SystemCalls.unlinkat(descriptor, new) }
+        return answer
+    }
+
+    public func remove(_ name: [UInt8]) {
+        _ = SystemCalls.unlinkat(descriptor, name)
+        SystemCalls.temporaryGone(descriptor, name)
+    }
+
+    /// Removes what runs of this program have left here that were ended before they could.
+    public func removeLeftovers() {
+        guard let names = try? listNames(in: descriptor, Array(".".utf8), path) else { return }
+        for name in names {
+            guard let process = TemporaryName.process(of: name), process != SystemCalls.getpid(),
+                !SystemCalls.exists(process: process)
+            else { continue }
+            remove(name)
+        }
+    }
 
     /// fsync(2): the names in the directory are on the disk when it returns, and where it was made here, its own name
     /// in its parent is, too.

@@ -111,6 +111,15 @@ extension SystemCalls {
         _ = CLinux.close(number)
     }
 
+    /// What a temporary file is removed by when a signal ends the program.
+    static func temporaryMade(_ directory: Int32, _ name: [UInt8]) {
+        withCString(name) { pv_temporary_made(directory, $0) }
+    }
+
+    static func temporaryGone(_ directory: Int32, _ name: [UInt8]) {
+        withCString(name) { pv_temporary_gone(directory, $0) }
+    }
+
     static func dup(_ number: Int32) -> Answer { make(.dup) { Int(pv_duplicate(number)) } }
     /// flock(2)
     static func advisoryLock(_ number: Int32, _ operation: Int32) -> Answer {
@@ -365,6 +374,8 @@ extension SystemCalls {
         make(.waitpid) { Int(CLinux.waitpid(child, &status, 0)) }
     }
 
+    /// Whether there is such a process, as far as this one may know.
+    static func exists(process: Int32) -> Bool { CLinux.kill(process, 0) == 0 || pv_errno() != ESRCH }
     static func kill(_ process: Int32) { _ = CLinux.kill(process, SIGKILL) }
     /// For the child: it ends when its parent does, and by a signal where memory runs out or a trap is met.
     static func endWithParent() {

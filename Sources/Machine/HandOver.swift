@@ -47,6 +47,8 @@ public struct HandOver {
         case systemRAM(PhysicalRange)
         /// Pages that the next line does not reserve.
         case notReservedNext(PhysicalRange)
+        /// Pages that the next kernel's KASLR does not keep off, and why.
+        case kaslr(PhysicalRange, KaslrView.Unseen, hidesNokaslr: Bool)
         /// kexec_file_load is to be used, which does not spare the chain of a kernel with pram.
         case fileLoad
     }
@@ -85,6 +87,12 @@ public struct HandOver {
         if let managed { return .systemRAM(managed) }
         let there = ReservedMemory(next)
         if let page = pages.first(where: { !there.contains($0) }) { return .notReservedNext(page) }
+        let kaslr = KaslrView(next)
+        for page in pages {
+            if case .unseen(let reason) = kaslr.covers(start: page.start, last: page.last) {
+                return .kaslr(page, reason, hidesNokaslr: kaslr.hidesNokaslr)
+            }
+        }
         return nil
     }
 
@@ -126,6 +134,8 @@ extension HandOver.Obstacle {
             "\(range.text) belongs to the chain and is System RAM that this kernel manages"
         case .notReservedNext(let range):
             "\(range.text) belongs to the chain and is not reserved by the new command line (memmap=)"
+        case .kaslr(let range, let reason, _):
+            "\(range.text) belongs to the chain, and KASLR may put the next kernel right there: \(reason.sentence)"
         case .fileLoad: "kexec_file_load (kexec -s) does not spare the pages of a chain in System RAM"
         }
     }
@@ -142,6 +152,10 @@ extension HandOver.Obstacle {
         case .notReservedHere, .systemRAM:
             "save the files into a range that memmap=nn$ss reserves on both command lines"
         case .notReservedNext: "put the memmap= of this kernel's command line on the new one too"
+        case .kaslr(_, _, hidesNokaslr: true):
+            "put nokaslr at the start of the line: where it stands the boot stub does not find it"
+        case .kaslr(_, _, hidesNokaslr: false):
+            "put this range's memmap= before all others, or --append nokaslr"
         case .fileLoad: "leave out --kexec-file, and call kexec with what --kexec-options prints"
         }
     }

@@ -8,11 +8,16 @@ public final class Hazards {
     private let crashKernel: [PhysicalRange]
     private let initrd: [PhysicalRange]
     private let lacksNokaslr: Bool
+    private let isStock: Bool
+    private let reserved: ReservedMemory
+    private let kaslr: KaslrView
     /// All that was looked at.
     public private(set) var pages = PageRuns()
     private var inSystemRAM: UInt64 = 0
     private var inCrashKernel: UInt64 = 0
     private var inInitrd: UInt64 = 0
+    private var unseenByKaslr: UInt64 = 0
+    private var whyUnseen: KaslrView.Unseen?
 
     /// - Parameter kernelsHead: what a kernel with pram holds, 0 for nothing; nil for a kernel without pram.
     public init(_ machine: MachineEvidence, kernelsHead: UInt64?) {
@@ -23,13 +28,23 @@ public final class Hazards {
             + WritableRegion.crashReservations(on: machine.line)
         initrd = (machine.initrd.map { [$0] } ?? []) + WritableRegion.initrds(on: machine.line)
         // A kernel that holds a chain has reserved its pages.
-        systemRAM = kernelsHead ?? 0 == 0 ? machine.iomem.systemRAM : []
+        systemRAM = kernelsHead ?? 0 == 0 ? machine.iomem.kernelMemory : []
+        reserved = ReservedMemory(machine.line)
+        kaslr = KaslrView(machine.line)
+        isStock = kernelsHead == nil
         lacksNokaslr = kernelsHead != nil && !machine.line.contains(named: "nokaslr")
     }
 
     public func look(at page: PFN) {
         pages.insert(page)
-        if systemRAM.contains(where: { $0.contains(page) }) { inSystemRAM += 1 }
+        if isStock, let address = page.address, let range = PhysicalRange(start: address, size: UInt64(pageSize)),
+            reserved.contains(range), case .unseen(let reason) = kaslr.covers(start: range.start, last: range.last)
+        {
+            unseenByKaslr += 1
+            whyUnseen = reason
+        } else if systemRAM.contains(where: { $0.contains(page) }) {
+            inSystemRAM += 1
+        }
         if crashKernel.contains(where: { $0.contains(page) }) { inCrashKernel += 1 }
         if initrd.contains(where: { $0.contains(page) }) { inInitrd += 1 }
     }
@@ -43,6 +58,14 @@ public final class Hazards {
         add(inSystemRAM, "in memory that this kernel manages and reuses: its command line lacks memmap=nn$ss")
         add(inCrashKernel, "in what crashkernel= sets aside")
         add(inInitrd, "where the boot loader put the initrd")
+        if let whyUnseen {
+            let pages = counted(Int(clamping: unseenByKaslr), "page")
+            sentences.append(
+                Phrase(
+                    "\(pages) of the chain where KASLR may have put this kernel, and may put the next: "
+                        + "\(whyUnseen.sentence); put the range's memmap= before all others, or nokaslr on the line"
+                ).text)
+        }
         if lacksNokaslr {
             sentences.append("without nokaslr a kernel that has pram may come to lie on the chain")
         }

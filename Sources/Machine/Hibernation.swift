@@ -20,26 +20,28 @@ public enum Hibernation: Equatable {
             "\(device) was not there yet when boot looked: should a hibernated system wait on it, there is a "
                 + "warning in the kernel's log"
         case .waits(let device):
-            "\(device) holds a hibernated system: resuming it replaces all memory, and the chain with it; noresume "
-                + "on the command line keeps the chain"
+            "\(device) holds a hibernated system: resuming it replaces all memory, and the chain with it; the bare word "
+                + "noresume on the command line keeps the chain"
         case .unknown(let device): "whether a hibernated system waits on \(device) could not be told"
         }
     }
 
-    public static func find(_ line: ParameterLine) -> Hibernation {
-        guard !line.contains(named: "noresume"), let value = line.last(named: "resume")?.value, !value.isEmpty
+    public static func find(_ line: ParameterLine, _ paths: MachinePaths = MachinePaths()) -> Hibernation {
+        guard canComeBack(line, paths), let value = line.last(named: "resume")?.value, !value.isEmpty
         else { return .none }
         let device = path(ofDevice: value)
         // The kernel alone knows what 254:3 is. udev tells when it has appeared.
         guard device.first == UInt8(ascii: "/") else { return .none }
         guard FileDescriptor.exists(device) else { return .notThere(escaped(value.prefix(80))) }
-        return find(on: device, line)
+        return find(on: device, line, paths)
     }
 
     /// The same of a device that has just appeared. Where the line has no `resume=`, an initramfs may know of a device
     /// by other ways.
-    public static func find(on device: [UInt8], _ line: ParameterLine) -> Hibernation {
-        guard !line.contains(named: "noresume") else { return .none }
+    public static func find(
+        on device: [UInt8], _ line: ParameterLine, _ paths: MachinePaths = MachinePaths()
+    ) -> Hibernation {
+        guard canComeBack(line, paths) else { return .none }
         let name = escaped(device.prefix(80))
         let resume = line.last(named: "resume")?.value
         do throws(SystemError) {
@@ -55,6 +57,46 @@ public enum Hibernation: Equatable {
         } catch {
             // Of drives without a medium, say, nobody wants to hear who has not named them.
             return resume == nil ? .none : .unknown(name)
+        }
+    }
+
+    /// As a number, to be told by one process to another.
+    public var code: UInt64 {
+        switch self {
+        case .none: 0
+        case .notThere: 1
+        case .waits: 2
+        case .unknown: 3
+        }
+    }
+
+    /// What such a number says of the device that the line names.
+    public init(code: UInt64, _ line: ParameterLine) {
+        let value = line.last(named: "resume")?.value ?? []
+        switch code {
+        case 0: self = .none
+        case 1: self = .notThere(escaped(value.prefix(80)))
+        case 2: self = .waits(escaped(Hibernation.path(ofDevice: value).prefix(80)))
+        default: self = .unknown(escaped(Hibernation.path(ofDevice: value).prefix(80)))
+        }
+    }
+
+    /// Nothing was found out of the device that the line names.
+    public static func unknownDevice(_ line: ParameterLine) -> Hibernation { Hibernation(code: 3, line) }
+
+    /// Whether the kernel or the initramfs would bring a hibernated system back under this line.
+    private static func canComeBack(_ line: ParameterLine, _ paths: MachinePaths) -> Bool {
+        switch HibernationWords(line, disk: diskFile(paths)) {
+        case .impossible, .stopped: false
+        case .stoppedInKernelAlone, .open: true
+        }
+    }
+
+    private static func diskFile(_ paths: MachinePaths) -> HibernationWords.DiskFile {
+        do throws(SystemError) {
+            return .contents(try FileDescriptor.contents(of: paths.power + bytes("/disk"), limit: 4096))
+        } catch {
+            return error.code == ErrorCode.noSuchFile && FileDescriptor.exists(paths.power) ? .missing : .unknown
         }
     }
 

@@ -32,6 +32,8 @@ public struct MachinePaths: Sendable {
     public var kexecLoaded: [UInt8]
     /// 1 when kexec is switched off until the next boot.
     public var kexecLoadDisabled: [UInt8]
+    /// There is hibernation in the kernel when this folder has the file `disk`.
+    public var power: [UInt8]
     /// The driver of pmem devices, once it is there.
     public var pmemDriver: [UInt8]
 
@@ -54,6 +56,7 @@ public struct MachinePaths: Sendable {
         pram = root + bytes("/sys/kernel/pram")
         kexecLoaded = root + bytes("/sys/kernel/kexec_loaded")
         kexecLoadDisabled = root + bytes("/proc/sys/kernel/kexec_load_disabled")
+        power = root + bytes("/sys/power")
         pmemDriver = root + bytes("/sys/module/nd_pmem")
     }
 }

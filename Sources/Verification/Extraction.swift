@@ -63,6 +63,7 @@ public struct Extractor {
         var target: Target?
         let files = evaluation.files
         let wanted = WantedNames(names)
+        directory.removeLeftovers()
         var reached = 0
         ChainExtraction(memory: memory, files: files, seed: randomNumber()).run(head: head) { number in
             let file = files[number]

@@ -97,10 +97,10 @@ import Testing
             call.command = command
             call.set(.memory, Array("/no/such/image".utf8))
             #expect(throws: Failure.self) {
-                _ = try WritingTarget.open(call, size: nil, base: 0, mayEditKernelMemory: false)
+                _ = try WritingTarget.open(call, size: nil, base: 0, for: .clearing)
             }
             do throws(Failure) {
-                _ = try WritingTarget.open(call, size: nil, base: 0, mayEditKernelMemory: false)
+                _ = try WritingTarget.open(call, size: nil, base: 0, for: .clearing)
             } catch {
                 guard case .usage = error else {
                     Issue.record("\(command.name) came as far as opening memory for writing")

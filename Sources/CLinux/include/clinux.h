@@ -58,6 +58,11 @@ off_t pv_next_hole(int number, off_t offset);
 /* The name of the next entry of a directory stream; NULL at the end, and with errno set on an error. */
 const char *pv_next_name(DIR *stream);
 
+/* Notes a temporary file (a short name in an open directory), which is removed should the program be ended by SIGTERM,
+ * SIGINT or SIGHUP; and forgets it. For one thread at a time. */
+void pv_temporary_made(int directory, const char *name);
+void pv_temporary_gone(int directory, const char *name);
+
 /* Everything written before is visible to whoever sees what is written after. */
 static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 

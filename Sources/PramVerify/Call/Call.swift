@@ -91,6 +91,15 @@ extension Call {
         return Int(number)
     }
 
+    /// In seconds.
+    func timeout() throws(Failure) -> UInt64? {
+        guard let text = self[.timeout] else { return nil }
+        guard let number = decimalNumber(text[...]), 1...86400 ~= number else {
+            throw .usage(UsageError("--timeout takes a number of seconds from 1 to 86400"))
+        }
+        return number
+    }
+
     /// The physical address of an image's first byte.
     func base() throws(Failure) -> UInt64 { try size(.base) ?? 0 }
 

@@ -1,7 +1,7 @@
 /// Every option that a command can declare: the one table behind parsing, --help, and the checks of the documents.
 enum Option: Int, CaseIterable {
     case memory, base, raw, unpackLimit, pfn, cmdline, cmdlineFile
-    case json, linksOnly, threads, damaged, force, preserveMode
+    case json, linksOnly, timeout, threads, damaged, force, preserveMode
     case region, device, size, replace, erase, dryRun, keepHoles, refit, salvage, cut
     case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
     case resume
@@ -23,6 +23,7 @@ enum Option: Int, CaseIterable {
         case .cmdlineFile: ("cmdline-file", "FILE", "a file that holds such a line (/proc/cmdline)")
         case .json: ("json", nil, "write the report as JSON")
         case .linksOnly: ("links-only", nil, "look at links only; nothing is called intact then")
+        case .timeout: ("timeout", "SECONDS", "how long the check may take; what was not checked is indeterminate")
         case .threads: ("threads", "N", "how many threads verify pages (all processors)")
         case .damaged: ("damaged", nil, "damaged files too, bad pages as holes")
         case .force: ("force", nil, "replace files that exist; save: a file system on the device")

@@ -24,6 +24,17 @@ struct Boot: Command {
     private let configuration: BootConfiguration
     private let started = monotonicNanoseconds()
     private let log = KernelLog()
+    /// How far the supervised process has come (`Stage`).
+    private let reached = SharedNumber()
+
+    /// From each of these on, what was reached stays, whatever becomes of the process.
+    private enum Stage: UInt64 {
+        case looking
+        /// What was found is in /run.
+        case published
+        /// It is in the kernel's log as well.
+        case announced
+    }
 
     /// The work is done in a process of its own, so that nothing that happens to it happens to the boot.
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
@@ -51,7 +62,17 @@ struct Boot: Command {
         configuration = BootConfiguration(line)
     }
 
+    /// For the supervising process: what the other one has not come to.
     private func giveUp(_ signal: Int32?) {
+        let end: Phrase = signal.map { "was ended by signal \($0)" } ?? "was not finished in time"
+        switch Stage(rawValue: reached.value) ?? .looking {
+        case .announced:
+            return log.write(.information, "what follows the check \(end); what was found stands")
+        case .published:
+            let status = RunFolder.lastStatus ?? .indeterminate
+            return log.write(level(of: status), "\(status.name); what follows the check \(end)")
+        case .looking: break
+        }
         var report = Report(command: Boot.name, warnings: [])
         if let signal {
             report.failure = .memory(
@@ -66,9 +87,7 @@ struct Boot: Command {
     }
 
     private func look() -> Int32 {
-        for problem in configuration.problems { log.write(.warning, Phrase(problem)) }
-        var report = Report(command: Boot.name, warnings: [])
-        report.warnings = configuration.problems
+        var report = Report(command: Boot.name, warnings: configuration.problems)
         guard configuration.policy != .off else {
             finish(&report, isCrashKernel: false)
             return 0
@@ -81,14 +100,18 @@ struct Boot: Command {
         report.warnings = configuration.problems
         if report.head?.page != nil, let hazards, report.runStatus != .empty {
             report.warnings? += hazards.sentences
-            for sentence in hazards.sentences { log.write(.warning, Phrase(sentence)) }
         }
-        if report.runStatus == .damaged && !isCrashKernel { correct(&report) }
+        if report.runStatus == .damaged && !isCrashKernel {
+            // Should correcting it not come to an end, this is what is known.
+            publish(report, action(for: report, isCrashKernel).0)
+            reached.value = Stage.published.rawValue
+            correct(&report)
+        }
         let action = finish(&report, isCrashKernel: isCrashKernel)
 
         // Last, for it asks a device, which may take its time: all that is to be known of the chain is written by now.
         if report.evaluation?.links.isEmpty == false {
-            let hibernation = Hibernation.find(line)
+            let hibernation = findHibernation()
             if let sentence = hibernation.sentence {
                 warn(hibernation)
                 report.warnings?.append(sentence)
@@ -97,6 +120,22 @@ struct Boot: Command {
         }
         if !isCrashKernel { publishLine(report, hazards) }
         return 0
+    }
+
+    /// In a process of its own: a device may hang, and the rest of `boot` is not to hang with it.
+    private func findHibernation() -> Hibernation {
+        let found = SharedNumber()
+        var hibernation = Hibernation.none
+        let outcome = runSupervised(milliseconds: 10_000) {
+            found.value = Hibernation.find(line).code
+            return 0
+        }
+        if case .ended = outcome {
+            hibernation = Hibernation(code: found.value, line)
+        } else {
+            hibernation = Hibernation.unknownDevice(line)
+        }
+        return hibernation
     }
 
     /// What udev asks in the initramfs when a device appears that a hibernated system may wait on, before anything is
@@ -194,21 +233,24 @@ struct Boot: Command {
         report.warnings = warnings
     }
 
-    private func warn(_ phrase: Phrase, _ report: inout Report) {
-        report.warnings?.append(phrase.text)
-        log.write(.warning, phrase)
-    }
+    /// It is said with the result, behind the verdict.
+    private func warn(_ phrase: Phrase, _ report: inout Report) { report.warnings?.append(phrase.text) }
 
     /// - Returns: how the boot is to go on.
     @discardableResult
     private func finish(_ report: inout Report, isCrashKernel: Bool) -> BootConfiguration.Action {
-        let status = status(of: report)
-        announce(report, status)
-        let (action, warning) = configuration.action(status, on: line, isCrashKernel: isCrashKernel)
+        let (action, warning) = action(for: report, isCrashKernel)
         if let warning { warn("\(warning)", &report) }
-        if action != .proceed { log.write(.error, "pram_verify.on_damage=\(action.name)") }
         publish(report, action)
+        reached.value = Stage.published.rawValue
+        announce(report, status(of: report))
+        if action != .proceed { log.write(.error, "pram_verify.on_damage=\(action.name)") }
+        reached.value = Stage.announced.rawValue
         return action
+    }
+
+    private func action(for report: Report, _ isCrashKernel: Bool) -> (BootConfiguration.Action, StaticString?) {
+        configuration.action(status(of: report), on: line, isCrashKernel: isCrashKernel)
     }
 
     private func status(of report: Report) -> RunStatus { configuration.policy == .off ? .off : report.runStatus }
@@ -218,15 +260,18 @@ struct Boot: Command {
         log.write(.warning, Phrase(error.message))
     }
 
-    /// A few lines for the kernel's log. It is there for everybody to read, so no names of files.
+    private func level(of status: RunStatus) -> KernelLog.Level {
+        switch status {
+        case .damaged: .error
+        case .corrected, .indeterminate, .failed: .warning
+        case .intact, .empty, .absent, .off: .information
+        }
+    }
+
+    /// A few lines for the kernel's log, the verdict first. It is there for everybody to read, so no names of files. The
+    /// kernel drops lines where there are more than ten within five seconds: with the action these are nine at most.
     private func announce(_ report: Report, _ status: RunStatus) {
-        let level: KernelLog.Level =
-            switch status {
-            case .damaged: .error
-            case .indeterminate where report.linksOnly: .information
-            case .corrected, .indeterminate, .failed: .warning
-            default: .information
-            }
+        let level = status == .indeterminate && report.linksOnly ? .information : level(of: status)
         var phrase: Phrase = "\(status.name)"
         if let failure = report.failure {
             phrase = "\(status.name): \(failure.message)"
@@ -237,10 +282,15 @@ struct Boot: Command {
             phrase = "\(status.name): \(files), \(links), \(pages) checked"
         }
         log.write(level, phrase)
-        guard status == .damaged || status == .indeterminate else { return }
-        // The kernel drops lines where there are more than ten within five seconds.
-        for finding in report.findings.filter({ $0.kind.severity != .note }).prefix(3) {
-            log.write(level, "\(finding.kind.name)\(TextReport.place(of: finding))")
+        if status == .damaged || status == .indeterminate {
+            for finding in report.findings.filter({ $0.kind.severity != .note }).prefix(3) {
+                log.write(level, "\(finding.kind.name)\(TextReport.place(of: finding))")
+            }
+        }
+        let warnings = report.warnings ?? []
+        for warning in warnings.prefix(4) { log.write(.warning, Phrase(warning)) }
+        if warnings.count > 4 {
+            log.write(.warning, "\(counted(warnings.count - 4, "warning")) more: pram-verify status")
         }
     }
 

@@ -7,7 +7,7 @@ enum Check: Command {
     static let operands: StaticString = ""
     static let summary: StaticString = "verify the chain, link by link and page by page (the default)"
     static let example: StaticString = "check --memory dump.img --pfn 9b79"
-    static let options: [Option] = Option.ofReading + [.linksOnly, .json]
+    static let options: [Option] = Option.ofReading + [.linksOnly, .timeout, .json]
     static let kernelParameters: [BootParameter] = []
     static let writes = false
 
@@ -20,8 +20,10 @@ enum Check: Command {
     private static func look(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands(0...0)
         let threads = try call.threadCount()
+        var watch = OpenedChain.Watch()
+        watch.deadline = try call.timeout().map { report.started &+ $0 * 1_000_000_000 }
         guard let chain = try OpenedChain.open(call, &report) else { return }
-        _ = chain.verify(&report, threads: threads, linksOnly: call.has(.linksOnly))
+        _ = chain.verify(&report, threads: threads, linksOnly: call.has(.linksOnly), watch: watch)
         chain.close()
     }
 }

@@ -19,7 +19,7 @@ struct Cmdline: Command {
     static let example: StaticString = "cmdline --append nokaslr"
     static let options: [Option] = [
         .from, .append, .remove, .kexecOptions, .kexecFile, .kexecLoad, .checkLoaded, .memory, .base, .raw,
-        .unpackLimit, .pfn, .cmdline, .threads,
+        .unpackLimit, .pfn, .cmdline, .threads, .json,
     ]
     static let kernelParameters: [BootParameter] = []
     static let writes = false
@@ -29,6 +29,7 @@ struct Cmdline: Command {
     private let request: KexecOptions.Request
     private let streams: Streams
     private var report = Report(command: name)
+    private let next = NextBoot()
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
         try run(call, streams, known: nil)
@@ -40,12 +41,30 @@ struct Cmdline: Command {
     ) throws(UsageError) -> ExitStatus {
         do throws(Failure) {
             var run = try Cmdline(call, streams)
-            return try run.act(known)
+            do throws(Failure) {
+                run.next.status = try run.act(known)
+            } catch {
+                if case .usage(let usage) = error { throw .usage(usage) }
+                run.report.failure = error
+                run.next.status = error.status
+            }
+            return run.finish()
         } catch {
             if case .usage(let usage) = error { throw usage }
             error.explain(to: streams.errors)
             return error.status
         }
+    }
+
+    private mutating func finish() -> ExitStatus {
+        guard call.has(.json) else {
+            report.failure?.explain(to: streams.errors)
+            return next.status
+        }
+        report.next = next
+        report.duration = report.elapsedNanoseconds
+        JSONReport.write(report, to: streams.output)
+        return next.status
     }
 
     private init(_ call: Call, _ streams: Streams) throws(Failure) {
@@ -75,7 +94,8 @@ struct Cmdline: Command {
             found = try search.look(&report)
         } catch {
             if case .usage = error { throw error }
-            error.explain(to: streams.errors)
+            say(error.message)
+            if !error.remedy.isEmpty { say(error.remedy) }
             say("no chain is handed on: it could not be looked at")
             status = .failed
         }
@@ -165,11 +185,13 @@ struct Cmdline: Command {
 
     private func printOptions(_ chain: HandOver?, _ status: ExitStatus) -> ExitStatus {
         guard let chain else {
-            streams.output.write("\n")
+            if !call.has(.json) { streams.output.write("\n") }
             return status
         }
         do throws(KexecOptions.Obstacle) {
-            streams.output.write("\(try kexecOptions(chain).text)\n")
+            let text = try kexecOptions(chain).text
+            next.kexecOptions = text
+            if !call.has(.json) { streams.output.write("\(text)\n") }
             return status
         } catch {
             say(error.sentence)
@@ -190,7 +212,9 @@ struct Cmdline: Command {
         if line.line.initParameters.contains(where: { $0.isNamed(pram) }) {
             say("a pram= behind -- is left alone, as it is init's; kernels up to 3.14 would read it")
         }
-        streams.output.write(line.text + [UInt8(ascii: "\n")])
+        self.next.line = line.text
+        self.next.head = chain.flatMap { line.line.contains(named: pram) ? $0.head : nil }
+        if !call.has(.json) { streams.output.write(line.text + [UInt8(ascii: "\n")]) }
         return status
     }
 
@@ -226,6 +250,7 @@ struct Cmdline: Command {
             let options = try kexecOptions(chain)
             // After kexec -l that comes too late.
             if !call.has(.checkLoaded) { say("the chain lives when kexec is called with \(options.text)") }
+            self.next.kexecOptions = options.text
             return options
         } catch {
             say("but kexec would not spare it: \(error.sentence)")
@@ -233,7 +258,9 @@ struct Cmdline: Command {
         }
     }
 
-    private func say(_ text: String) { streams.say(Phrase(text)) }
+    private func say(_ text: String) {
+        if call.has(.json) { next.messages.append(text) } else { streams.say(Phrase(text)) }
+    }
 
     // MARK: - After kexec -l
 
@@ -269,7 +296,7 @@ struct Cmdline: Command {
             _ = completed(next, qualified(found, next, &status), &status)
         }
         report.duration = report.elapsedNanoseconds
-        TextReport.write(report, to: streams.output)
+        if !call.has(.json) { TextReport.write(report, to: streams.output) }
         return report.status.union(status)
     }
 }

@@ -63,8 +63,8 @@ enum Cutting {
         let threads = try call.threadCount()
         try WritingTarget.checkOptions(call)
         try call.refuseBoth(.salvage, .cut)
-        let target = try WritingTarget.open(call, size: nil, base: try call.base(), mayEditKernelMemory: true)
-        let head = try Head.choose(call, MemoryChoice(call[.memory]), target)
+        let target = try WritingTarget.open(call, size: nil, base: try call.base(), for: .cutting)
+        let head = try Head.choose(call, target, image: target.image)
         report.head = head
         report.memory = Report.Memory(path: target.name, target.memory)
         guard let page = head.page else {

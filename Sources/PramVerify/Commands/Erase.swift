@@ -22,8 +22,8 @@ enum Erase: Command {
         try call.requireOperands(0...0)
         _ = try call.threadCount()
         try WritingTarget.checkOptions(call)
-        let target = try WritingTarget.open(call, size: nil, base: try call.base(), mayEditKernelMemory: false)
-        let head = try Head.choose(call, MemoryChoice(call[.memory]), target)
+        let target = try WritingTarget.open(call, size: nil, base: try call.base(), for: .clearing)
+        let head = try Head.choose(call, target, image: target.image)
         report.head = head
         report.memory = Report.Memory(path: target.name, target.memory)
         guard let page = head.page else { return }

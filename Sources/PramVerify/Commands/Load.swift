@@ -1,4 +1,5 @@
 import ChainWriting
+import KernelCommandLine
 import Linux
 import Machine
 import PRAM
@@ -32,13 +33,15 @@ enum Load: Command {
         let choice = MemoryChoice(call[.memory])
         var target: WritingTarget?
         if call.has(.erase) || call.has(.device) {
-            target = try WritingTarget.open(call, size: nil, base: try call.base(), mayEditKernelMemory: false)
+            target = try WritingTarget.open(call, size: nil, base: try call.base(), for: .clearing)
         }
         if choice.isLive { try refuseCrashKernel(call) }
-        let head = try Head.choose(call, choice, target)
+        var opened = choice.isLive && !call.has(.device) ? nil : try open(call, choice, target, &report)
+        let head = try Head.choose(call, target, image: opened?.memory)
         report.head = head
         guard let page = head.page else { return }
-        let (memory, lock) = try open(call, choice, target, &report)
+        if opened == nil { opened = try open(call, choice, target, &report) }
+        guard let (memory, lock) = opened else { return }
         defer { lock?.release() }
 
         var options = ChainCheck.Options()
@@ -62,7 +65,7 @@ enum Load: Command {
 
     private static func open(
         _ call: Call, _ choice: MemoryChoice, _ target: WritingTarget?, _ report: inout Report
-    ) throws(Failure) -> (any PhysicalMemory, ReadingLock?) {
+    ) throws(Failure) -> (memory: any PhysicalMemory, lock: ReadingLock?) {
         if let target, !choice.isLive || call.has(.device) {
             report.memory = Report.Memory(path: target.name, target.memory)
             return (target.memory, nil)
@@ -96,7 +99,12 @@ enum Load: Command {
     }
 
     private static func refuseCrashKernel(_ call: Call) throws(Failure) {
-        guard let machine = try? MachineEvidence.collect(), machine.isCrashKernel, !call.has(.pfn) else { return }
+        guard !call.has(.pfn) else { return }
+        let paths = MachinePaths()
+        let line = try calling(remedy: "mount /proc") { () throws(SystemError) in
+            try FileDescriptor.contents(of: paths.commandLine, limit: MachineEvidence.lineLimit)
+        }
+        guard MachineEvidence.isCrashKernel(ParameterLine(line), paths) else { return }
         throw .refused(
             WriteRefusal(
                 .crashKernel, "this is a crash kernel: its command line's pram= may be meant for another",

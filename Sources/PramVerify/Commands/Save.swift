@@ -30,11 +30,11 @@ enum Save: Command {
         try WritingTarget.checkOptions(call)
         let directory = try calling { () throws(SystemError) in try SourceDirectory(call.operands[0]) }
         let plan = try writing { () throws(WritingFailure) in try SavePlan(directory) }
-        let target = try WritingTarget.open(call, size: size, base: base, mayEditKernelMemory: false)
+        let target = try WritingTarget.open(call, size: size, base: base, for: .chain)
         do throws(Failure) {
             report.memory = Report.Memory(path: target.name, target.memory)
             report.head = Head(origin: .range, page: target.head)
-            try refuseHeldChain(target, replaces: call.has(.replace))
+            try target.refuseHeldChains(call)
             var chainSave = try writing { () throws(WritingFailure) in
                 try ChainSave(plan, from: directory, into: target.memory, generation: randomNumber())
             }
@@ -48,18 +48,6 @@ enum Save: Command {
             target.growth?.undo()
             throw error
         }
-    }
-
-    /// What lies at the range's first page, if it is a chain in any state, is not written over without a word.
-    private static func refuseHeldChain(_ target: WritingTarget, replaces: Bool) throws(Failure) {
-        var walk = ChainWalk(head: target.head, memory: target.memory, seed: randomNumber())
-        if walk.next()?.link != nil && !replaces {
-            throw .writing(
-                WritingFailure(
-                    .holdsChain, "the range holds a chain already, or what is left of one",
-                    remedy: "load it, erase it, or write over it with --replace"))
-        }
-        try target.refuseKernelsChain(target.head)
     }
 }
 

@@ -56,7 +56,7 @@ struct ChainSearch {
         defer { lock.release() }
         let memory = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
         report.memory = Report.Memory(choice, memory)
-        let candidates = candidates(named, ranges, memory)
+        let candidates = try candidates(named, ranges, memory)
         guard let candidate = candidates.first else {
             return named.isEmpty
                 ? .none(reason: "none is named, and no reserved range starts with one")
@@ -90,7 +90,7 @@ struct ChainSearch {
             let paths = MachinePaths()
             chain.isCrashKernel = MachineEvidence.isCrashKernel(thisLine, paths)
             do throws(MemoryFailure) {
-                chain.systemRAM = try Iomem.read(paths.iomem).systemRAM
+                chain.systemRAM = try Iomem.read(paths.iomem).kernelMemory
             } catch {
                 throw .memory(error)
             }
@@ -140,12 +140,12 @@ struct ChainSearch {
     }
 
     /// The named heads that are not cleared, and the first pages of ranges that hold one.
-    private func candidates(_ named: [Candidate], _ ranges: [PFN], _ memory: any PhysicalMemory) -> [Candidate] {
+    private func candidates(
+        _ named: [Candidate], _ ranges: [PFN], _ memory: any PhysicalMemory
+    ) throws(Failure) -> [Candidate] {
         var candidates = named.filter { !ChainSearch.isCleared($0.page, memory) }
         for page in ranges where !candidates.contains(where: { $0.page == page }) {
-            // A page of data can fit the checksum of a link by accident: when most of it is zeros, say.
-            var walk = ChainWalk(head: page, memory: memory, seed: randomNumber())
-            if walk.next()?.link?.magic == Link.magic { candidates.append(Candidate(page: page, origin: .range)) }
+            if try Head.startsChain(page, in: memory) { candidates.append(Candidate(page: page, origin: .range)) }
         }
         return candidates
     }

@@ -27,6 +27,7 @@ extension WritingTarget {
                     .noChain, "page \(hexadecimal(page.number)) is no head of a chain, so it is not cleared",
                     remedy: "name the head with --pfn"))
         }
+        if let refusal = memory.refusal { throw .memory(refusal) }
         try calling { () throws(SystemError) in
             try memory.write(page, PageBytes())
             try memory.synchronize()

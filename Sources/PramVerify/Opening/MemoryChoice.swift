@@ -10,6 +10,8 @@ enum MemoryChoice {
     /// A dump.
     case file([UInt8])
 
+    static let thisMachine = MemoryChoice(nil)
+
     /// - Parameter path: nil or "auto" for the machine's own memory by whatever way reaches it.
     init(_ path: [UInt8]?) {
         let path = path ?? Array("auto".utf8)

@@ -24,6 +24,7 @@ final class ReadingLock {
                 image = consume file
             }
         } catch {
+            if case .file = choice { throw .imageLocked(error) }
             throw .locked(error)
         }
     }

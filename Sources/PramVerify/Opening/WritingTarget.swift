@@ -16,10 +16,15 @@ struct WritingTarget {
     let freePages: FreePages
     /// What the running machine says; nil for an image.
     let machine: MachineEvidence?
+    /// Whether it is a device that the call names.
+    var isDevice = false
     /// What `save --size` has done to an image.
     var growth: ImageGrowth?
     /// Kept while the target is in use.
     private let lock: LockKeeper?
+
+    /// The memory where it is not this machine's own range: an image, or a device.
+    var image: (any PhysicalMemory)? { machine == nil || isDevice ? memory : nil }
 
     private final class LockKeeper {
         private let lock: FileLock
@@ -29,15 +34,15 @@ struct WritingTarget {
     /// Opens what the options name: an image, a pmem device, or the reserved range of this machine.
     /// - Parameters:
     ///   - size: makes an image this large, and makes it first where there is none.
-    ///   - mayEditKernelMemory: whether System RAM may be written where a PRAM kernel holds a chain: for drop alone.
+    ///   - purpose: for cutting alone, System RAM may be written where a kernel with pram holds a chain.
     static func open(
-        _ call: Call, size: UInt64?, base: UInt64, mayEditKernelMemory: Bool
+        _ call: Call, size: UInt64?, base: UInt64, for purpose: Written.Purpose
     ) throws(Failure) -> WritingTarget {
         // A command that has not said that it writes does not.
         guard call.command.writes else { throw .usage(UsageError("\(call.command.name) writes no memory")) }
         let region = try call.region()
         if let path = call[.memory], !path.elementsEqual("auto".utf8) {
-            return try openImage(path, size: size, base: base, region: region)
+            return try openImage(path, size: size, base: base, region: region, isSaved: purpose == .chain)
         }
         if size != nil { throw .usage(UsageError("--size goes with --memory FILE")) }
         let lock: FileLock
@@ -47,7 +52,7 @@ struct WritingTarget {
         do throws(MachineFailure) { machine = try MachineEvidence.collect() } catch { throw Failure(error) }
         do throws(WriteRefusal) { try WritableRegion.refuseCrashKernel(machine) } catch { throw .refused(error) }
         if let text = call[.device] { return try openDevice(text, call, machine, keeper) }
-        if mayEditKernelMemory, let kernels = MachineEvidence.kernelsHead(), kernels != 0 {
+        if purpose == .cutting, let kernels = MachineEvidence.kernelsHead(), kernels != 0 {
             let memory = try openKernelMemory(machine)
             return WritingTarget(
                 memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, lock: keeper)
@@ -107,11 +112,11 @@ struct WritingTarget {
             file, range: target.range, offset: 0, kind: escaped(target.site.name), isMapped: false, isBuffered: true)
         return WritingTarget(
             memory: memory, head: PFN(containing: target.range.start), name: escaped(text), freePages: .all,
-            machine: machine, lock: lock)
+            machine: machine, isDevice: true, lock: lock)
     }
 
     private static func openImage(
-        _ path: [UInt8], size: UInt64?, base: UInt64, region: PhysicalRange?
+        _ path: [UInt8], size: UInt64?, base: UInt64, region: PhysicalRange?, isSaved: Bool
     ) throws(Failure) -> WritingTarget {
         let image: WritableImage
         do throws(MemoryFailure) {
@@ -121,7 +126,7 @@ struct WritingTarget {
         }
         let isNew = image.isNew
         let file = image.takeFile()
-        do throws(LockFailure) { try file.lock(.exclusive) } catch { throw .locked(error) }
+        do throws(LockFailure) { try file.lock(.exclusive) } catch { throw .imageLocked(error) }
         // A dump in another form, or a packed one, has its pages elsewhere: writing would destroy it.
         let start = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
         defer { start.deallocate() }
@@ -139,7 +144,8 @@ struct WritingTarget {
         }
         let range: PhysicalRange
         do throws(Failure) {
-            range = try self.range(of: path, length: max(size ?? 0, length), base: base, region: region)
+            range = try self.range(
+                of: path, length: max(size ?? 0, length), base: base, region: region, isSaved: isSaved)
             if let size, size > length {
                 try calling(remedy: "make room, or a smaller image") { () throws(SystemError) in
                     try file.allocate(size)
@@ -151,14 +157,17 @@ struct WritingTarget {
         }
         let memory = MemoryFile(
             file, range: range, offset: range.start - base, kind: "raw image", isMapped: true, isBuffered: true)
+        let head =
+            region.map { PFN(containing: $0.start) }
+            ?? LowMemory.firstPage(ofImageAt: base, length: max(size ?? 0, length))
         return WritingTarget(
-            memory: memory, head: PFN(containing: range.start), name: escaped(path), freePages: .zeroed, machine: nil,
-            growth: growth, lock: nil)
+            memory: memory, head: head, name: escaped(path), freePages: .zeroed, machine: nil, growth: growth,
+            lock: nil)
     }
 
     /// The part of an image that may be written.
     private static func range(
-        of path: [UInt8], length: UInt64, base: UInt64, region: PhysicalRange?
+        of path: [UInt8], length: UInt64, base: UInt64, region: PhysicalRange?, isSaved: Bool
     ) throws(Failure) -> PhysicalRange {
         func malformed(_ message: Phrase, _ remedy: Phrase) -> Failure {
             .memory(MemoryFailure(.malformed, source: escaped(path), message, remedy: remedy))
@@ -167,10 +176,13 @@ struct WritingTarget {
         // Page 0 can be no head: pram=0 says that there is no chain.
         let first = max(base, UInt64(pageSize))
         let (end, overflow) = base.addingReportingOverflow(length & ~UInt64(pageSize - 1))
+        let start = LowMemory.firstPage(ofImageAt: base, length: length).address ?? first
         guard !overflow, let whole = PhysicalRange(start: first, end: end) else {
             throw malformed("the image has no room for a chain", "save makes it larger with --size")
         }
-        let range = region ?? whole
+        guard let range = region ?? (isSaved ? PhysicalRange(start: start, end: end) : whole) else {
+            throw malformed("the image has no room for a chain", "save makes it larger with --size")
+        }
         guard whole.contains(range), range.start % UInt64(pageSize) == 0, range.size % UInt64(pageSize) == 0 else {
             throw malformed("--region does not name whole pages of the image", "")
         }

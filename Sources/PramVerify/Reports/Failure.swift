@@ -10,7 +10,10 @@ enum Failure: Error {
     case memory(MemoryFailure)
     case writing(WritingFailure)
     case refused(WriteRefusal)
+    /// The lock on this machine's memory.
     case locked(LockFailure)
+    /// The lock on an image.
+    case imageLocked(LockFailure)
 
     init(_ failure: MachineFailure) {
         switch failure {
@@ -26,7 +29,7 @@ enum Failure: Error {
     /// Whether memory may have been written before it.
     var mayHaveWritten: Bool {
         switch self {
-        case .usage, .refused, .locked: false
+        case .usage, .refused, .locked, .imageLocked: false
         case .writing(let failure): failure.cause != .holdsChain && failure.cause != .decisionNeeded
         case .system, .memory: true
         }
@@ -40,8 +43,8 @@ enum Failure: Error {
         case .memory(let failure): failure.cause.name
         case .writing(let failure): failure.cause.name
         case .refused(let refusal): refusal.cause.name
-        case .locked(.held): "locked"
-        case .locked: "no-lock"
+        case .locked(.held), .imageLocked(.held): "locked"
+        case .locked, .imageLocked: "no-lock"
         }
     }
 
@@ -52,7 +55,7 @@ enum Failure: Error {
         case .memory(let failure): "\(failure.source): \(failure.message)"
         case .writing(let failure): failure.message
         case .refused(let refusal): refusal.message
-        case .locked(let failure): failure.message
+        case .locked(let failure), .imageLocked(let failure): failure.message
         }
     }
 
@@ -69,7 +72,8 @@ enum Failure: Error {
         case .memory(let failure): failure.remedy
         case .writing(let failure): failure.remedy
         case .refused(let refusal): refusal.remedy
-        case .locked(.held): "wait until it is done"
+        case .locked(.held), .imageLocked(.held): "wait until it is done"
+        case .imageLocked: "use a file system that has locks (flock), or copy the image to one"
         case .locked: effectiveUser() != 0 ? "run it as root" : "let /run be a writable file system of the root user"
         }
     }

@@ -10,7 +10,8 @@ struct JSONReport {
     /// Raised whenever a consumer of the former format could misread the new one.
     static let schemaVersion = 1
 
-    static func write(_ report: Report, to output: Output) {
+    /// - Parameter limit: how many links, files, findings and extractions each are listed.
+    static func write(_ report: Report, to output: Output, listing limit: Int = .max) {
         var json = JSONWriter { output.write($0) }
         json.beginObject()
         json.number("schema", schemaVersion)
@@ -42,11 +43,13 @@ struct JSONReport {
         if let layout = report.layout { json.string("layout", layout.name) } else { json.null("layout") }
         json.string("scope", report.linksOnly ? "links" : "pages")
         writeCounts(report, &json)
-        writeLinks(report, &json)
-        writeFiles(report, &json)
-        writeFindings(report, &json)
-        if let extractions = report.extractions { write(extractions, &json) }
+        writeOmitted(report, limit, &json)
+        writeLinks(report, limit, &json)
+        writeFiles(report, limit, &json)
+        writeFindings(report, limit, &json)
+        if let extractions = report.extractions { write(extractions.prefix(limit), &json) }
         if let written = report.written { writeWritten(written, &json) }
+        if let next = report.next { writeNext(next, &json) }
         if let warnings = report.warnings {
             json.beginArray("warnings")
             for warning in warnings { json.string(nil, warning) }
@@ -94,9 +97,39 @@ struct JSONReport {
         json.endObject()
     }
 
-    private static func writeLinks(_ report: Report, _ json: inout JSONWriter) {
+    private static func writeNext(_ next: NextBoot, _ json: inout JSONWriter) {
+        json.beginObject("next")
+        if let line = next.line {
+            json.string("cmdline", escaped(line))
+            json.string("cmdline_hex", hexadecimal(line))
+        } else {
+            json.null("cmdline")
+        }
+        json.string("pram", String(next.head?.number ?? 0, radix: 16))
+        if let options = next.kexecOptions { json.string("kexec_options", options) } else { json.null("kexec_options") }
+        json.beginArray("messages")
+        for message in next.messages { json.string(nil, message) }
+        json.endArray()
+        json.endObject()
+    }
+
+    /// What there is and is not listed: beyond a limit of this report, or of what a check keeps.
+    private static func writeOmitted(_ report: Report, _ limit: Int, _ json: inout JSONWriter) {
+        let evaluation = report.evaluation
+        let links = UInt64(max(0, (evaluation?.links.count ?? 0) - limit)) + (evaluation?.linksOmitted ?? 0)
+        let files = UInt64(max(0, (evaluation?.files.count ?? 0) - limit)) + (evaluation?.filesOmitted ?? 0)
+        let findings = UInt64(max(0, report.findings.count - limit)) + (evaluation?.findingsOmitted ?? 0)
+        guard links > 0 || files > 0 || findings > 0 else { return }
+        json.beginObject("omitted")
+        json.number("links", links)
+        json.number("files", files)
+        json.number("findings", findings)
+        json.endObject()
+    }
+
+    private static func writeLinks(_ report: Report, _ limit: Int, _ json: inout JSONWriter) {
         json.beginArray("links")
-        for (number, link) in (report.evaluation?.links ?? []).enumerated() {
+        for (number, link) in (report.evaluation?.links ?? []).prefix(limit).enumerated() {
             json.beginObject()
             json.number("link", number)
             json.string("pfn", hexadecimal(link.page.number))
@@ -115,9 +148,9 @@ struct JSONReport {
         json.endArray()
     }
 
-    private static func writeFiles(_ report: Report, _ json: inout JSONWriter) {
+    private static func writeFiles(_ report: Report, _ limit: Int, _ json: inout JSONWriter) {
         json.beginArray("files")
-        for file in report.evaluation?.files ?? [] {
+        for file in (report.evaluation?.files ?? []).prefix(limit) {
             json.beginObject()
             json.string("name", escaped(file.name))
             json.string("name_hex", hexadecimal(file.name))
@@ -134,9 +167,9 @@ struct JSONReport {
         json.endArray()
     }
 
-    private static func writeFindings(_ report: Report, _ json: inout JSONWriter) {
+    private static func writeFindings(_ report: Report, _ limit: Int, _ json: inout JSONWriter) {
         json.beginArray("findings")
-        for finding in report.findings {
+        for finding in report.findings.prefix(limit) {
             json.beginObject()
             json.string("kind", finding.kind.name)
             json.string("severity", finding.kind.severity.name)
@@ -171,7 +204,7 @@ struct JSONReport {
         json.endObject()
     }
 
-    private static func write(_ extractions: [Extraction], _ json: inout JSONWriter) {
+    private static func write(_ extractions: ArraySlice<Extraction>, _ json: inout JSONWriter) {
         json.beginArray("extracted")
         for extraction in extractions {
             json.beginObject()

@@ -22,6 +22,8 @@ struct Report {
     var extractions: [Extraction]?
     /// What was done to memory, by the commands that write it.
     var written: Written?
+    /// What `cmdline` says of the next kernel.
+    var next: NextBoot?
     /// Sentences of `boot` about what is wrong around the chain; nil in the reports of other commands.
     var warnings: [String]?
     /// In nanoseconds of the monotonic clock.
@@ -87,6 +89,7 @@ struct Report {
     }
 
     var status: ExitStatus {
+        if let next { return next.status }
         if let failure { return failure.status }
         switch written?.purpose {
         case .cutting?:

@@ -25,6 +25,9 @@ struct RunFolder {
         var mode: UInt32 { self == .text || self == .json ? 0o600 : 0o644 }
     }
 
+    /// How many links, files and findings each the reports there list: /run is memory, and a hostile chain has millions.
+    private static let listLimit = 4096
+
     /// Replaces all files; the next command line is gone until `publishLine`.
     /// - Parameter action: nil where there is none to take: the word of an earlier `boot` goes.
     /// - Returns: what went wrong first, if anything did.
@@ -48,7 +51,7 @@ struct RunFolder {
                         case .action: output.write("\((action ?? .proceed).name)\n")
                         case .metrics: report.writeMetrics(status, output)
                         case .text: writeText(report, status, output)
-                        case .json: JSONReport.write(report, to: output)
+                        case .json: JSONReport.write(report, to: output, listing: listLimit)
                         case .cmdline: break
                         }
                         return true
@@ -88,7 +91,7 @@ struct RunFolder {
 
     private static func writeText(_ report: Report, _ status: RunStatus, _ output: Output) {
         output.write("status:  \(status.name), by pram-verify \(report.command)\n")
-        TextReport.write(report, to: output)
+        TextReport.write(report, to: output, listing: listLimit)
         if let failure = report.failure { output.write("failure: \(failure.message)\nremedy:  \(failure.remedy)\n") }
     }
 

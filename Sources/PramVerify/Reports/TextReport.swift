@@ -7,7 +7,8 @@ import Verification
 
 /// The report for people.
 struct TextReport {
-    static func write(_ report: Report, to output: Output) {
+    /// - Parameter limit: how many files and findings each are listed.
+    static func write(_ report: Report, to output: Output, listing limit: Int = .max) {
         output.write("verdict: \(report.verdict.name)\n")
         if let memory = report.memory { output.write("memory:  \(memory.path) (\(memory.kind))\n") }
         for note in report.memory?.notes ?? [] { output.write("         \(note)\n") }
@@ -18,9 +19,13 @@ struct TextReport {
         writeHead(report, output)
         if let evaluation = report.evaluation {
             writeChain(report, evaluation, output)
-            writeFiles(evaluation, output)
+            writeFiles(evaluation, limit, output)
         }
-        for finding in report.findings { writeFinding(finding, report, output) }
+        let findings = report.findings
+        for finding in findings.prefix(limit) { writeFinding(finding, report, output) }
+        if findings.count > limit {
+            output.write("         \(findings.count - limit) further findings are not listed\n")
+        }
         for extraction in report.extractions ?? [] where extraction.outcome != .written {
             output.write("\(label(extraction.outcome)): \(escaped(extraction.name)): \(extraction.message)\n")
         }
@@ -85,7 +90,7 @@ struct TextReport {
         output.write("pages:   \(pages) checked, \(byteCount(pages &* UInt64(pageSize))), \(milliseconds) ms\n")
     }
 
-    private static func writeFiles(_ evaluation: ChainEvaluation, _ output: Output) {
+    private static func writeFiles(_ evaluation: ChainEvaluation, _ limit: Int, _ output: Output) {
         guard !evaluation.files.isEmpty else { return }
         output.write("files:   \(evaluation.files.count)")
         for status: StoredFile.Status in [.intact, .quarantined, .indeterminate, .incomplete, .damaged] {
@@ -93,7 +98,8 @@ struct TextReport {
             if number > 0 { output.write(", \(number) \(status.name)") }
         }
         output.write("\n")
-        for file in evaluation.files where file.status != .intact {
+        let others = evaluation.files.lazy.filter { $0.status != .intact }
+        for file in others.prefix(limit) {
             let name = file.name.isEmpty ? "(name not known)" : escaped(file.name)
             output.write("         \(file.status.name): \(name)\(file.metaFits ? "" : " (unverified)")\n")
         }
