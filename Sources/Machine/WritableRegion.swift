@@ -71,17 +71,17 @@ public struct WritableRegion: Equatable {
         try refuseCrashKernel(machine)
         try WritableRegion(range: range, kind: .persistent).checkOthers(machine)
         try checkReadable(machine.iomem)
-        if machine.iomem.isKernelMemory(anywhereIn: range) {
-            throw WriteRefusal(
-                .claimed, "\(range.text) holds System RAM that this kernel manages (dax/kmem)",
-                remedy: "take the device out of system-ram mode: daxctl reconfigure-device --mode=devdax")
-        }
         guard let outermost = machine.iomem.owners(of: range).first(where: { $0.depth == 0 }),
             outermost.name.starts(with: "Persistent Memory".utf8)
         else {
             throw WriteRefusal(
                 .notReserved, "/proc/iomem does not call \(range.text) Persistent Memory",
                 remedy: "use a device of memory that memmap=nn!ss sets aside")
+        }
+        if machine.iomem.isKernelMemory(anywhereIn: range) {
+            throw WriteRefusal(
+                .claimed, "\(range.text) holds System RAM that this kernel manages (dax/kmem)",
+                remedy: "take the device out of system-ram mode: daxctl reconfigure-device --mode=devdax")
         }
     }
 

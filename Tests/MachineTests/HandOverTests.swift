@@ -36,6 +36,23 @@ struct HandOverTests {
         #expect(stock("ro").obstacle(on: line(reserved)) == .notReservedHere(pages))
     }
 
+    /// What the boot stub's KASLR does not see it may put the kernel on, though the kernel itself reserves it.
+    @Test func aRangeThatKASLRDoesNotSeeIsNotHandedOn() {
+        let four = (1...4).map { "memmap=4K$0x9\($0)000000" }.joined(separator: " ")
+        let list = (1...4).map { "4K$0x9\($0)000000" }.joined(separator: ",")
+        func isUnseen(_ text: String) -> Bool {
+            if case .kaslr? = stock().obstacle(on: line(text)) { true } else { false }
+        }
+        #expect(isUnseen("\(four) \(reserved)"))
+        #expect(isUnseen("memmap=\(list) \(reserved)"))
+        #expect(isUnseen("memmap=exactmap,16M$0x10000000 \(four) \(reserved)"))
+        for seen in ["\(reserved) \(four)", "\(four) \(reserved) nokaslr", "memmap=\(list),16M$0x10000000"] {
+            #expect(stock().obstacle(on: line(seen)) == nil, "\(seen)")
+        }
+        // A kernel with pram is warned of by other means.
+        #expect(pram().obstacle(on: line(four)) == nil)
+    }
+
     @Test func everyPageCounts() {
         // The page behind the range, and one that hangs over its end.
         for last in [range(0x1100_0000, 0x1000), range(0x10ff_f800, 0x1000)] {

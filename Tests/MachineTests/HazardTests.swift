@@ -40,6 +40,33 @@ import Testing
         #expect(found.sentences.isEmpty)
     }
 
+    @Test func pagesThatKASLRMayHaveHitAreNamed() {
+        let four = (1...4).map { "memmap=4K$0x9\($0)000000" }.joined(separator: " ")
+        let found = hazards("\(four) memmap=16M$0x10000000")
+        found.look(at: PFN(0x10000))
+        #expect(found.sentences.count == 1)
+        #expect(found.sentences.first?.hasPrefix("1 page of the chain where KASLR may have put this kernel") == true)
+        let seen = hazards("memmap=16M$0x10000000 \(four)")
+        seen.look(at: PFN(0x10000))
+        #expect(seen.sentences.isEmpty)
+    }
+
+    @Test func memoryInThePersistentThatTheKernelHasTakenIsItsOwn() {
+        let iomem = """
+            00001000-0fffffff : System RAM
+            10000000-1fffffff : Persistent Memory
+              10000000-1fffffff : namespace0.0
+                10000000-1fffffff : dax0.0
+                  10200000-1fffffff : System RAM (kmem)
+
+            """
+        let machine = MachineEvidence(
+            line: ParameterLine([]), firmware: nil, iomem: Iomem(parsing: Array(iomem.utf8)))
+        let found = Hazards(machine, kernelsHead: nil)
+        found.look(at: PFN(0x10300))
+        #expect(found.sentences.count == 1)
+    }
+
     @Test func kaslrUnderAKernelWithPram() {
         #expect(hazards("", kernelsHead: 0x11000).sentences.count == 1)
         #expect(hazards("", kernelsHead: nil).sentences.isEmpty)

@@ -4,11 +4,46 @@ import Testing
 
 @testable import Machine
 
+/// A machine that says nothing of its kernel.
+private let unknownKernel = MachinePaths(root: Array("/no/such/root".utf8))
+
 @Suite struct HibernationTests {
+    @Test func aKernelThatCannotResumeRaisesNoAlarm() throws {
+        let root = NSTemporaryDirectory() + "pram-verify-power-\(getpid())"
+        try FileManager.default.createDirectory(atPath: root + "/sys/power", withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let swap = root + "/swap"
+        var content = Data(count: 4 << 20)
+        content.replaceSubrange(4086..<4096, with: Array("S1SUSPEND\0".utf8))
+        try content.write(to: URL(fileURLWithPath: swap))
+        func hibernation(_ words: String = "") -> Hibernation {
+            Hibernation.find(
+                ParameterLine(Array("resume=\(swap) \(words)".utf8)), MachinePaths(root: Array(root.utf8)))
+        }
+        // Without CONFIG_HIBERNATION there is no such file.
+        #expect(hibernation() == .none)
+        try Data("[disabled]\n".utf8).write(to: URL(fileURLWithPath: root + "/sys/power/disk"))
+        #expect(hibernation() == .none)
+        try Data("[platform] shutdown reboot\n".utf8).write(to: URL(fileURLWithPath: root + "/sys/power/disk"))
+        #expect(hibernation() == .waits(swap))
+        for words in ["nohibernate", "hibernate=no", "noresume"] { #expect(hibernation(words) == .none, "\(words)") }
+        // These stop the kernel alone: an initramfs looks for the bare word.
+        for words in ["hibernate=noresume", "noresume=1", "\"noresume\""] {
+            #expect(hibernation(words) == .waits(swap), "\(words)")
+        }
+    }
+
+    @Test func whatOneProcessTellsAnother() {
+        let line = ParameterLine(Array("resume=/dev/sda2".utf8))
+        for found in [Hibernation.none, .notThere("/dev/sda2"), .waits("/dev/sda2"), .unknown("/dev/sda2")] {
+            #expect(Hibernation(code: found.code, line) == found)
+        }
+    }
+
     @Test func aHibernatedSystemIsFound() throws {
         let path = NSTemporaryDirectory() + "pram-verify-resume-\(getpid())"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        func hibernation(_ line: String) -> Hibernation { Hibernation.find(ParameterLine(Array(line.utf8))) }
+        func hibernation(_ line: String) -> Hibernation { Hibernation.find(ParameterLine(Array(line.utf8)), unknownKernel) }
         var swap = Data(count: 4 << 20)
         try swap.write(to: URL(fileURLWithPath: path))
         #expect(hibernation("resume=\(path)") == .none)
@@ -23,7 +58,7 @@ import Testing
     @Test func aHibernatedSystemInASwapFileIsFound() throws {
         let path = NSTemporaryDirectory() + "pram-verify-resume-offset-\(getpid())"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        func hibernation(_ line: String) -> Hibernation { Hibernation.find(ParameterLine(Array(line.utf8))) }
+        func hibernation(_ line: String) -> Hibernation { Hibernation.find(ParameterLine(Array(line.utf8)), unknownKernel) }
         var disk = Data(count: 4 << 20)
         disk.replaceSubrange(256 * 4096 + 4086..<257 * 4096, with: Array("S1SUSPEND\0".utf8))
         try disk.write(to: URL(fileURLWithPath: path))
@@ -50,7 +85,7 @@ import Testing
         swap.replaceSubrange(4086..<4096, with: Array("S1SUSPEND\0".utf8))
         try swap.write(to: URL(fileURLWithPath: file))
         func hibernation(_ line: String) -> Hibernation {
-            Hibernation.find(on: path, ParameterLine(Array(line.utf8)))
+            Hibernation.find(on: path, ParameterLine(Array(line.utf8)), unknownKernel)
         }
         #expect(hibernation("") == .waits(file))
         #expect(hibernation("resume=8:1") == .waits(file))

@@ -150,7 +150,7 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
                 described.contains { $0 == ".It Cm \(command)" || $0.hasPrefix(".It Cm \(command) ") }, "\(command)")
         }
         // What has a report of its own.
-        let reporting = commands.subtracting(["cmdline", "status"])
+        let reporting = commands.subtracting(["status"])
         try expectSame(schema("properties", "command", "enum"), reporting, "the schema")
     }
 

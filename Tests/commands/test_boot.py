@@ -205,6 +205,29 @@ class Chain(BootTest):
         self.boot(f"pram={HEAD:x} initrdmem=0x{START + chain.PAGE:x},8K")
         self.assertRegex(self.log(), r"<4>pram-verify: 2 pages of the chain where the boot loader")
 
+    def test_the_verdict_comes_first_in_the_log_and_all_of_it_fits(self):
+        """The kernel keeps ten lines of one program in five seconds."""
+        self.lay(flip=True)
+        words = " ".join(f"pram_verify.word{number}" for number in range(20))
+        self.boot(f"pram={HEAD:x} {words} initrdmem=0x{START:x},64K pram_verify.on_damage=halt")
+        lines = self.log().splitlines()
+        self.assertTrue(lines[0].startswith("<3>pram-verify: damaged: "), lines)
+        self.assertLessEqual(len(lines), 10)
+        self.assertEqual(lines[-1], "<3>pram-verify: pram_verify.on_damage=halt")
+
+    def test_kaslr_that_may_have_hit_the_chain_is_named(self):
+        self.lay()
+        four = " ".join(f"memmap=4K$0x9{number}000000" for number in range(4))
+        super().boot(f"{four} {RESERVED} pram={HEAD:x}", machine=True)
+        self.assertIn("where KASLR may have put this kernel", self.log())
+
+    def test_reports_in_run_are_bounded(self):
+        self.lay({f"{number:05}".encode(): b"" for number in range(9000)})
+        lines = self.boot(f"pram={HEAD:x}", f"cat {FOLDER}/report.json", run="-o size=8M")
+        report = json.loads("\n".join(lines[2:]))
+        self.assertEqual((report["counts"]["files"], len(report["files"])), (9000, 4096))
+        self.assertEqual(report["omitted"]["files"], 9000 - 4096)
+
     def test_a_head_of_zeros_is_no_damage(self):
         self.lay()
         with open(self.memory, "r+b") as file:
@@ -242,6 +265,19 @@ class GiveUp(BootTest):
         report = json.loads("\n".join(lines[3:]))
         self.assertEqual((report["verdict"], [f["kind"] for f in report["findings"]]), ("indeterminate", ["timeout"]))
         self.assertIn("<4>pram-verify: indeterminate", self.log())
+
+    def test_what_was_published_stays(self):
+        """Behind the result comes a look at the device for hibernation; here that hangs, and the process is killed."""
+        for signal in ("KILL", "SEGV"):
+            with self.subTest(signal):
+                self.lay(flip=True)
+                pipe = ("mkfifo /run/swap && mkdir -p /dev/disk/by-uuid && touch /dev/disk/by-uuid/1 && "
+                        "mount --bind /run/swap /dev/disk/by-uuid/1 && ")
+                result = self.apart(
+                    f"{RESERVED} nokaslr pram={HEAD:x} pram_verify.on_damage=halt resume=UUID=1",
+                    pipe + "strace -qq -f -o /dev/null -e inject=renameat,renameat2:signal=" + signal + ":when=6 $pv boot; "
+                    f"echo $?; cat {FOLDER}/status {FOLDER}/action", machine=True)
+                self.assertEqual(result.out.decode().splitlines(), ["0", "damaged", "halt"], result)
 
     def test_no_process_can_be_started(self):
         """Then the work is done all the same."""

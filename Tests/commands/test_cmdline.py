@@ -43,6 +43,24 @@ class Lines(CmdlineTest):
         self.assertEqual(self.cmdline(LINE + " pram=99 pram=0x10 -- single"), f"{kept} pram=10 -- single")
         self.assertEqual(self.cmdline(LINE, "--pfn=10"), f"{kept} pram=10")
 
+    def test_as_json(self):
+        result = self.run_json("cmdline", "--memory", self.memory, "--cmdline", LINE)
+        self.assertEqual(result.status, INTACT, result)
+        line = f"root=/dev/vda1 ro {RESERVED} quiet pram=10"
+        self.assertEqual(result.report["next"]["cmdline"], line)
+        self.assertEqual(bytes.fromhex(result.report["next"]["cmdline_hex"]).decode(), line)
+        self.assertEqual((result.report["next"]["pram"], result.report["next"]["kexec_options"]), ("10", "-s"))
+        refused = self.run_json("cmdline", "--memory", self.memory, "--cmdline", "quiet pram=10")
+        self.assertEqual((refused.status, refused.report["exit"], refused.report["next"]["pram"]), (DAMAGED, 4, "0"))
+        self.assertIn("is not reserved", refused.report["next"]["messages"][0])
+
+    def test_a_range_that_kaslr_does_not_see_is_not_handed_on(self):
+        four = " ".join(f"memmap=4K$0x9{number}000000" for number in range(4))
+        line = f"ro {four} {RESERVED}"
+        self.assertEqual(self.cmdline(line, status=DAMAGED), line)
+        self.assertEqual(self.cmdline(line, "--append", "nokaslr"), line + " nokaslr pram=10")
+        self.assertEqual(self.cmdline(f"ro {RESERVED} {four}"), f"ro {RESERVED} {four} pram=10")
+
     def test_every_spelling_goes(self):
         for spelling in ["pram=10", '"pram=10"', 'pram="10"', "pram=0x10", "pram=+10", "pram=garbage pram=10",
                          "pram pram=10"]:

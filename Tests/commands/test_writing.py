@@ -207,6 +207,58 @@ class Writing(CommandTest):
             result = self.run_json(*words)
             self.assertEqual(result.status, FAILED, result)
 
+    def test_a_chain_that_starts_elsewhere_is_not_written_over_without_a_word(self):
+        """Wherever its head can be found: on the image's first page, or where the call names it."""
+        self.save("--size", "4M")
+        before = self.check("1")
+        refused = self.run_json("save", str(self.source), "--memory", self.path, "--region", "0x3000+0x200000")
+        self.assertEqual((refused.status, refused.report["failure"]["cause"]), (FAILED, "holds-chain"), refused)
+        self.assertEqual(self.check("1"), before)
+        # Where nothing of it lies it is not in the way.
+        beside = self.save("--region", "0x200000+0x200000")
+        self.assertEqual((beside.status, beside.out), (INTACT, b"pram=200\n"), beside)
+        self.assertEqual(self.check("1"), before)
+        named = self.run_json("save", str(self.source), "--memory", self.path, "--region", "0x201000+0x1ff000",
+                              "--pfn", "200")
+        self.assertEqual((named.status, named.report["failure"]["cause"]), (FAILED, "holds-chain"), named)
+        replaced = self.save("--region", "0x3000+0x1fd000", "--replace")
+        self.assertEqual(replaced.status, INTACT, replaced)
+
+    def check(self, head):
+        report = self.run_json("check", "--memory", self.path, "--pfn", head).report
+        self.assertEqual(report["verdict"], "intact")
+        return [(file["name"], file["size"]) for file in report["files"]]
+
+    def test_the_first_mebibyte_of_a_machine_is_left_alone(self):
+        saved = self.save("--size", "16M")
+        self.assertEqual((saved.status, saved.out), (INTACT, b"pram=100\n"), saved)
+        loaded = self.run_json("load", str(self.scratch / "target"), "--memory", self.path)
+        self.assertEqual((loaded.status, loaded.report["head"]["pfn"]), (INTACT, "0x100"), loaded)
+        self.assertEqual(self.run_program("erase", "--memory", self.path).status, INTACT)
+        with open(self.path, "rb") as image:
+            self.assertEqual(image.read(1 << 20), bytes(1 << 20))
+
+    def test_drop_puts_no_link_into_the_first_mebibyte(self):
+        """There are free pages below; no kernel would take a link there."""
+        self.save("--size", "4M", "--region", "0x200000+0x100000")
+        report = self.run_json("check", "--memory", self.path, "--pfn", "200").report
+        entry = next(file for file in report["files"] if file["name"] == "b")
+        with open(self.path, "r+b") as image:
+            at = 0x200000 + 24 + 24 * (entry["entry"] + 1)
+            page = int.from_bytes(os.pread(image.fileno(), 8, at + 8), "little")
+            os.pwrite(image.fileno(), b"x", page * 4096)
+        dropped = self.run_program("drop", "--memory", self.path, "--pfn", "200")
+        self.assertEqual(dropped.status, CORRECTED, dropped)
+        links = self.run_json("check", "--memory", self.path, "--pfn", "200").report["links"]
+        self.assertTrue(links)
+        self.assertGreaterEqual(min(int(link["pfn"], 16) for link in links), 0x100)
+
+    def test_what_an_ended_extraction_left_is_no_file_of_the_user(self):
+        (self.source / ".pram-verify-4194303-1.tmp").write_bytes(b"half")
+        saved = self.save("--size", "2M")
+        self.assertEqual(saved.status, INTACT, saved)
+        self.assertIn(b".pram-verify-4194303-1.tmp is left out", saved.err)
+
     def test_calls_that_make_no_sense(self):
         for words in (["save"], ["load"], ["erase", "x"], ["drop", "--salvage", "--cut"], ["save", "x", "--size", "-1"],
                       ["check", "--replace"], ["save", "x", "--region", "nonsense", "--memory", self.path]):
