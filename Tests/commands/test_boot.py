@@ -136,7 +136,7 @@ class Boot(BootTest):
         lines = self.log().splitlines()
         self.assertGreater(sum("pram_verify.x" in line for line in lines), 1, lines)
         self.assertLessEqual(len(lines), 10)
-        self.assertEqual(lines[-1], "<6>pram-verify: absent")
+        self.assertEqual(lines[0], "<6>pram-verify: absent")
 
     def test_a_run_that_cannot_be_written_does_not_cost_the_boot(self):
         for run in ("-o ro", "-o size=4k", "-o nr_inodes=2", "-o nr_inodes=4"):
@@ -220,13 +220,6 @@ class Chain(BootTest):
         four = " ".join(f"memmap=4K$0x9{number}000000" for number in range(4))
         super().boot(f"{four} {RESERVED} pram={HEAD:x}", machine=True)
         self.assertIn("where KASLR may have put this kernel", self.log())
-
-    def test_reports_in_run_are_bounded(self):
-        self.lay({f"{number:05}".encode(): b"" for number in range(9000)})
-        lines = self.boot(f"pram={HEAD:x}", f"cat {FOLDER}/report.json", run="-o size=8M")
-        report = json.loads("\n".join(lines[2:]))
-        self.assertEqual((report["counts"]["files"], len(report["files"])), (9000, 4096))
-        self.assertEqual(report["omitted"]["files"], 9000 - 4096)
 
     def test_a_head_of_zeros_is_no_damage(self):
         self.lay()
