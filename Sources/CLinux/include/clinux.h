@@ -1,6 +1,5 @@
 /* What the Linux layer needs from C: headers, macros that Swift cannot import, and the guard against SIGBUS. */
 #pragma once
-#include "beneath.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,9 +40,9 @@ int pv_open_nameless(const char *directory);
 /* mkostemp(3): makes a file of the template's name, its last six X replaced. */
 int pv_make_temporary(char *template);
 
-/* renameat2(2) with RENAME_NOREPLACE, within one directory. */
-static inline int pv_rename_noreplace(int directory, const char *from, const char *to) {
-    return (int)syscall(SYS_renameat2, directory, from, directory, to, 1u);
+/* renameat2(2) with RENAME_NOREPLACE. */
+static inline int pv_rename_noreplace(int directory, const char *from, int parent, const char *to) {
+    return (int)syscall(SYS_renameat2, directory, from, parent, to, 1u);
 }
 
 /* getopt_long's globals, which Swift regards as unsafe to share. */
