@@ -550,6 +550,29 @@ extension SystemCalls {
     /// 0 in the child.
     static func fork() -> Answer { make(.fork) { Int(pv_fork()) } }
 
+    /// posix_spawnp(3), which returns its errno: a program that is looked for in PATH.
+    /// - Parameters:
+    ///   - words: its name, and its arguments.
+    ///   - output: what becomes its standard output.
+    static func spawn(_ words: [[UInt8]], _ output: Int32, _ child: inout Int32) -> Answer {
+        guard !words.isEmpty, !words.contains(where: { $0.contains(0) }) else { return Answer(failed: EINVAL) }
+        var text: [UInt8] = []
+        var starts: [Int] = []
+        for word in words {
+            starts.append(text.count)
+            text += word + [0]
+        }
+        return text.withUnsafeMutableBytes { text in
+            let base = text.baseAddress!.assumingMemoryBound(to: CChar.self)
+            let pointers: [UnsafeMutablePointer<CChar>?] = starts.map { base + $0 } + [nil]
+            return make(.exec) {
+                let code = pointers.withUnsafeBufferPointer { pv_spawn(&child, $0.baseAddress!, output) }
+                pv_set_errno(code)
+                return code == 0 ? 0 : -1
+            }
+        }
+    }
+
     /// waitpid(2) without WNOHANG.
     static func waitpid(_ child: Int32, _ status: inout Int32) -> Answer {
         make(.waitpid) { Int(CLinux.waitpid(child, &status, 0)) }

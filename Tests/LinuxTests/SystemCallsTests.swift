@@ -130,6 +130,7 @@ private enum SystemNames {
     /// In Linux itself, beside SystemCalls.swift: what is no call of the system, and what names no file or memory.
     private static let linux: [String: Set<String>] = [
         "Linux/BlockProbe.swift": [],
+        "Linux/ChildProgram.swift": ["pv_was_killed", "pv_signal_of", "pv_exit_status_of"],
         "Linux/FileDescriptor.swift": ["stat", "iovec", "off_t"],
         "Linux/FileStatus.swift": ["stat"],
         "Linux/FileSystem.swift": ["off_t"],

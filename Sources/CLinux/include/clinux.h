@@ -47,7 +47,8 @@ static inline int pv_rename_noreplace(int directory, const char *from, int paren
 
 /* getopt_long's globals, which Swift regards as unsafe to share. */
 static inline int pv_optind(void) { return optind; }
-static inline void pv_restart_options(void) { optind = 1; }
+/* 0: from the start, with whatever array of words comes next (getopt_long(3), NOTES). */
+static inline void pv_restart_options(void) { optind = 0; }
 static inline const char *pv_optarg(void) { return optarg; }
 
 /* lseek(2) with SEEK_DATA and SEEK_HOLE. */
@@ -97,6 +98,10 @@ long pv_thread_page_faults(void);
 int pv_pipe(int ends[2]);
 pid_t pv_fork(void);
 int pv_end_with_parent(void);
+
+/* posix_spawnp(3): a program that is looked for in PATH, with `output` as its standard output, and this process's other
+ * descriptors and environment. Its errno. */
+int pv_spawn(pid_t *child, char *const words[], int output);
 
 /* Gives SIGCHLD its usual effect, and back what it was. A caller may have had it ignored, which execve(2) keeps: then no
  * status of a child is left for waitpid(2). */
