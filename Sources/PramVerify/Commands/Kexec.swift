@@ -152,7 +152,9 @@ extension Cmdline {
         let limit = request == .file ? LengthLimit.x86KexecFileLoad : LengthLimit.x86
         next.plain = line.line.exceeds(limit) == nil ? line.text : nil
         do throws(Failure) {
-            guard let found = qualified(try look(template), line, &next.status) else { return next }
+            // First: what is judged next goes by what this has put into the report.
+            let outcome = try look(template)
+            guard let found = qualified(outcome, line, &next.status) else { return next }
             next.chain = try chain(found, line)
             if next.chain == nil { next.status.insert(.damaged) }
         } catch {
