@@ -9,10 +9,11 @@
 /* As often as a rename elsewhere may get in the way before somebody must be doing it on purpose. */
 enum { attempts = 100 };
 
-int pv_open_beneath(int directory, const char *path) {
+/* openat2 has no wrapper in the C library. */
+static int open_below(int directory, const char *path, int flags, unsigned resolve) {
     struct open_how how = {
-        .flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        .flags = (uint64_t)(unsigned)(flags | O_PATH | O_DIRECTORY | O_CLOEXEC),
+        .resolve = resolve | RESOLVE_NO_MAGICLINKS,
     };
     for (int attempt = 0;; attempt++) {
         int number = (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
@@ -21,11 +22,15 @@ int pv_open_beneath(int directory, const char *path) {
     }
 }
 
-int pv_open_component(int directory, const char *name) {
-    return openat(directory, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+int pv_open_beneath(int directory, const char *path) {
+    return open_below(directory, path, O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
-int pv_open_name(int directory, const char *name) { return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC); }
+int pv_open_in_root(int directory, const char *path) { return open_below(directory, path, 0, RESOLVE_IN_ROOT); }
+
+int pv_open_name(int directory, const char *name, int flags) {
+    return openat(directory, name, flags | O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
 
 int pv_get_flags(int number, uint32_t *flags) {
     /* The kernel writes an int, whatever the number of the ioctl says. */
@@ -42,10 +47,6 @@ int pv_set_flags(int number, uint32_t flags) {
 }
 
 int pv_change_owner(int number, uid_t uid, gid_t gid) { return fchownat(number, "", uid, gid, AT_EMPTY_PATH); }
-
-int pv_rename_beside(int directory, const char *from, int parent, const char *to) {
-    return (int)syscall(SYS_renameat2, directory, from, parent, to, 1u);
-}
 
 bool pv_matches(const char *pattern, const char *text, bool is_path) {
     return fnmatch(pattern, text, is_path ? FNM_PATHNAME : 0) == 0;

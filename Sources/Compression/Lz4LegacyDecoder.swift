@@ -1,4 +1,3 @@
-import CLinux
 import CLz4
 
 /// lz4's legacy form, as lib/decompress_unlz4.c of the kernel reads it: the magic 02 21 4c 18; then blocks, each a
@@ -56,7 +55,9 @@ final class Lz4LegacyDecoder: StreamDecoder {
             case .block:
                 let count = min(Int(length) - collected, input.count - consumed)
                 let place = Self.capacity - Int(length) + collected
-                if count > 0 { memcpy(buffer.baseAddress! + place, input.baseAddress! + consumed, count) }
+                if count > 0 {
+                    (buffer.baseAddress! + place).copyMemory(from: input.baseAddress! + consumed, byteCount: count)
+                }
                 collected += count
                 consumed += count
                 guard collected == Int(length) else {
@@ -68,7 +69,9 @@ final class Lz4LegacyDecoder: StreamDecoder {
                 }
             case .output:
                 let count = min(ready.count, output.count)
-                if count > 0 { memcpy(output.baseAddress!, buffer.baseAddress! + ready.lowerBound, count) }
+                if count > 0 {
+                    output.baseAddress!.copyMemory(from: buffer.baseAddress! + ready.lowerBound, byteCount: count)
+                }
                 ready = ready.lowerBound + count..<ready.upperBound
                 if ready.isEmpty { toLength() }
                 if count > 0 { return DecodingStep(consumed: consumed, produced: count, ending: .more) }

@@ -1,4 +1,3 @@
-import CLinux
 import Initrd
 import Linux
 import Text

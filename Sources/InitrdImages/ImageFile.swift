@@ -1,4 +1,3 @@
-import CLinux
 import Initrd
 import Linux
 
@@ -26,7 +25,7 @@ public final class ImageFile {
         self.path = path
         if let kind = otherKind(try status(of: path)) { throw ImageFailure(.notAFile(kind), path: path) }
         do throws(SystemError) {
-            file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+            file = try FileDescriptor.openWithoutWaiting(path)
         } catch {
             throw ImageFailure(.system(error), path: path)
         }

@@ -157,7 +157,7 @@ public final class ImageUnpack: ImageVisitor {
         do throws(SystemError) {
             if isRoot { try done.setOwner(user: record.user, group: record.group) }
             // suid and sgid only where the owner is the image's too.
-            try done.setPermissions(record.permissions & (isRoot ? 0o7777 : 0o777))
+            try done.setMode(record.permissions & (isRoot ? 0o7777 : 0o777))
         } catch {
             problem(record.name, Phrase("\(error.call): \(error.reason)"))
         }

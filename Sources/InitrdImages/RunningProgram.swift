@@ -1,4 +1,3 @@
-import CLinux
 import Compression
 import Initrd
 import Linux
@@ -19,7 +18,7 @@ public final class RunningProgram {
 
     public init(_ path: [UInt8] = path) throws(ImageFailure) {
         do throws(SystemError) {
-            file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+            file = try FileDescriptor.openWithoutWaiting(path)
             size = try file.status().size
         } catch {
             buffer.deallocate()
@@ -46,7 +45,8 @@ public final class RunningProgram {
             let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])
             let place = offset + UInt64(done)
             let got = (try? file.read(at: place, into: room)) ?? 0
-            if got < count || memcmp(room.baseAddress!, bytes.baseAddress! + done, count) != 0 {
+            let expected = UnsafeRawBufferPointer(rebasing: bytes[done..<done + count])
+            if got < count || !areEqual(UnsafeRawBufferPointer(room), expected) {
                 likeness.isIdentical = false
                 for index in 0..<count where isLoaded(place + UInt64(index)) {
                     if index < got && room[index] == bytes[done + index] { continue }

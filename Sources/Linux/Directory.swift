@@ -5,7 +5,7 @@ import CLinux
 public final class Directory {
     private let descriptor: Int32
     public let path: [UInt8]
-    private var serial = 0
+    private var temporaries = TemporaryNames()
     private let isNew: Bool
 
     /// Opens a directory, and makes it first (mode 0777 less the umask) when it does not exist.
@@ -32,8 +32,7 @@ public final class Directory {
     /// A new, empty file with mode 0600 under a temporary name that nobody else uses: its `path`.
     public func createTemporary() throws(SystemError) -> FileDescriptor {
         while true {
-            serial += 1
-            let name = TemporaryName.make(process: SystemCalls.getpid(), serial)
+            let name = temporaries.next()
             let answer = SystemCalls.openat(descriptor, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
             if !answer.failed {
                 SystemCalls.temporaryMade(descriptor, name)
@@ -46,31 +45,8 @@ public final class Directory {
     /// Gives a file its final name.
     /// - Parameter replace: whether a file that has the name already gives way; if not, EEXIST.
     public func rename(_ old: [UInt8], to new: [UInt8], replace: Bool) throws(SystemError) {
-        var answer =
-            replace
-            ? SystemCalls.renameat(descriptor, old, new) : SystemCalls.renameWithoutReplacing(descriptor, old, new)
-        if !replace && (answer.code == EINVAL || answer.code == ENOSYS) {
-            // Some file systems have no such flag; link(2) refuses to replace as well.
-            answer = SystemCalls.linkat(descriptor, old, new)
-            if !answer.failed {
-                answer = SystemCalls.unlinkat(descriptor, old)
-            } else if answer.code != EEXIST {
-                answer = renameOverPlaceholder(old, new)
-            }
-        }
-        try answer.get("rename", path: new)
+        try renameEntry(descriptor, old, descriptor, new, replace: replace).get("rename", path: new)
         SystemCalls.temporaryGone(descriptor, old)
-    }
-
-    /// Where a file system has neither (exFAT, much of FUSE): an empty file takes the name first, which fails where there
-    /// is one, and only that empty file gives way.
-    private func renameOverPlaceholder(_ old: [UInt8], _ new: [UInt8]) -> SystemCalls.Answer {
-        let made = SystemCalls.openat(descriptor, new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-        if made.failed { return made }
-        SystemCalls.close(made.number)
-        let answer = SystemCalls.renameat(descriptor, old, new)
-        if answer.failed { _ = SystemCalls.unlinkat(descriptor, new) }
-        return answer
     }
 
     public func remove(_ name: [UInt8]) {
@@ -80,7 +56,7 @@ public final class Directory {
 
     /// Removes what runs of this program have left here that were ended before they could.
     public func removeLeftovers() {
-        guard let names = try? listNames(in: descriptor, Array(".".utf8), path) else { return }
+        guard let names = try? DirectoryNames(of: Array(".".utf8), in: descriptor, path).all else { return }
         for name in names {
             guard let process = TemporaryName.process(of: name), process != SystemCalls.getpid(),
                 !SystemCalls.exists(process: process)
@@ -101,7 +77,7 @@ public final class Directory {
 
     /// The names in a directory in the order of their bytes, without `.` and `..`.
     public static func names(in path: [UInt8]) throws(SystemError) -> [[UInt8]] {
-        try listNames(in: SystemCalls.workingDirectory, path, path)
+        try DirectoryNames(of: path, in: SystemCalls.workingDirectory, path).all
     }
 }
 
@@ -112,22 +88,34 @@ func openDirectory(_ path: [UInt8], in directory: Int32 = SystemCalls.workingDir
     return answer.number
 }
 
-/// The names in a directory in the order of their bytes, without `.` and `..`.
-/// - Parameters:
-///   - path: where it lies, seen from `directory`.
-///   - name: what to call it in errors.
-func listNames(in directory: Int32, _ path: [UInt8], _ name: [UInt8]) throws(SystemError) -> [[UInt8]] {
-    let opened = SystemCalls.openat(directory, path, O_RDONLY | O_DIRECTORY, 0)
-    try opened.get("opendir", path: name)
-    var code: Int32 = 0
-    guard let listing = SystemCalls.Listing(opened.number, &code) else {
-        throw SystemError("opendir", code: code, path: name)
+/// Names for files that are not complete yet, which nobody else uses.
+struct TemporaryNames {
+    private var serial = 0
+
+    mutating func next() -> [UInt8] {
+        serial += 1
+        return TemporaryName.make(process: SystemCalls.getpid(), serial)
     }
-    var names: [[UInt8]] = []
-    while let next = listing.next(&code) {
-        if !next.elementsEqual(".".utf8) && !next.elementsEqual("..".utf8) { names.append(next) }
-    }
-    guard code == 0 else { throw SystemError("readdir", code: code, path: name) }
-    names.sort { $0.lexicographicallyPrecedes($1) }
-    return names
+}
+
+/// renameat(2).
+/// - Parameter replace: whether a file that has the new name gives way; if not, EEXIST.
+func renameEntry(
+    _ directory: Int32, _ old: [UInt8], _ parent: Int32, _ new: [UInt8], replace: Bool
+) -> SystemCalls.Answer {
+    if replace { return SystemCalls.renameat(directory, old, parent, new) }
+    let answer = SystemCalls.renameWithoutReplacing(directory, old, parent, new)
+    guard answer.code == EINVAL || answer.code == ENOSYS else { return answer }
+    // Some file systems have no such flag; link(2) refuses to replace as well.
+    let linked = SystemCalls.linkat(directory, old, parent, new)
+    if !linked.failed { return SystemCalls.unlinkat(directory, old) }
+    if linked.code == EEXIST { return linked }
+    // Where a file system has neither (exFAT, much of FUSE): an empty file takes the name first, which fails where there
+    // is one, and only that empty file gives way.
+    let made = SystemCalls.openat(parent, new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+    if made.failed { return made }
+    SystemCalls.close(made.number)
+    let renamed = SystemCalls.renameat(directory, old, parent, new)
+    if renamed.failed { _ = SystemCalls.unlinkat(parent, new) }
+    return renamed
 }

@@ -9,23 +9,32 @@ struct DirectoryNames {
 
     subscript(_ index: Int) -> [UInt8] { Array(bytes[ranges[index]]) }
 
+    /// All of them.
+    var all: [[UInt8]] { ranges.map { Array(bytes[$0]) } }
+
     /// Reads an open directory; `.` and `..` are left out.
     init(of directory: borrowing FileDescriptor) throws(SystemError) {
-        let copy = pv_openat(directory.number, ".", O_RDONLY | O_DIRECTORY, 0)
-        guard copy >= 0, let stream = fdopendir(copy) else { throw SystemError(last: "opendir", path: directory.path) }
-        defer { closedir(stream) }
-        while true {
-            pv_set_errno(0)
-            guard let name = pv_next_name(stream) else {
-                guard pv_errno() == 0 else { throw SystemError(last: "readdir", path: directory.path) }
-                break
-            }
-            let text = UnsafeRawBufferPointer(start: name, count: strlen(name))
-            if text.elementsEqual(".".utf8) || text.elementsEqual("..".utf8) { continue }
+        try self.init(of: Array(".".utf8), in: directory.number, directory.path)
+    }
+
+    /// Reads a directory; `.` and `..` are left out.
+    /// - Parameters:
+    ///   - path: where it lies, seen from `directory`.
+    ///   - name: what to call it in errors.
+    init(of path: [UInt8], in directory: Int32, _ name: [UInt8]) throws(SystemError) {
+        let opened = SystemCalls.openat(directory, path, O_RDONLY | O_DIRECTORY, 0)
+        try opened.get("opendir", path: name)
+        var code: Int32 = 0
+        guard let listing = SystemCalls.Listing(opened.number, &code) else {
+            throw SystemError("opendir", code: code, path: name)
+        }
+        while let next = listing.next(&code) {
+            if next.elementsEqual(".".utf8) || next.elementsEqual("..".utf8) { continue }
             let start = bytes.count
-            bytes.append(contentsOf: text)
+            bytes += next
             ranges.append(start..<bytes.count)
         }
+        guard code == 0 else { throw SystemError("readdir", code: code, path: name) }
         let names = bytes
         ranges.sort { names[$0].lexicographicallyPrecedes(names[$1]) }
     }

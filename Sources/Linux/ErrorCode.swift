@@ -56,3 +56,6 @@ public func environment(_ name: StaticString) -> [UInt8]? {
     guard let value = SystemCalls.getenv(name), !value.isEmpty else { return nil }
     return value
 }
+
+/// The value of an environment variable as it is, also an empty one; nil where there is none.
+public func environmentValue(_ name: StaticString) -> [UInt8]? { SystemCalls.getenv(name) }

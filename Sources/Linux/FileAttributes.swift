@@ -25,16 +25,11 @@ enum FileAttributes {
     static func read(
         of file: borrowing FileDescriptor, isOpen: Bool, limit: Int
     ) throws(SystemError) -> [ExtendedAttribute] {
-        let path = file.procPath
         var names = [UInt8](repeating: 0, count: room)
-        let length = names.withUnsafeMutableBytes { names in
-            let text = names.baseAddress?.assumingMemoryBound(to: CChar.self)
-            return isOpen
-                ? flistxattr(file.number, text, names.count)
-                : withCString(path) { listxattr($0, text, names.count) }
-        }
-        if length < 0 && pv_errno() == EOPNOTSUPP { return [] }
-        guard length >= 0 else { throw SystemError(last: "listxattr", path: file.path) }
+        let source = source(file, isOpen: isOpen)
+        let answer = names.withUnsafeMutableBytes { SystemCalls.listxattr(source, $0) }
+        if answer.code == EOPNOTSUPP { return [] }
+        let length = try answer.get("listxattr", path: file.path)
         var list: [ExtendedAttribute] = []
         var size = 0
         for name in names[..<length].split(separator: 0) where isKept(name) {
@@ -51,61 +46,47 @@ enum FileAttributes {
     private static func value(
         of name: [UInt8], _ file: borrowing FileDescriptor, isOpen: Bool
     ) throws(SystemError) -> [UInt8]? {
-        let path = file.procPath
+        let source = source(file, isOpen: isOpen)
         // Most are small, and the kernel allocates what it is offered.
         for room in [512, room] {
             var value = [UInt8](repeating: 0, count: room)
-            let number = file.number
-            let length = value.withUnsafeMutableBytes { value in
-                withCString(name) { name in
-                    isOpen
-                        ? fgetxattr(number, name, value.baseAddress, value.count)
-                        : withCString(path) { getxattr($0, name, value.baseAddress, value.count) }
-                }
-            }
-            if length >= 0 { return Array(value[..<length]) }
-            if pv_errno() == ENODATA { return nil }
-            guard pv_errno() == ERANGE else { break }
+            let answer = value.withUnsafeMutableBytes { SystemCalls.getxattr(source, name, $0) }
+            if !answer.failed { return Array(value[..<answer.value]) }
+            if answer.code == ENODATA { return nil }
+            if answer.code != ERANGE { try answer.get("getxattr", path: file.path) }
         }
-        throw SystemError(last: "getxattr", path: file.path)
+        throw SystemError("getxattr", code: ERANGE, path: file.path)
     }
 
-    /// Whether it was set; errno says why not.
-    static func set(_ attribute: ExtendedAttribute, of file: borrowing FileDescriptor, isOpen: Bool) -> Bool {
-        let path = file.procPath
-        let number = file.number
-        return attribute.value.withUnsafeBytes { value in
-            withCString(attribute.name) { name in
-                isOpen
-                    ? fsetxattr(number, name, value.baseAddress, value.count, 0)
-                    : withCString(path) { setxattr($0, name, value.baseAddress, value.count, 0) }
-            }
-        } == 0
+    private static func source(_ file: borrowing FileDescriptor, isOpen: Bool) -> SystemCalls.Attributed {
+        isOpen ? .open(file.number) : .path(file.procPath)
+    }
+
+    static func set(
+        _ attribute: ExtendedAttribute, of file: borrowing FileDescriptor, isOpen: Bool
+    ) -> SystemCalls.Answer {
+        SystemCalls.setxattr(source(file, isOpen: isOpen), attribute.name, attribute.value)
     }
 
     /// Takes away the ACLs that a new file or directory has from the one that it was made in.
     static func removeInheritedLists(of file: borrowing FileDescriptor, isOpen: Bool = true) {
-        let path = file.procPath
-        let number = file.number
-        for list in [accessList, defaultList] {
-            _ = withCString(list) { list in
-                isOpen ? fremovexattr(number, list) : withCString(path) { removexattr($0, list) }
-            }
-        }
+        let source = source(file, isOpen: isOpen)
+        for list in [accessList, defaultList] { _ = SystemCalls.removexattr(source, list) }
     }
 
     /// The flags that a manifest holds; nil where the file system has none. Of open files and directories alone.
     static func flags(of file: borrowing FileDescriptor) -> FileFlags? {
         var flags: UInt32 = 0
-        guard pv_get_flags(file.number, &flags) == 0 else { return nil }
+        guard !SystemCalls.inodeFlags(file.number, &flags).failed else { return nil }
         return FileFlags(rawValue: flags).intersection(.known)
     }
 
-    /// Sets and clears the flags that a manifest holds, and leaves others. Whether that was done; errno says why not.
-    static func set(_ flags: FileFlags, of file: borrowing FileDescriptor) -> Bool {
+    /// Sets and clears the flags that a manifest holds, and leaves others.
+    static func set(_ flags: FileFlags, of file: borrowing FileDescriptor) -> SystemCalls.Answer {
         var old: UInt32 = 0
-        guard pv_get_flags(file.number, &old) == 0 else { return flags.isEmpty }
+        let answer = SystemCalls.inodeFlags(file.number, &old)
+        if answer.failed { return flags.isEmpty ? SystemCalls.Answer(0) : answer }
         let new = old & ~FileFlags.known.rawValue | flags.intersection(.known).rawValue
-        return new == old || pv_set_flags(file.number, new) == 0
+        return new == old ? answer : SystemCalls.setInodeFlags(file.number, new)
     }
 }

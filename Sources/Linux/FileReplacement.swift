@@ -1,32 +1,22 @@
 import CLinux
 
 extension FileDescriptor {
-    /// fchmod(2), with the permissions of st_mode.
-    public func setPermissions(_ permissions: UInt32) throws(SystemError) {
-        guard fchmod(number, permissions & 0o7777) == 0 else { throw SystemError(last: "fchmod", path: path) }
-    }
-
     /// fchown(2).
     public func setOwner(user: UInt32, group: UInt32) throws(SystemError) {
-        guard fchown(number, user, group) == 0 else { throw SystemError(last: "fchown", path: path) }
+        try SystemCalls.changeOwner(number, user, group).get("fchown", path: path)
     }
 
-    /// Seconds since 1970, for reading and for changing.
-    public func setTimes(_ seconds: UInt32) {
-        var times = [timespec(tv_sec: Int(seconds), tv_nsec: 0), timespec(tv_sec: Int(seconds), tv_nsec: 0)]
-        _ = futimens(number, &times)
-    }
-
+    /// Seconds since 1970, for reading and for changing; left as they are where that cannot be done.
+    public func setTimes(_ seconds: UInt32) { _ = SystemCalls.futimens(number, Int(seconds), 0) }
 }
 
 /// The path without symbolic links in it (realpath(3)): what is replaced is the file and not a link to it.
 public func canonicalPath(_ path: [UInt8]) throws(SystemError) -> [UInt8] {
-    guard !path.contains(0) else { throw SystemError("realpath", code: EINVAL, path: path) }
-    guard let resolved = withCString(path, { realpath($0, nil) }) else {
-        throw SystemError(last: "realpath", path: path)
+    var code: Int32 = 0
+    guard let resolved = SystemCalls.realpath(path, &code) else {
+        throw SystemError("realpath", code: code, path: path)
     }
-    defer { free(resolved) }
-    return Array(UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
+    return resolved
 }
 
 /// Puts a file in the place of another, or of none, at one moment: until it returns the old one is there, whole, and
@@ -64,9 +54,9 @@ public func replaceFile<Failure: Error>(
             if own.user != like.user || own.group != like.group {
                 try file.setOwner(user: like.user, group: like.group)
             }
-            try file.setPermissions(like.mode)
+            try file.setMode(like.permissions)
         } else {
-            try file.setPermissions(0o644)
+            try file.setMode(0o644)
         }
         try file.synchronize()
         try directory.rename(file.path, to: name, replace: true)

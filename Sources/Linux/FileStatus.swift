@@ -32,11 +32,7 @@ public struct FileStatus: Sendable {
     /// When its inode was changed last.
     public let changed: Time
 
-    /// What the kernel said.
-    let raw: stat
-
     init(_ status: stat) {
-        raw = status
         kind =
             switch Int32(bitPattern: status.st_mode) & S_IFMT {
             case S_IFREG: .regular

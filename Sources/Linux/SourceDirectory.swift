@@ -13,13 +13,13 @@ public final class SourceDirectory {
     deinit { SystemCalls.close(descriptor) }
 
     /// The names in the directory in the order of their bytes, without `.` and `..`.
-    public func names() throws(SystemError) -> [[UInt8]] { try listNames(in: descriptor, Array(".".utf8), path) }
+    public func names() throws(SystemError) -> [[UInt8]] {
+        try DirectoryNames(of: Array(".".utf8), in: descriptor, path).all
+    }
 
     /// lstat(2) of a name in the directory.
     public func status(of name: [UInt8]) throws(SystemError) -> FileStatus {
-        var status = stat()
-        try SystemCalls.fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW).get("stat", path: name)
-        return FileStatus(status)
+        try FileDescriptor.status(of: name, in: descriptor, name)
     }
 
     /// Opens a file of the directory for reading; symbolic links are not followed, and nothing is waited for.

@@ -41,6 +41,7 @@ enum SystemCalls {
         case openat, close, read, write, pread, pwrite, pwritev, lseek, fstat, fstatat, statfs, ftruncate
         case fallocate, fsync, fchmod, mkdir, rename, link, unlink, opendir, readdir, mmap, msync, flock, dup
         case isatty, getrandom, poll, pipe, fork, waitpid, pthreadCreate
+        case chmod, chown, utimens, readlink, symlink, mknod, getxattr, setxattr, ioctl, realpath, exec
     }
 
     /// Makes the call, again for as long as signals interrupt it.
@@ -64,6 +65,15 @@ enum SystemCalls {
     private static func make(_ kind: Kind, _ path: [UInt8], _ body: (UnsafePointer<CChar>) -> Int32) -> Answer {
         guard !path.contains(0) else { return Answer(failed: EINVAL) }
         return withCString(path) { path in make(kind) { Int(body(path)) } }
+    }
+
+    @inline(__always)
+    private static func make(
+        _ kind: Kind, _ one: [UInt8], _ other: [UInt8],
+        _ body: (UnsafePointer<CChar>, UnsafePointer<CChar>) -> Int32
+    ) -> Answer {
+        guard !other.contains(0) else { return Answer(failed: EINVAL) }
+        return make(kind, one) { one in withCString(other) { body(one, $0) } }
     }
 
     /// How many of `count` bytes a call is asked for: fewer only where a test wants a short read or write.
@@ -90,6 +100,18 @@ extension SystemCalls {
 
     /// open(2) with O_TMPFILE, O_RDWR and O_EXCL: a file without a name.
     static func openNameless(in directory: [UInt8]) -> Answer { make(.openat, directory) { pv_open_nameless($0) } }
+
+    /// openat2(2): a directory below another one, with O_PATH, for naming it and what is in it alone. Neither `..` nor a
+    /// symbolic link leads out of the upper one, and where `linksAllowed` is not set, no link is followed at all.
+    /// ENOSYS before Linux 5.6, EPERM where a filter of calls does not know it.
+    static func openBelow(_ directory: Int32, _ path: [UInt8], linksAllowed: Bool) -> Answer {
+        make(.openat, path) { linksAllowed ? pv_open_in_root(directory, $0) : pv_open_beneath(directory, $0) }
+    }
+
+    /// A single component, not through a symbolic link, for naming it alone (O_PATH).
+    static func openName(_ directory: Int32, _ name: [UInt8], _ flags: Int32) -> Answer {
+        make(.openat, name) { pv_open_name(directory, $0, flags) }
+    }
 
     /// mkostemp(3): the last six bytes of the name, all X, become those of a new file.
     static func mkostemp(_ template: inout [UInt8]) -> Answer {
@@ -208,27 +230,174 @@ extension SystemCalls {
     }
 }
 
+// MARK: - What belongs to a file besides its bytes
+
+extension SystemCalls {
+    static func chmod(_ path: [UInt8], _ mode: mode_t) -> Answer { make(.chmod, path) { CLinux.chmod($0, mode) } }
+
+    static func fchmodat(_ directory: Int32, _ name: [UInt8], _ mode: mode_t) -> Answer {
+        make(.chmod, name) { CLinux.fchmodat(directory, $0, mode, 0) }
+    }
+
+    /// Also of what is open with O_PATH; -1 leaves an owner as it is.
+    static func changeOwner(_ number: Int32, _ user: uid_t, _ group: gid_t) -> Answer {
+        make(.chown) { Int(pv_change_owner(number, user, group)) }
+    }
+
+    /// With AT_SYMLINK_NOFOLLOW.
+    static func fchownat(_ directory: Int32, _ name: [UInt8], _ user: uid_t, _ group: gid_t) -> Answer {
+        make(.chown, name) { CLinux.fchownat(directory, $0, user, group, AT_SYMLINK_NOFOLLOW) }
+    }
+
+    /// One time for reading and for changing.
+    static func futimens(_ number: Int32, _ seconds: Int, _ nanoseconds: Int) -> Answer {
+        let one = timespec(tv_sec: seconds, tv_nsec: nanoseconds)
+        return [one, one].withUnsafeBufferPointer { times in
+            make(.utimens) { Int(CLinux.futimens(number, times.baseAddress)) }
+        }
+    }
+
+    static func utimensat(_ path: [UInt8], _ seconds: Int, _ nanoseconds: Int) -> Answer {
+        let one = timespec(tv_sec: seconds, tv_nsec: nanoseconds)
+        return [one, one].withUnsafeBufferPointer { times in
+            make(.utimens, path) { CLinux.utimensat(AT_FDCWD, $0, times.baseAddress, 0) }
+        }
+    }
+
+    /// FS_IOC_GETFLAGS
+    static func inodeFlags(_ number: Int32, _ flags: inout UInt32) -> Answer {
+        make(.ioctl) { Int(pv_get_flags(number, &flags)) }
+    }
+
+    /// FS_IOC_SETFLAGS
+    static func setInodeFlags(_ number: Int32, _ flags: UInt32) -> Answer {
+        make(.ioctl) { Int(pv_set_flags(number, flags)) }
+    }
+
+    /// Whose extended attributes: what is open for more than O_PATH, or a path.
+    enum Attributed {
+        case open(Int32)
+        case path([UInt8])
+    }
+
+    /// How many bytes of names there are, each with a NUL behind it.
+    static func listxattr(_ file: Attributed, _ names: UnsafeMutableRawBufferPointer) -> Answer {
+        let text = names.baseAddress?.assumingMemoryBound(to: CChar.self)
+        return attributes(.getxattr, file) { number in
+            flistxattr(number, text, names.count)
+        } byPath: {
+            CLinux.listxattr($0, text, names.count)
+        }
+    }
+
+    /// How many bytes the value has.
+    static func getxattr(_ file: Attributed, _ name: [UInt8], _ value: UnsafeMutableRawBufferPointer) -> Answer {
+        named(name) { name in
+            attributes(.getxattr, file) { number in
+                fgetxattr(number, name, value.baseAddress, value.count)
+            } byPath: {
+                CLinux.getxattr($0, name, value.baseAddress, value.count)
+            }
+        }
+    }
+
+    static func setxattr(_ file: Attributed, _ name: [UInt8], _ value: [UInt8]) -> Answer {
+        value.withUnsafeBytes { value in
+            named(name) { name in
+                attributes(.setxattr, file) { number in
+                    Int(fsetxattr(number, name, value.baseAddress, value.count, 0))
+                } byPath: {
+                    Int(CLinux.setxattr($0, name, value.baseAddress, value.count, 0))
+                }
+            }
+        }
+    }
+
+    static func removexattr(_ file: Attributed, _ name: [UInt8]) -> Answer {
+        named(name) { name in
+            attributes(.setxattr, file) { number in
+                Int(fremovexattr(number, name))
+            } byPath: {
+                Int(CLinux.removexattr($0, name))
+            }
+        }
+    }
+
+    private static func named(_ name: [UInt8], _ body: (UnsafePointer<CChar>) -> Answer) -> Answer {
+        name.contains(0) ? Answer(failed: EINVAL) : withCString(name, body)
+    }
+
+    private static func attributes(
+        _ kind: Kind, _ file: Attributed, byNumber: (Int32) -> Int, byPath: (UnsafePointer<CChar>) -> Int
+    ) -> Answer {
+        switch file {
+        case .open(let number): make(kind) { byNumber(number) }
+        case .path(let path): named(path) { path in make(kind) { byPath(path) } }
+        }
+    }
+}
+
 // MARK: - Directories
 
 extension SystemCalls {
     static func mkdir(_ path: [UInt8], _ mode: mode_t) -> Answer { make(.mkdir, path) { CLinux.mkdir($0, mode) } }
 
-    /// Both names in one directory.
-    static func renameat(_ directory: Int32, _ old: [UInt8], _ new: [UInt8]) -> Answer {
-        make(.rename, old) { old in withCString(new) { CLinux.renameat(directory, old, directory, $0) } }
+    static func mkdirat(_ directory: Int32, _ name: [UInt8], _ mode: mode_t) -> Answer {
+        make(.mkdir, name) { CLinux.mkdirat(directory, $0, mode) }
+    }
+
+    static func renameat(_ directory: Int32, _ old: [UInt8], _ parent: Int32, _ new: [UInt8]) -> Answer {
+        make(.rename, old, new) { CLinux.renameat(directory, $0, parent, $1) }
     }
 
     /// renameat2(2) with RENAME_NOREPLACE.
-    static func renameWithoutReplacing(_ directory: Int32, _ old: [UInt8], _ new: [UInt8]) -> Answer {
-        make(.rename, old) { old in withCString(new) { pv_rename_noreplace(directory, old, $0) } }
+    static func renameWithoutReplacing(
+        _ directory: Int32, _ old: [UInt8], _ parent: Int32, _ new: [UInt8]
+    ) -> Answer {
+        make(.rename, old, new) { pv_rename_noreplace(directory, $0, parent, $1) }
     }
 
-    static func linkat(_ directory: Int32, _ old: [UInt8], _ new: [UInt8]) -> Answer {
-        make(.link, old) { old in withCString(new) { CLinux.linkat(directory, old, directory, $0, 0) } }
+    /// Without AT_SYMLINK_FOLLOW: a symbolic link gets a second name itself.
+    static func linkat(_ directory: Int32, _ old: [UInt8], _ parent: Int32, _ new: [UInt8]) -> Answer {
+        make(.link, old, new) { CLinux.linkat(directory, $0, parent, $1, 0) }
     }
 
     static func unlinkat(_ directory: Int32, _ name: [UInt8]) -> Answer {
         make(.unlink, name) { CLinux.unlinkat(directory, $0, 0) }
+    }
+
+    /// unlinkat(2) with AT_REMOVEDIR.
+    static func rmdir(_ directory: Int32, _ name: [UInt8]) -> Answer {
+        make(.unlink, name) { CLinux.unlinkat(directory, $0, AT_REMOVEDIR) }
+    }
+
+    static func symlinkat(_ target: [UInt8], _ directory: Int32, _ name: [UInt8]) -> Answer {
+        make(.symlink, target, name) { CLinux.symlinkat($0, directory, $1) }
+    }
+
+    /// How many bytes of the link's text there are.
+    static func readlinkat(_ directory: Int32, _ name: [UInt8], _ text: UnsafeMutableRawBufferPointer) -> Answer {
+        make(.readlink, name) {
+            Int32(truncatingIfNeeded: CLinux.readlinkat(directory, $0, text.baseAddress!, text.count))
+        }
+    }
+
+    /// - Parameter device: as `DeviceNumber.number`.
+    static func mknodat(_ directory: Int32, _ name: [UInt8], _ mode: mode_t, _ device: UInt64) -> Answer {
+        make(.mknod, name) { CLinux.mknodat(directory, $0, mode, dev_t(device)) }
+    }
+
+    /// realpath(3); nil and the code where it fails.
+    static func realpath(_ path: [UInt8], _ code: inout Int32) -> [UInt8]? {
+        var resolved: UnsafeMutablePointer<CChar>?
+        let answer = make(.realpath, path) {
+            resolved = CLinux.realpath($0, nil)
+            return resolved == nil ? -1 : 0
+        }
+        code = answer.code
+        guard !answer.failed, let resolved else { return nil }
+        defer { free(resolved) }
+        return bytes(of: resolved)
     }
 
     /// A directory's names, for one pass.
@@ -298,11 +467,32 @@ extension SystemCalls {
 // MARK: - Time, threads and processes
 
 extension SystemCalls {
+    enum ClockName { case realTime, monotonic, bootTime }
+
+    static func clock(_ name: ClockName) -> (seconds: Int, nanoseconds: Int) {
+        var now = timespec()
+        switch name {
+        case .realTime: clock_gettime(CLOCK_REALTIME, &now)
+        case .monotonic: clock_gettime(CLOCK_MONOTONIC, &now)
+        case .bootTime: clock_gettime(pv_clock_boottime(), &now)
+        }
+        return (now.tv_sec, now.tv_nsec)
+    }
+
     /// Nanoseconds of a clock that never goes back, from some start on.
     static func monotonicTime() -> UInt64 {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+        let now = clock(.monotonic)
+        return UInt64(now.seconds) * 1_000_000_000 + UInt64(now.nanoseconds)
+    }
+
+    /// uname(2): the kernel's release, and the node's name.
+    static func uname() -> (release: [UInt8], nodeName: [UInt8]) {
+        func text(_ call: (UnsafeMutablePointer<CChar>?, Int) -> Void) -> [UInt8] {
+            var text = [UInt8](repeating: 0, count: 256)
+            text.withUnsafeMutableBytes { call($0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count) }
+            return Array(text.prefix { $0 != 0 })
+        }
+        return (text(pv_kernel_release), text(pv_node_name))
     }
 
     /// Seconds since 1970.
@@ -368,6 +558,29 @@ extension SystemCalls {
 
     /// 0 in the child.
     static func fork() -> Answer { make(.fork) { Int(pv_fork()) } }
+
+    /// posix_spawnp(3), which returns its errno: a program that is looked for in PATH.
+    /// - Parameters:
+    ///   - words: its name, and its arguments.
+    ///   - output: what becomes its standard output.
+    static func spawn(_ words: [[UInt8]], _ output: Int32, _ child: inout Int32) -> Answer {
+        guard !words.isEmpty, !words.contains(where: { $0.contains(0) }) else { return Answer(failed: EINVAL) }
+        var text: [UInt8] = []
+        var starts: [Int] = []
+        for word in words {
+            starts.append(text.count)
+            text += word + [0]
+        }
+        return text.withUnsafeMutableBytes { text in
+            let base = text.baseAddress!.assumingMemoryBound(to: CChar.self)
+            let pointers: [UnsafeMutablePointer<CChar>?] = starts.map { base + $0 } + [nil]
+            return make(.exec) {
+                let code = pointers.withUnsafeBufferPointer { pv_spawn(&child, $0.baseAddress!, output) }
+                pv_set_errno(code)
+                return code == 0 ? 0 : -1
+            }
+        }
+    }
 
     /// waitpid(2) without WNOHANG.
     static func waitpid(_ child: Int32, _ status: inout Int32) -> Answer {

@@ -16,9 +16,6 @@ public struct SystemError: Error, Sendable {
         self.path = path
     }
 
-    /// From errno as the last call left it.
-    init(last call: StaticString, path: [UInt8] = []) { self.init(call, code: pv_errno(), path: path) }
-
     /// The C library's words for the code: "No such file or directory".
     public var reason: String { String(cString: strerror(code)) }
 

@@ -1,4 +1,3 @@
-import CLinux
 import Manifest
 
 /// Something about a restored file that could not be made as the manifest says. The file itself is there.
@@ -35,8 +34,12 @@ struct TreeMetadata {
     let keepsSpecialBits: Bool
     let tell: (TreeShortfall) -> Void
 
-    private func fell(_ part: TreeShortfall.Part, _ entry: TreeEntry, attribute: [UInt8] = []) {
-        tell(TreeShortfall(path: entry.path.bytes, part: part, code: pv_errno(), attribute: attribute))
+    private func note(
+        _ answer: SystemCalls.Answer, _ part: TreeShortfall.Part, _ entry: TreeEntry, attribute: [UInt8] = []
+    ) {
+        if answer.failed {
+            tell(TreeShortfall(path: entry.path.bytes, part: part, code: answer.code, attribute: attribute))
+        }
     }
 
     func mode(of entry: TreeEntry) -> UInt32? {
@@ -48,44 +51,36 @@ struct TreeMetadata {
     func setOwnerAndAttributes(_ entry: TreeEntry, _ file: borrowing FileDescriptor, isOpen: Bool) {
         let nobody = UInt32.max
         if setsOwners {
-            if entry.uid != nil || entry.gid != nil,
-                pv_change_owner(file.number, entry.uid ?? nobody, entry.gid ?? nobody) != 0
-            {
-                fell(.owner, entry)
+            if entry.uid != nil || entry.gid != nil {
+                note(
+                    SystemCalls.changeOwner(file.number, entry.uid ?? nobody, entry.gid ?? nobody), .owner, entry)
             }
         } else if let gid = entry.gid {
             // A group that an ordinary user belongs to is hers to give.
-            _ = pv_change_owner(file.number, nobody, gid)
+            _ = SystemCalls.changeOwner(file.number, nobody, gid)
         }
-        for attribute in entry.attributes where !FileAttributes.set(attribute, of: file, isOpen: isOpen) {
-            fell(.attribute, entry, attribute: attribute.name)
+        for attribute in entry.attributes {
+            note(
+                FileAttributes.set(attribute, of: file, isOpen: isOpen), .attribute, entry, attribute: attribute.name)
         }
     }
 
     func setMode(_ entry: TreeEntry, _ file: borrowing FileDescriptor, isOpen: Bool) {
         guard let mode = mode(of: entry) else { return }
-        let path = file.procPath
-        let code = isOpen ? fchmod(file.number, mode) : withCString(path) { chmod($0, mode) }
-        if code != 0 { fell(.mode, entry) }
+        note(isOpen ? SystemCalls.fchmod(file.number, mode) : SystemCalls.chmod(file.procPath, mode), .mode, entry)
     }
 
     func setTime(_ entry: TreeEntry, _ file: borrowing FileDescriptor, isOpen: Bool) {
         guard let time = entry.time else { return }
         // The time of the last access is not kept: it becomes the other one, as tar(1) does.
-        let one = timespec(tv_sec: time_t(time.seconds), tv_nsec: Int(time.nanoseconds))
-        let times = [one, one]
-        let path = file.procPath
-        let number = file.number
-        let code = times.withUnsafeBufferPointer { times in
+        let (seconds, nanoseconds) = (Int(time.seconds), Int(time.nanoseconds))
+        note(
             isOpen
-                ? futimens(number, times.baseAddress)
-                : withCString(path) { utimensat(AT_FDCWD, $0, times.baseAddress, 0) }
-        }
-        if code != 0 { fell(.time, entry) }
+                ? SystemCalls.futimens(file.number, seconds, nanoseconds)
+                : SystemCalls.utimensat(file.procPath, seconds, nanoseconds), .time, entry)
     }
 
     func setFlags(_ entry: TreeEntry, _ file: borrowing FileDescriptor) {
-        guard let flags = entry.flags else { return }
-        if !FileAttributes.set(flags, of: file) { fell(.flags, entry) }
+        if let flags = entry.flags { note(FileAttributes.set(flags, of: file), .flags, entry) }
     }
 }

@@ -87,8 +87,7 @@ public final class TreeWalk {
 
     /// The names of everything in the top directory.
     public func topNames() throws(SystemError) -> [[UInt8]] {
-        let names = try DirectoryNames(of: root)
-        return (0..<names.count).map { names[$0] }
+        try DirectoryNames(of: root).all
     }
 
     /// Opens a regular file for reading once more, on the same way as the walk did.
@@ -120,8 +119,8 @@ public final class TreeWalk {
 
     private func begin() {
         do throws(SystemError) {
-            let status = try root.status().raw
-            device = UInt64(status.st_dev)
+            let status = try root.status()
+            device = status.device
             tell(entry(status, .top, .directory), root, status, isOpen: true)
             way.append(Step(names: try DirectoryNames(of: root), inode: InodeNumber(status)))
         } catch {
@@ -138,14 +137,14 @@ public final class TreeWalk {
         do throws(SystemError) {
             let up = try FileDescriptor.open(
                 [UInt8(ascii: "."), UInt8(ascii: ".")], O_RDONLY | O_DIRECTORY, in: here.number)
-            if InodeNumber(try up.status().raw) == parent.inode {
+            if InodeNumber(try up.status()) == parent.inode {
                 here = up
                 return
             }
         } catch {}
         do throws(SystemError) {
             let found = try resolution.open(path.bytes[...], in: root)
-            guard InodeNumber(try found.status().raw) == parent.inode else {
+            guard InodeNumber(try found.status()) == parent.inode else {
                 throw SystemError("open", code: ESTALE, path: path.bytes)
             }
             here = try found.reopenedForReading()
@@ -174,55 +173,52 @@ public final class TreeWalk {
             return
         }
         do throws(SystemError) {
-            var status = stat()
-            let code = withCString(name) { fstatat(here.number, $0, &status, AT_SYMLINK_NOFOLLOW) }
-            guard code == 0 else { throw SystemError(last: "stat", path: path.bytes) }
-            try look(at: path, status)
+            try look(at: path, try FileDescriptor.status(of: name, in: here.number, path.bytes))
         } catch {
             leaveOut(path.bytes, error)
         }
     }
 
-    private func look(at path: TreePath, _ status: stat) throws(SystemError) {
+    private func look(at path: TreePath, _ status: FileStatus) throws(SystemError) {
         let name = Array(path.name)
-        switch status.st_mode & UInt32(S_IFMT) {
-        case UInt32(S_IFREG):
+        switch status.kind {
+        case .regular:
             let opened = try FileDescriptor.open(
                 name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, in: here.number)
             let status = try same(opened, status, path)
             tell(entry(status, path, .regular), opened, status, isOpen: true)
             file = consume opened
-        case UInt32(S_IFDIR):
+        case .directory:
             let opened = try FileDescriptor.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, in: here.number)
             let status = try same(opened, status, path)
             enter(opened, status, path)
-        case UInt32(S_IFLNK):
+        case .symbolicLink:
             let target = try target(of: name)
             var link = entry(status, path, .symbolicLink)
             link.target = target
             try tellNamed(link, status)
-        case UInt32(S_IFIFO): try tellNamed(entry(status, path, .fifo), status)
-        case UInt32(S_IFCHR), UInt32(S_IFBLK):
-            let isBlock = status.st_mode & UInt32(S_IFMT) == UInt32(S_IFBLK)
-            var node = entry(status, path, isBlock ? .blockDevice : .characterDevice)
-            node.device = DeviceNumber(major: pv_major(status.st_rdev), minor: pv_minor(status.st_rdev))
+        case .fifo: try tellNamed(entry(status, path, .fifo), status)
+        case .characterDevice, .blockDevice:
+            var node = entry(status, path, status.kind == .blockDevice ? .blockDevice : .characterDevice)
+            node.device = DeviceNumber(number: status.represented)
             try tellNamed(node, status)
-        default: untold.append(.leftOut(path.bytes, .socket))
+        case .socket, .unknown: untold.append(.leftOut(path.bytes, .socket))
         }
     }
 
     /// The status of what was opened, when it is what was looked at.
     private func same(
-        _ opened: borrowing FileDescriptor, _ old: stat, _ path: TreePath
-    ) throws(SystemError) -> stat {
-        let status = try opened.status().raw
-        guard InodeNumber(status) == InodeNumber(old), status.st_mode & UInt32(S_IFMT) == old.st_mode & UInt32(S_IFMT)
-        else { throw SystemError("open", code: ESTALE, path: path.bytes) }
+        _ opened: borrowing FileDescriptor, _ old: FileStatus, _ path: TreePath
+    ) throws(SystemError) -> FileStatus {
+        let status = try opened.status()
+        guard status.isSameFile(as: old), status.kind == old.kind else {
+            throw SystemError("open", code: ESTALE, path: path.bytes)
+        }
         return status
     }
 
-    private func enter(_ opened: consuming FileDescriptor, _ status: stat, _ path: TreePath) {
-        if options.isWithinOneFileSystem && UInt64(status.st_dev) != device {
+    private func enter(_ opened: consuming FileDescriptor, _ status: FileStatus, _ path: TreePath) {
+        if options.isWithinOneFileSystem && status.device != device {
             untold.append(.leftOut(path.bytes, .otherFileSystem))
             tell(entry(status, path, .directory), opened, status, isOpen: true)
             return
@@ -243,37 +239,33 @@ public final class TreeWalk {
     /// A symbolic link's text.
     private func target(of name: [UInt8]) throws(SystemError) -> [UInt8] {
         var text = [UInt8](repeating: 0, count: 4096)
-        let length = text.withUnsafeMutableBytes { text in
-            withCString(name) { readlinkat(here.number, $0, text.baseAddress!, text.count) }
-        }
-        guard length >= 0 else { throw SystemError(last: "readlink", path: name) }
+        let length = try text.withUnsafeMutableBytes { SystemCalls.readlinkat(here.number, name, $0) }
+            .get("readlink", path: name)
         return Array(text[..<length])
     }
 
     /// Something that is not opened but by its name.
-    private func tellNamed(_ entry: TreeEntry, _ status: stat) throws(SystemError) {
-        let name = Array(entry.path.name)
-        let number = withCString(name) { pv_open_name(here.number, $0) }
-        guard number >= 0 else { throw SystemError(last: "open", path: entry.path.bytes) }
-        let named = FileDescriptor(adopting: number, path: name)
+    private func tellNamed(_ entry: TreeEntry, _ status: FileStatus) throws(SystemError) {
+        let named = try FileDescriptor.openName(Array(entry.path.name), in: here.number, entry.path.bytes)
         _ = try same(named, status, entry.path)
         tell(entry, named, status, isOpen: false)
     }
 
-    private func entry(_ status: stat, _ path: TreePath, _ kind: TreeEntry.Kind) -> TreeEntry {
+    private func entry(_ status: FileStatus, _ path: TreePath, _ kind: TreeEntry.Kind) -> TreeEntry {
         var entry = TreeEntry(path: path, kind: kind)
-        entry.mode = status.st_mode & 0o7777
-        entry.uid = status.st_uid
-        entry.gid = status.st_gid
+        entry.mode = status.permissions
+        entry.uid = status.user
+        entry.gid = status.group
         entry.time = FileTime(
-            seconds: Int64(status.st_mtim.tv_sec), nanoseconds: UInt32(truncatingIfNeeded: status.st_mtim.tv_nsec))
-        entry.links = UInt64(status.st_nlink)
-        if kind == .regular { entry.size = UInt64(max(0, status.st_size)) }
+            seconds: Int64(status.modified.seconds),
+            nanoseconds: UInt32(truncatingIfNeeded: status.modified.nanoseconds))
+        entry.links = status.links
+        if kind == .regular { entry.size = status.size }
         return entry
     }
 
     /// Adds what stat(2) does not tell. What is told of it besides comes after it.
-    private func tell(_ found: TreeEntry, _ opened: borrowing FileDescriptor, _ status: stat, isOpen: Bool) {
+    private func tell(_ found: TreeEntry, _ opened: borrowing FileDescriptor, _ status: FileStatus, isOpen: Bool) {
         var entry = found
         do throws(SystemError) {
             entry.attributes = try FileAttributes.read(of: opened, isOpen: isOpen, limit: options.attributes)
@@ -286,7 +278,7 @@ public final class TreeWalk {
         }
         if isOpen { entry.flags = FileAttributes.flags(of: opened) }
         var isRepeated = false
-        if entry.kind != .directory && status.st_nlink > 1 {
+        if entry.kind != .directory && status.links > 1 {
             let link = links.insert(InodeNumber(status))
             entry.linkGroup = link.number
             isRepeated = link.isRepeated

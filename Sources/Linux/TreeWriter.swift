@@ -40,7 +40,7 @@ public final class TreeWriter {
     /// Where the last step is.
     private var path = TreePath.top
     private var here: FileDescriptor
-    private var serial = 0
+    private var temporaries = TemporaryNames()
     /// Files with several names get flags that forbid more of them when everything is there.
     private var locked: [TreeEntry] = []
     private var lockedSize = 0
@@ -54,12 +54,11 @@ public final class TreeWriter {
     public init(
         _ path: [UInt8], options: Options = Options(), shortfall: @escaping (TreeShortfall) -> Void
     ) throws(SystemError) {
-        guard !path.contains(0), !path.isEmpty else { throw SystemError("open", code: ENOENT, path: path) }
-        let made = withCString(path) { mkdir($0, 0o777) }
-        guard made == 0 || pv_errno() == EEXIST else { throw SystemError(last: "mkdir", path: path) }
+        guard !path.isEmpty else { throw SystemError("open", code: ENOENT, path: path) }
+        try Directory.make(path, mode: 0o777)
         let root = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY)
         here = try root.duplicated()
-        way = [Step(inode: InodeNumber(try root.status().raw), entry: nil)]
+        way = [Step(inode: InodeNumber(try root.status()), entry: nil)]
         self.root = root
         self.options = options
         resolution = PathResolution(isByComponents: options.isByComponents)
@@ -79,17 +78,23 @@ public final class TreeWriter {
             return
         }
         try enter(entry.path.parent)
-        let name = Array(entry.path.name)
-        let isNew = withCString(name) { mkdirat(here.number, $0, 0o700) } == 0
-        guard isNew || pv_errno() == EEXIST else { throw SystemError(last: "mkdir", path: entry.path.bytes) }
-        try step(to: entry.path, isNew: isNew, entry)
+        try step(to: entry.path, isNew: try isMade(Array(entry.path.name), 0o700, entry.path), entry)
+    }
+
+    /// Makes a directory in the one where entries go now.
+    /// - Returns: false where there is something of that name.
+    private func isMade(_ name: [UInt8], _ mode: UInt32, _ path: TreePath) throws(SystemError) -> Bool {
+        let made = SystemCalls.mkdirat(here.number, name, mode)
+        if made.code == EEXIST { return false }
+        try made.get("mkdir", path: path.bytes)
+        return true
     }
 
     /// Goes down to a directory that is there.
     private func step(to wanted: TreePath, isNew: Bool, _ entry: TreeEntry?) throws(SystemError) {
         do throws(SystemError) {
             let next = try resolution.open(wanted.name, in: here)
-            let inode = InodeNumber(try next.status().raw)
+            let inode = InodeNumber(try next.status())
             if let entry { openUp(try next.reopenedForReading(), entry, isNew: isNew) }
             way.append(Step(inode: inode, entry: entry.map { kept($0) }))
             here = next
@@ -113,10 +118,9 @@ public final class TreeWriter {
     private func openUp(_ directory: borrowing FileDescriptor, _ entry: TreeEntry, isNew: Bool) {
         if isNew { FileAttributes.removeInheritedLists(of: directory) }
         metadata.setOwnerAndAttributes(entry, directory, isOpen: true)
-        var status = stat()
         // An ordinary user needs these bits. The other entries of an ACL do not change with them.
-        if fstat(directory.number, &status) == 0, status.st_mode & 0o700 != 0o700 {
-            _ = fchmod(directory.number, status.st_mode & 0o7777 | 0o700)
+        if let status = try? directory.status(), status.mode & 0o700 != 0o700 {
+            _ = SystemCalls.fchmod(directory.number, status.permissions | 0o700)
         }
     }
 
@@ -127,9 +131,7 @@ public final class TreeWriter {
         for name in wanted.bytes[path.bytes.count...].split(separator: UInt8(ascii: "/")) {
             let name = Array(name)
             guard let next = try? path.appending(name) else { return }
-            let isNew = withCString(name) { mkdirat(here.number, $0, 0o777) } == 0
-            guard isNew || pv_errno() == EEXIST else { throw SystemError(last: "mkdir", path: next.bytes) }
-            try step(to: next, isNew: isNew, nil)
+            try step(to: next, isNew: try isMade(name, 0o777, next), nil)
         }
     }
 
@@ -156,11 +158,10 @@ public final class TreeWriter {
 
     /// The directory above this one: `..` where that still is the one that the way came through, else from the top.
     private func up() throws(SystemError) -> FileDescriptor {
-        let number = pv_open_component(here.number, "..")
-        if number >= 0 {
-            let up = FileDescriptor(adopting: number, path: path.bytes)
-            if InodeNumber(try up.status().raw) == way[way.count - 1].inode { return up }
-        }
+        do throws(SystemError) {
+            let up = try FileDescriptor.openComponent(Array("..".utf8), in: here.number, path.bytes)
+            if InodeNumber(try up.status()) == way[way.count - 1].inode { return up }
+        } catch {}
         return try resolution.open(path.bytes[...], in: root)
     }
 
@@ -176,26 +177,10 @@ public final class TreeWriter {
         return here.number
     }
 
-    /// A name that nobody else uses.
-    private func temporaryName() -> [UInt8] {
-        serial += 1
-        return Array(".pram-verify-\(getpid())-\(serial).tmp".utf8)
-    }
-
     /// Gives something in a directory its final name.
     private func rename(_ old: [UInt8], in directory: Int32, to path: TreePath, in parent: Int32) throws(SystemError) {
-        let name = Array(path.name)
-        let code = withCString(old) { old in
-            withCString(name) { new in
-                if options.replaces { return renameat(directory, old, parent, new) }
-                let code = pv_rename_beside(directory, old, parent, new)
-                // Some file systems have no such flag; link(2) refuses to replace as well.
-                guard code != 0, pv_errno() == EINVAL || pv_errno() == ENOSYS else { return code }
-                guard linkat(directory, old, parent, new, 0) == 0 else { return -1 }
-                return unlinkat(directory, old, 0)
-            }
-        }
-        guard code == 0 else { throw SystemError(last: "rename", path: path.bytes) }
+        try renameEntry(directory, old, parent, Array(path.name), replace: options.replaces)
+            .get("rename", path: path.bytes)
     }
 
     /// A regular file to be filled.
@@ -204,16 +189,13 @@ public final class TreeWriter {
         guard entry.kind == .regular else { throw SystemError("open", code: EINVAL, path: entry.path.bytes) }
         let parent = try FileDescriptor.copy(of: enterParent(of: entry), path: entry.path.bytes)
         while true {
-            let name = temporaryName()
-            let number = withCString(name) {
-                pv_openat(parent.number, $0, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-            }
-            if number >= 0 {
-                let file = FileDescriptor(adopting: number, path: entry.path.bytes)
-                FileAttributes.removeInheritedLists(of: file)
-                return NewFile(file, entry, name: name, in: parent)
-            }
-            guard pv_errno() == EEXIST else { throw SystemError(last: "open", path: entry.path.bytes) }
+            let name = temporaries.next()
+            let answer = SystemCalls.openat(parent.number, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+            if answer.code == EEXIST { continue }
+            try answer.get("open", path: entry.path.bytes)
+            let file = FileDescriptor(adopting: answer.number, path: entry.path.bytes)
+            FileAttributes.removeInheritedLists(of: file)
+            return NewFile(file, entry, name: name, in: parent)
         }
     }
 
@@ -223,9 +205,9 @@ public final class TreeWriter {
     ///   - directory: open.
     public func adoptFile(_ entry: TreeEntry, _ name: [UInt8], from directory: Int32) throws(SystemError) {
         guard entry.kind == .regular else { throw SystemError("open", code: EINVAL, path: entry.path.bytes) }
-        let number = withCString(name) { pv_openat(directory, $0, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0) }
-        guard number >= 0 else { throw SystemError(last: "open", path: name) }
-        let file = FileDescriptor(adopting: number, path: entry.path.bytes)
+        let answer = SystemCalls.openat(directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0)
+        try answer.get("open", path: name)
+        let file = FileDescriptor(adopting: answer.number, path: entry.path.bytes)
         let parent = try FileDescriptor.copy(of: directory, path: entry.path.bytes)
         FileAttributes.removeInheritedLists(of: file)
         let made = NewFile(file, entry, name: name, in: parent)
@@ -264,40 +246,37 @@ public final class TreeWriter {
     /// - Throws: EPERM for a device node when they are not asked for.
     public func makeSpecial(_ entry: TreeEntry) throws(SystemError) {
         let parent = try enterParent(of: entry)
-        let name = temporaryName()
-        guard try make(entry, name, in: parent) == 0 else { throw SystemError(last: "mknod", path: entry.path.bytes) }
+        let name = temporaries.next()
+        try make(entry, name, in: parent).get("mknod", path: entry.path.bytes)
         do throws(SystemError) {
-            let number = withCString(name) { pv_open_name(parent, $0) }
-            guard number >= 0 else { throw SystemError(last: "open", path: entry.path.bytes) }
-            let made = FileDescriptor(adopting: number, path: entry.path.bytes)
+            let made = try FileDescriptor.openName(name, in: parent, entry.path.bytes)
             if entry.kind != .symbolicLink { FileAttributes.removeInheritedLists(of: made, isOpen: false) }
             metadata.setOwnerAndAttributes(entry, made, isOpen: false)
             if entry.kind != .symbolicLink { metadata.setMode(entry, made, isOpen: false) }
             metadata.setTime(entry, made, isOpen: false)
             try rename(name, in: parent, to: entry.path, in: parent)
         } catch {
-            _ = withCString(name) { unlinkat(parent, $0, 0) }
+            _ = SystemCalls.unlinkat(parent, name)
             throw error
         }
     }
 
-    private func make(_ entry: TreeEntry, _ name: [UInt8], in parent: Int32) throws(SystemError) -> Int32 {
-        var device: dev_t = 0
+    private func make(_ entry: TreeEntry, _ name: [UInt8], in parent: Int32) throws(SystemError) -> SystemCalls.Answer {
+        var device: UInt64 = 0
         var type = UInt32(S_IFIFO)
         switch entry.kind {
         case .symbolicLink:
-            let target = entry.target
-            return withCString(target) { target in withCString(name) { symlinkat(target, parent, $0) } }
+            return SystemCalls.symlinkat(entry.target, parent, name)
         case .fifo: break
         case .characterDevice, .blockDevice:
             guard options.makesDevices, let number = entry.device else {
                 throw SystemError("mknod", code: EPERM, path: entry.path.bytes)
             }
-            device = pv_device(number.major, number.minor)
+            device = number.number
             type = UInt32(entry.kind == .blockDevice ? S_IFBLK : S_IFCHR)
         case .regular, .directory: throw SystemError("mknod", code: EINVAL, path: entry.path.bytes)
         }
-        return withCString(name) { mknodat(parent, $0, type | 0o600, device) }
+        return SystemCalls.mknodat(parent, name, type | 0o600, device)
     }
 
     /// One more name for a file that was made before.
@@ -305,11 +284,10 @@ public final class TreeWriter {
         let parent = try enterParent(of: entry)
         let source = try resolution.open(first.parent.bytes[...], in: root)
         let old = Array(first.name)
-        let name = temporaryName()
-        let made = withCString(old) { old in withCString(name) { linkat(source.number, old, parent, $0, 0) } }
-        guard made == 0 else { throw SystemError(last: "link", path: entry.path.bytes) }
+        let name = temporaries.next()
+        try SystemCalls.linkat(source.number, old, parent, name).get("link", path: entry.path.bytes)
         // Renaming one name of a file to another of the same file does nothing, and leaves both.
-        defer { _ = withCString(name) { unlinkat(parent, $0, 0) } }
+        defer { _ = SystemCalls.unlinkat(parent, name) }
         try rename(name, in: parent, to: entry.path, in: parent)
     }
 
@@ -350,14 +328,14 @@ public final class NewFile {
     }
 
     deinit {
-        if !hasName && !isAdopted { _ = withCString(name) { unlinkat(parent.number, $0, 0) } }
+        if !hasName && !isAdopted { _ = SystemCalls.unlinkat(parent.number, name) }
     }
 }
 
 extension FileDescriptor {
     static func copy(of number: Int32, path: [UInt8]) throws(SystemError) -> FileDescriptor {
-        let copy = pv_duplicate(number)
-        guard copy >= 0 else { throw SystemError(last: "dup", path: path) }
-        return FileDescriptor(adopting: copy, path: path)
+        let answer = SystemCalls.dup(number)
+        try answer.get("dup", path: path)
+        return FileDescriptor(adopting: answer.number, path: path)
     }
 }

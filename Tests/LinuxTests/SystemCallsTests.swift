@@ -115,24 +115,30 @@ private enum SystemNames {
         return files.sorted { $0.0 < $1.0 }
     }
 
-    /// Libraries that Compression and Verification call, and the checksums of CChecksum: no calls of the system.
+    /// Libraries that Compression and Verification call, the C kernels of PRAM and Parity, and the hooks' files: no calls
+    /// of the system.
     private static let libraries: Set<String> = [
         "inflate", "inflateEnd", "inflateInit2_", "inflateInit_", "inflateReset", "zlibVersion", "uInt",
         "lzma_code", "lzma_end", "lzma_memusage", "lzma_stream", "lzma_stream_decoder", "z_stream", "lzma_ret",
+        "deflate", "deflateEnd", "deflateInit2_", "lzma_alone_decoder",
+        "pv_gf_combination", "pv_gf_combine", "pv_gf_factor", "pv_gf_make_factor",
+        "pv_embedded", "pv_program_marker", "pv_init_top_script", "pv_init_top_order", "pv_udev_rules",
+        "pv_systemd_unit", "pv_dracut_script",
         "pv_crc32c", "pv_crc32", "pv_page_batch", "pv_crc32c_pages", "pv_read_pages",
     ]
 
     /// In Linux itself, beside SystemCalls.swift: what is no call of the system, and what names no file or memory.
     private static let linux: [String: Set<String>] = [
         "Linux/BlockProbe.swift": [],
+        "Linux/ChildProgram.swift": ["pv_was_killed", "pv_signal_of", "pv_exit_status_of"],
         "Linux/FileDescriptor.swift": ["stat", "iovec", "off_t"],
         "Linux/FileStatus.swift": ["stat"],
         "Linux/FileSystem.swift": ["off_t"],
         "Linux/Mapping.swift": ["off_t", "pv_guarded", "pv_guarded_copy", "pv_memory_fence"],
+        "Linux/PathResolution.swift": ["stat"],
         "Linux/OptionScanner.swift": [
             "getopt_long", "option", "pv_optarg", "pv_optind", "pv_restart_options", "strlen",
         ],
-        "Linux/SourceDirectory.swift": ["stat"],
         "Linux/SupervisedProcess.swift": ["pv_was_killed", "pv_signal_of"],
         "Linux/SystemError.swift": ["strerror"],
         "Linux/Threads.swift": [
@@ -140,6 +146,7 @@ private enum SystemNames {
             "pthread_cond_destroy", "pthread_mutex_destroy", "pthread_mutex_lock", "pthread_mutex_unlock",
             "pthread_cond_wait", "pthread_cond_broadcast",
         ],
+        "Linux/TreeWalk.swift": ["pv_matches"],
         "Linux/Zeros.swift": ["memcmp"],
     ]
 

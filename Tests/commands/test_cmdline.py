@@ -1,13 +1,11 @@
-"""`cmdline`: the command line for the next kexec, and what goes with it; and the scripts that put it to use."""
+"""`cmdline`: the command line for the next kexec, and what goes with it."""
 
 import os
-import pathlib
 import shutil
-import subprocess
 import unittest
 
 import chain
-from support import CommandTest, DAMAGED, FAILED, INTACT, ROOT, USAGE, sample_files
+from support import CommandTest, DAMAGED, FAILED, INTACT, USAGE, sample_files
 
 START = 16
 RESERVED = "memmap=1M$0x10000"
@@ -233,96 +231,6 @@ class Options(CmdlineTest):
                 result = self.run_program("cmdline", "--check-loaded", "--memory", self.memory, "--cmdline", LINE,
                                           prefix=machine)
                 self.assertEqual((result.status, result.out[:16]), (status, b"" if status else b"verdict: intact\n"))
-
-
-class Scripts(unittest.TestCase):
-    """The shell scripts, with programs in their PATH that note how they are called."""
-
-    def setUp(self):
-        import tempfile
-
-        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="pram-verify-test-"))
-        self.addCleanup(shutil.rmtree, self.scratch, ignore_errors=True)
-        self.calls = self.scratch / "calls"
-        self.program("kexec", 'for w; do printf "[%s]" "$w"; done >>"$CALLS"; echo >>"$CALLS"\n'
-                              'case " $* " in *"$FAILS"*) exit 1 ;; esac')
-        self.program("pram-verify", """
-case " $* " in
-    *" --pfn=0 "*) echo "ro quiet" ;;
-    *" --kexec-options "*) echo "$OPTIONS"; exit "${OPTIONS_STATUS:-0}" ;;
-    *" --check-loaded "*) exit "${LOADED_STATUS:-0}" ;;
-    *) echo "$NEXT"; exit "${STATUS:-0}" ;;
-esac""")
-        shutil.copy(ROOT / "kexec/pram-verify-kexec", self.scratch)
-
-    def program(self, name, text):
-        path = self.scratch / name
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
-
-    def run_script(self, *words, status=0, **variables):
-        variables = {"NEXT": "ro quiet pram=10", "OPTIONS": "-c --mem-max=0xfff", "FAILS": "never", **variables}
-        self.calls.write_text("")
-        done = subprocess.run(
-            ["sh", *words], env={"PATH": f"{self.scratch}:/usr/bin:/bin", "CALLS": str(self.calls), **variables},
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=10)
-        self.assertEqual(done.returncode, status, done)
-        return self.calls.read_text().splitlines()
-
-    def load(self, *words, **variables):
-        return self.run_script(str(ROOT / "kexec/pram-verify-kexec"), *(words or ("/k", "/i")), **variables)
-
-    def test_loads(self):
-        self.assertEqual(self.load(), ["[-c][--mem-max=0xfff][-l][/k][--initrd=/i][--command-line=ro quiet pram=10]"])
-        self.assertEqual(self.load("/a b"), ["[-c][--mem-max=0xfff][-l][/a b][--command-line=ro quiet pram=10]"])
-        self.assertEqual(self.load("--cmdline", 'x="a  b"', "/k", NEXT='x="a  b"', OPTIONS="-s"),
-                         ['[-s][-l][/k][--command-line=x="a  b"]'])
-
-    def test_without_a_chain(self):
-        plain = "[-l][/k][--initrd=/i][--command-line=ro quiet]"
-        self.assertEqual(self.load(NEXT="ro quiet", OPTIONS=""), [plain])
-        self.assertEqual(self.load(NEXT="ro quiet", OPTIONS="", STATUS="4", OPTIONS_STATUS="4"), [plain])
-        # Options refused: pram= is not handed on.
-        self.assertEqual(self.load(OPTIONS="", OPTIONS_STATUS="8"), [plain])
-
-    def test_falls_back(self):
-        plain = "[-l][/k][--initrd=/i][--command-line=ro quiet]"
-        calls = self.load(FAILS="--mem-max")
-        self.assertEqual(calls[1:], [plain])
-        self.assertEqual(self.load(LOADED_STATUS="4")[1:], [plain])
-        self.load(FAILS="-l", status=1)
-        self.assertEqual(self.load("--cmdline", "as it was", "/k", NEXT="", OPTIONS="-s", STATUS="8"),
-                         ["[-l][/k][--command-line=ro quiet]"])
-        self.run_script(str(ROOT / "kexec/pram-verify-kexec"), status=16)
-
-    def snippet(self, script="kexec-load", action="stop", settings="LOAD_KEXEC=true KERNEL_IMAGE=/k INITRD=/i",
-                **variables):
-        """What Debian's init script does: sources the settings, then the snippet, and goes on."""
-        path = self.scratch / script
-        path.write_text(f". {self.scratch}/settings\n. {ROOT}/kexec/pram-verify\necho went on\n")
-        (self.scratch / "settings").write_text("\n".join(settings.split(" ")) + "\n")
-        return self.run_script(str(path), action, **variables)
-
-    def test_debian(self):
-        self.program("systemctl", "echo 1 reboot.target start waiting")
-        self.program("runlevel", "echo N 6")
-        loaded = "[-c][--mem-max=0xfff][-l][/k][--initrd=/i][--command-line=ro quiet pram=10]"
-        self.assertEqual(self.snippet(), [loaded])
-        for settings in ("LOAD_KEXEC=false KERNEL_IMAGE=/k", "KERNEL_IMAGE=/k",
-                         "LOAD_KEXEC=true KERNEL_IMAGE=/k USE_GRUB_CONFIG=true"):
-            self.assertEqual(self.snippet(settings=settings), [])
-        self.assertEqual(self.snippet(action="start"), [])
-        self.assertEqual(self.snippet(script="kexec"), [])
-        self.snippet(FAILS="-l")
-        self.program("systemctl", "echo No jobs listed.")
-        self.program("runlevel", "echo N 0")
-        self.assertEqual(self.snippet(), [])
-
-    def test_debian_takes_the_name(self):
-        """run-parts passes over names with a dot."""
-        command = ["run-parts", "--list", str(ROOT / "kexec")]
-        listed = subprocess.run(command, capture_output=True, text=True, check=True)
-        self.assertIn(f"{ROOT}/kexec/pram-verify\n", listed.stdout)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 /* What the Linux layer needs from C: headers, macros that Swift cannot import, and the guard against SIGBUS. */
 #pragma once
-#include "beneath.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,14 +40,15 @@ int pv_open_nameless(const char *directory);
 /* mkostemp(3): makes a file of the template's name, its last six X replaced. */
 int pv_make_temporary(char *template);
 
-/* renameat2(2) with RENAME_NOREPLACE, within one directory. */
-static inline int pv_rename_noreplace(int directory, const char *from, const char *to) {
-    return (int)syscall(SYS_renameat2, directory, from, directory, to, 1u);
+/* renameat2(2) with RENAME_NOREPLACE. */
+static inline int pv_rename_noreplace(int directory, const char *from, int parent, const char *to) {
+    return (int)syscall(SYS_renameat2, directory, from, parent, to, 1u);
 }
 
 /* getopt_long's globals, which Swift regards as unsafe to share. */
 static inline int pv_optind(void) { return optind; }
-static inline void pv_restart_options(void) { optind = 1; }
+/* 0: from the start, with whatever array of words comes next (getopt_long(3), NOTES). */
+static inline void pv_restart_options(void) { optind = 0; }
 static inline const char *pv_optarg(void) { return optarg; }
 
 /* lseek(2) with SEEK_DATA and SEEK_HOLE. */
@@ -103,6 +103,10 @@ long pv_thread_page_faults(void);
 int pv_pipe(int ends[2]);
 pid_t pv_fork(void);
 int pv_end_with_parent(void);
+
+/* posix_spawnp(3): a program that is looked for in PATH, with `output` as its standard output, and this process's other
+ * descriptors and environment. Its errno. */
+int pv_spawn(pid_t *child, char *const words[], int output);
 
 /* Gives SIGCHLD its usual effect, and back what it was. A caller may have had it ignored, which execve(2) keeps: then no
  * status of a child is left for waitpid(2). */

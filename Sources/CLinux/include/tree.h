@@ -3,20 +3,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/types.h>
 #include <sys/xattr.h>
 
-/* A directory below another one, for naming it and what is in it alone (O_PATH): openat2(2), which neither leaves that
- * one (RESOLVE_BENEATH) nor follows a symbolic link (RESOLVE_NO_SYMLINKS). -1 and errno, ENOSYS where the kernel is
- * older than 5.6 or a filter forbids it. */
+/* A directory below another one, for naming it and what is in it alone (O_PATH): openat2(2), which does not leave that
+ * one. -1 and errno, ENOSYS where the kernel is older than 5.6, EPERM where a filter forbids it. `beneath` follows no
+ * symbolic link (RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS); `in_root` takes the upper directory for the root (RESOLVE_IN_ROOT). */
 int pv_open_beneath(int directory, const char *path);
+int pv_open_in_root(int directory, const char *path);
 
-/* The same for a single component: openat(2) with O_NOFOLLOW. */
-int pv_open_component(int directory, const char *name);
-
-/* Something in a directory, of whatever kind, for naming it alone: O_PATH and O_NOFOLLOW. */
-int pv_open_name(int directory, const char *name);
+/* Something in a directory, for naming it alone: O_PATH and O_NOFOLLOW, and further flags. */
+int pv_open_name(int directory, const char *name, int flags);
 
 /* The inode flags of an open file or directory: FS_IOC_GETFLAGS and FS_IOC_SETFLAGS. 0, or -1 and errno. */
 int pv_get_flags(int number, uint32_t *flags);
@@ -25,19 +22,12 @@ int pv_set_flags(int number, uint32_t flags);
 /* fchownat(2) of what was opened with O_PATH. */
 int pv_change_owner(int number, uid_t uid, gid_t gid);
 
-/* renameat2(2) with RENAME_NOREPLACE. */
-int pv_rename_beside(int directory, const char *from, int parent, const char *to);
-
 /* Whether a pattern of fnmatch(3) fits; with `is_path`, nothing but a slash fits a slash. */
 bool pv_matches(const char *pattern, const char *text, bool is_path);
 
 /* uname(2)'s release and node name, cut to the room that there is; empty when they cannot be had. */
 void pv_kernel_release(char *text, size_t room);
 void pv_node_name(char *text, size_t room);
-
-static inline uint32_t pv_major(dev_t device) { return major(device); }
-static inline uint32_t pv_minor(dev_t device) { return minor(device); }
-static inline dev_t pv_device(uint32_t major, uint32_t minor) { return makedev(major, minor); }
 
 /* CLOCK_BOOTTIME, which Swift does not see. */
 static inline int pv_clock_boottime(void) { return 7; }

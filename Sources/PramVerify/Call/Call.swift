@@ -23,6 +23,14 @@ struct Call {
     /// A call that the program makes itself.
     init<Described: Command>(_ described: Described.Type) { command = CommandEntry(described) }
 
+    /// The same call of another command, which takes from it what it knows.
+    func turned<Described: Command>(into described: Described.Type) -> Call {
+        var call = self
+        call.command = CommandEntry(described)
+        call.operands = []
+        return call
+    }
+
     mutating func set(_ option: Option, _ value: [UInt8] = []) { values[option.rawValue] = value }
 
     /// getopt_long(3) does the parsing: options and operands in any order, `--name=value`, unambiguous abbreviations,
@@ -55,6 +63,29 @@ struct Call {
         for option in given.map({ $0.option }) where !command.options.contains(option) {
             throw UsageError("--\(option.name) does not go with \(command.name)")
         }
+    }
+
+    /// A call that the program makes itself, of words as they would be given to it.
+    /// - Parameter last: an operand behind them, whatever it looks like.
+    init<Described: Command>(
+        _ described: Described.Type, _ words: [[UInt8]], _ last: [UInt8]?
+    ) throws(UsageError) {
+        let name = Described.name.withUTF8Buffer { Array($0) }
+        let all = [[], name] + words + (last.map { [Array("--".utf8), $0] } ?? [])
+        var text: [UInt8] = []
+        var starts: [Int] = []
+        for word in all {
+            starts.append(text.count)
+            text += word.prefix { $0 != 0 } + [0]
+        }
+        let place = UnsafeMutablePointer<CChar>.allocate(capacity: text.count)
+        defer { place.deallocate() }
+        for (index, byte) in text.enumerated() { place[index] = CChar(bitPattern: byte) }
+        let pointers = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.allocate(capacity: starts.count + 1)
+        defer { pointers.deallocate() }
+        for (index, start) in starts.enumerated() { pointers[index] = place + start }
+        pointers[starts.count] = nil
+        try self.init(Int32(starts.count), pointers)
     }
 
     private static func unknownOption(_ word: [UInt8]) -> Phrase {

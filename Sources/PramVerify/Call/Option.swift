@@ -4,6 +4,7 @@ enum Option: Int, CaseIterable {
     case json, linksOnly, timeout, threads, damaged, force, preserveMode
     case region, device, size, replace, erase, dryRun, keepHoles, refit, salvage, cut
     case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
+    case withoutChain, ifChain
     case resume
     case help, version
 
@@ -45,6 +46,8 @@ enum Option: Int, CaseIterable {
         case .kexecFile: ("kexec-file", nil, "kexec_file_load will be used (kexec -s)")
         case .kexecLoad: ("kexec-load", nil, "kexec_load will be used (kexec -c)")
         case .checkLoaded: ("check-loaded", nil, "see that a kernel is loaded, and check the chain once more")
+        case .withoutChain: ("without-chain", nil, "load the kernel also where a chain cannot be handed on")
+        case .ifChain: ("if-chain", nil, "load nothing where there is no chain to hand on")
         case .resume: ("resume", "DEVICE", "say whether a hibernated system waits on the device, and nothing else")
         case .help: ("help", nil, "show this help")
         case .version: ("version", nil, "show the version")

@@ -26,10 +26,10 @@ struct Cmdline: Command {
 
     private let call: Call
     private let choice: MemoryChoice
-    private let request: KexecOptions.Request
-    private let streams: Streams
-    private var report = Report(command: name)
-    private let next = NextBoot()
+    let request: KexecOptions.Request
+    let streams: Streams
+    var report = Report(command: name)
+    let next = NextBoot()
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
         try run(call, streams, known: nil)
@@ -67,7 +67,7 @@ struct Cmdline: Command {
         return next.status
     }
 
-    private init(_ call: Call, _ streams: Streams) throws(Failure) {
+    init(_ call: Call, _ streams: Streams) throws(Failure) {
         try call.requireOperands(0...0)
         try call.refuseBoth(.cmdline, .from)
         try call.refuseBoth(.kexecFile, .kexecLoad)
@@ -81,8 +81,7 @@ struct Cmdline: Command {
     private mutating func act(_ known: ChainSearch.Known?) throws(Failure) -> ExitStatus {
         let template = ParameterLine(try templateText())
         let next = try edited(template)
-        let thisLine = choice.isLive ? ParameterLine(try contents(MachinePaths().commandLine)) : template
-        let search = ChainSearch(call: call, choice: choice, template: template, thisLine: thisLine, known: known)
+        let search = try search(template, known)
         if call.has(.checkLoaded) {
             try requireLoaded()
             return try checkAgain(search, next, template)
@@ -103,9 +102,19 @@ struct Cmdline: Command {
         return call.has(.kexecOptions) ? printOptions(chain, status) : printLine(next, chain, template, status)
     }
 
+    private func search(_ template: ParameterLine, _ known: ChainSearch.Known?) throws(Failure) -> ChainSearch {
+        let thisLine = choice.isLive ? ParameterLine(try contents(MachinePaths().commandLine)) : template
+        return ChainSearch(call: call, choice: choice, template: template, thisLine: thisLine, known: known)
+    }
+
+    /// What the next kernel may be told of, looked for and verified.
+    mutating func look(_ template: ParameterLine) throws(Failure) -> ChainSearch.Outcome {
+        try search(template, nil).look(&report)
+    }
+
     // MARK: - The lines
 
-    private func templateText() throws(Failure) -> [UInt8] {
+    func templateText() throws(Failure) -> [UInt8] {
         if let text = call[.cmdline] { return text }
         guard let path = call[.from] else { return try contents(MachinePaths().commandLine) }
         return try calling { () throws(SystemError) in
@@ -119,7 +128,7 @@ struct Cmdline: Command {
         }
     }
 
-    private func edited(_ template: ParameterLine) throws(Failure) -> NextLine {
+    func edited(_ template: ParameterLine) throws(Failure) -> NextLine {
         var names: [ParameterName] = []
         for name in call.all(.remove) {
             guard !name.isEmpty, !name.contains(UInt8(ascii: "=")) else {
@@ -149,10 +158,14 @@ struct Cmdline: Command {
     // MARK: - The chain
 
     /// The chain when the next kernel may be told of it. Says why not, and adds that to the status.
-    private func qualified(_ found: ChainSearch.Outcome, _ next: NextLine, _ status: inout ExitStatus) -> HandOver? {
+    func qualified(_ found: ChainSearch.Outcome, _ next: NextLine, _ status: inout ExitStatus) -> HandOver? {
         switch found {
         case .none(let reason, _):
             if !reason.isEmpty { say("no chain is handed on: \(reason)") }
+            if let objection = objection(nil) {
+                say("\(objection): save once more, or erase to go on without")
+                status.insert(.damaged)
+            }
             return nil
         case .several(let pages):
             let list = pages.map { String($0.number, radix: 16) }.joined(separator: ", ")
@@ -162,7 +175,14 @@ struct Cmdline: Command {
             return nil
         case .one(let chain):
             let obstacle = chain.obstacle(on: next.line) ?? (chain.isPramKernel && request == .file ? .fileLoad : nil)
-            guard let obstacle else { return chain }
+            guard let obstacle else {
+                guard let objection = objection(chain) else { return chain }
+                let head = String(chain.head.number, radix: 16)
+                say("the chain at page 0x\(head) is not handed on: \(objection)")
+                say("save once more, or name this one with --pfn=\(head)")
+                status.insert(.damaged)
+                return nil
+            }
             // With --kexec-options there is no line to print without pram=: the call itself cannot be had.
             if obstacle == .fileLoad && call.has(.kexecOptions) { return chain }
             say("the chain at page \(hexadecimal(chain.head.number)) is not handed on: \(obstacle.sentence)")
@@ -172,9 +192,15 @@ struct Cmdline: Command {
         }
     }
 
+    /// Why what was found is not what was saved last; whoever names a head means that one.
+    private func objection(_ chain: HandOver?) -> StaticString? {
+        guard choice.isLive, !call.has(.pfn), let note = SaveNote.read() else { return nil }
+        return note.objection(to: chain?.head.number, generation: report.evaluation?.links.first?.generation)
+    }
+
     // MARK: - What is printed
 
-    private func kexecOptions(_ chain: HandOver) throws(KexecOptions.Obstacle) -> KexecOptions {
+    func kexecOptions(_ chain: HandOver) throws(KexecOptions.Obstacle) -> KexecOptions {
         let paths = MachinePaths()
         let lockdown = KernelPolicy(paths).lockdown
         let disabled = try? FileDescriptor.contents(of: paths.kexecLoadDisabled, limit: 4096)
@@ -258,7 +284,7 @@ struct Cmdline: Command {
         }
     }
 
-    private func say(_ text: String) {
+    func say(_ text: String) {
         if call.has(.json) { next.messages.append(text) } else { streams.say(Phrase(text)) }
     }
 
@@ -291,12 +317,32 @@ struct Cmdline: Command {
             say("no chain: \(reason)")
             // What was loaded may name it all the same.
             if isCleared { status.insert(.damaged) }
+            if objection(nil) != nil { _ = qualified(.none(reason: ""), next, &status) }
             _ = completed(next, nil, &status)
+            compareLoaded(nil, &status)
         } else {
-            _ = completed(next, qualified(found, next, &status), &status)
+            let chain = qualified(found, next, &status)
+            _ = completed(next, chain, &status)
+            compareLoaded(chain, &status)
         }
         report.duration = report.elapsedNanoseconds
         if !call.has(.json) { TextReport.write(report, to: streams.output) }
         return report.status.union(status)
+    }
+
+    /// Whether the kernel that is loaded was given what it would be given now, as far as that is known.
+    private func compareLoaded(_ chain: HandOver?, _ status: inout ExitStatus) {
+        guard choice.isLive else { return }
+        guard let loaded = LoadNote.current() else {
+            return say("the loaded kernel's line cannot be known: pram-verify kexec did not load it")
+        }
+        let head = chain?.head.number ?? 0
+        guard loaded.head != head else { return }
+        let has = loaded.head == 0 ? "no pram=" : "pram=\(String(loaded.head, radix: 16))"
+        say(
+            "the loaded kernel's line has \(has), and should have \(head == 0 ? "none" : "pram=\(String(head, radix: 16))")"
+        )
+        say("load it once more with pram-verify kexec")
+        status.insert(.damaged)
     }
 }

@@ -77,8 +77,8 @@ struct CommandEntry: Sendable {
         CommandEntry(Check.self), CommandEntry(List.self), CommandEntry(Extract.self),
         CommandEntry(Save.self), CommandEntry(Load.self), CommandEntry(Erase.self),
         CommandEntry(Drop.self), CommandEntry(Quarantine.self),
-        CommandEntry(Cmdline.self),
-        CommandEntry(Boot.self), CommandEntry(Status.self),
+        CommandEntry(Cmdline.self), CommandEntry(Kexec.self),
+        CommandEntry(Boot.self), CommandEntry(Service.self), CommandEntry(Status.self),
     ]
 
     static func named(_ word: [UInt8]) -> CommandEntry? {

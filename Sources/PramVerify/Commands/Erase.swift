@@ -12,10 +12,14 @@ enum Erase: Command {
     static let writes = true
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
+        try perform(call).print(.text, call, streams)
+    }
+
+    static func perform(_ call: Call) throws(UsageError) -> Report {
         var report = Report(command: name)
         do throws(Failure) { try erase(call, &report) } catch { try report.end(by: error) }
         report.refreshRunFolder(call)
-        return report.print(.text, call, streams)
+        return report
     }
 
     private static func erase(_ call: Call, _ report: inout Report) throws(Failure) {

@@ -19,11 +19,15 @@ enum Load: Command {
     static let writes = true
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
+        try perform(call).print(.text, call, streams)
+    }
+
+    static func perform(_ call: Call) throws(UsageError) -> Report {
         var report = Report(command: name, extractions: [])
         do throws(Failure) { try load(call, &report) } catch { try report.end(by: error) }
         // Memory is written when everything else is done, so a failure tells nothing new of the chain.
         if report.failure == nil { report.refreshRunFolder(call) }
-        return report.print(.text, call, streams)
+        return report
     }
 
     private static func load(_ call: Call, _ report: inout Report) throws(Failure) {

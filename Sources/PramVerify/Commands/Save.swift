@@ -16,10 +16,24 @@ enum Save: Command {
     static let writes = true
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
+        try perform(call).print(.head, call, streams)
+    }
+
+    static func perform(_ call: Call) throws(UsageError) -> Report {
         var report = Report(command: name)
         do throws(Failure) { try save(call, &report) } catch { try report.end(by: error) }
+        report.noteSave(call)
         report.refreshRunFolder(call)
-        return report.print(.head, call, streams)
+        return report
+    }
+
+    /// A kernel that was loaded before does not know what was saved, unless its line names this very head.
+    private static func loadedKernelWarning(_ head: PFN, _ call: Call) -> [String] {
+        guard MemoryChoice(call[.memory]).isLive, LoadNote.isKernelLoaded(), LoadNote.current()?.head != head.number
+        else { return [] }
+        return [
+            "a kernel is loaded already, which may not be told of this chain: load it once more with pram-verify kexec"
+        ]
     }
 
     private static func save(_ call: Call, _ report: inout Report) throws(Failure) {
@@ -35,6 +49,7 @@ enum Save: Command {
             report.memory = Report.Memory(path: target.name, target.memory)
             report.head = Head(origin: .range, page: target.head)
             try target.refuseHeldChains(call)
+            if MemoryChoice(call[.memory]).isLive { SaveNote(.unfinished).write() }
             var chainSave = try writing { () throws(WritingFailure) in
                 try ChainSave(plan, from: directory, into: target.memory, generation: randomNumber())
             }
@@ -43,7 +58,8 @@ enum Save: Command {
             }
             report.evaluation = chain
             report.layout = .amd64
-            report.written = Written(purpose: .chain, head: head, warnings: plan.warnings)
+            report.written = Written(
+                purpose: .chain, head: head, warnings: plan.warnings + loadedKernelWarning(head, call))
         } catch {
             target.growth?.undo()
             throw error

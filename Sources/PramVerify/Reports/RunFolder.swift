@@ -7,7 +7,7 @@ import Text
 /// Nothing here costs the boot: what cannot be written is left out.
 struct RunFolder {
     enum File: Int, CaseIterable {
-        case status, action, metrics, text, json, cmdline
+        case status, action, metrics, text, json, cmdline, saved, loaded
 
         var name: StaticString {
             switch self {
@@ -17,12 +17,22 @@ struct RunFolder {
             case .text: "report.txt"
             case .json: "report.json"
             case .cmdline: "cmdline"
+            case .saved: "saved"
+            case .loaded: "loaded"
             }
         }
 
         var bytes: [UInt8] { name.withUTF8Buffer { Array($0) } }
         var path: [UInt8] { FileLock.directory + [UInt8(ascii: "/")] + bytes }
-        var mode: UInt32 { self == .text || self == .json ? 0o600 : 0o644 }
+        var mode: UInt32 {
+            switch self {
+            case .text, .json, .saved: 0o600
+            case .status, .action, .metrics, .cmdline, .loaded: 0o644
+            }
+        }
+
+        /// What a report leaves, and the next one replaces. The others are notes about what was done.
+        static var ofReport: [File] { [.status, .action, .metrics, .text, .json, .cmdline] }
     }
 
     /// How many links, files and findings each the reports there list: /run is memory, and a hostile chain has millions.
@@ -37,7 +47,7 @@ struct RunFolder {
         var first: SystemError?
         do throws(SystemError) {
             let folder = try Directory(FileLock.directory)
-            for file in File.allCases {
+            for file in File.ofReport {
                 if file == .action && action == nil || file == .cmdline
                     || status == .off && file.rawValue > File.action.rawValue
                 {
@@ -52,7 +62,7 @@ struct RunFolder {
                         case .metrics: report.writeMetrics(status, output)
                         case .text: writeText(report, status, output)
                         case .json: JSONReport.write(report, to: output, listing: listLimit)
-                        case .cmdline: break
+                        case .cmdline, .saved, .loaded: break
                         }
                         return true
                     }
@@ -72,6 +82,32 @@ struct RunFolder {
     /// - Parameter body: false when there is none.
     static func publishLine(_ body: (Output) -> Bool) {
         do throws(SystemError) { try write(.cmdline, in: try Directory(FileLock.directory), body) } catch { return }
+    }
+
+    /// A note about what was done. Where it cannot be written, there is none: an old one would be taken for it.
+    static func publishNote(_ file: File, _ body: (Output) -> Void) {
+        do throws(SystemError) {
+            try Directory.make(FileLock.directory, mode: 0o755)
+            let folder = try Directory(FileLock.directory)
+            do throws(SystemError) {
+                try write(file, in: folder) { output in
+                    body(output)
+                    return true
+                }
+            } catch {
+                folder.remove(file.bytes)
+            }
+        } catch { return }
+    }
+
+    static func removeNote(_ file: File) {
+        guard FileDescriptor.exists(file.path), let folder = try? Directory(FileLock.directory) else { return }
+        folder.remove(file.bytes)
+    }
+
+    /// A note's lines; none where there is no note.
+    static func fields(of file: File) -> NoteFields {
+        NoteFields((try? FileDescriptor.contents(of: file.path, limit: 1 << 16)) ?? [])
     }
 
     /// - Parameter body: writes the content; false when there is to be no such file.
@@ -113,15 +149,39 @@ struct RunFolder {
     }
 }
 
+/// Lines of a name, a blank and a value.
+struct NoteFields {
+    private let text: [UInt8]
+
+    init(_ text: [UInt8]) { self.text = text }
+
+    func value(_ name: StaticString) -> [UInt8]? {
+        for line in text.split(separator: UInt8(ascii: "\n")) {
+            guard let blank = line.firstIndex(of: UInt8(ascii: " ")),
+                name.withUTF8Buffer({ $0.elementsEqual(line[..<blank]) })
+            else { continue }
+            return Array(line[(blank + 1)...])
+        }
+        return nil
+    }
+
+    /// Hexadecimal.
+    func number(_ name: StaticString) -> UInt64? {
+        guard let text = value(name) else { return nil }
+        return try? KernelNumber.kstrtoul(text[...], .hexadecimal)
+    }
+}
+
 extension Report {
     /// After a command that has looked at this machine's memory or written it: what is in /run is of this run, or gone.
     func refreshRunFolder(_ call: Call) {
         guard MemoryChoice(call[.memory]).isLive, memory != nil, FileDescriptor.exists(FileLock.directory)
         else { return }
+        followSave()
         if let failure {
             // Some failures come before the first byte is written.
             guard failure.mayHaveWritten, let folder = try? Directory(FileLock.directory) else { return }
-            for file in RunFolder.File.allCases { folder.remove(file.bytes) }
+            for file in RunFolder.File.ofReport { folder.remove(file.bytes) }
             return
         }
         guard evaluation != nil || written?.changed == true else { return }

@@ -193,10 +193,12 @@ ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
         said = self.journal(UNITS[0], -1)
         self.assertRegex(said, "the files need [0-9]+ pages of 4 KiB, and the range has 4096")
         self.assertIn("status=8", said)
+        self.assertIn("its files will not arrive in the next kernel", said)
+        self.assertIn("the older chain was erased", said)
         self.assertIn(f" pram={RESERVED_PFN:x}", self.cmdline())
         self.assertEqual(self.status(), "empty")
         self.assertEqual(self.machine.run(f"ls {LOADED}").output, "")
-        self.assertIn("Skipped due to 'exec-condition'", self.journal(UNITS[1]))
+        self.assertIn("nothing is restored: the range is empty", self.journal(UNITS[1]))
 
     def test_files_that_were_not_restored_stay_where_there_is_nothing_to_save(self):
         """As when the disk was full at boot: what lies in memory is the only copy."""
@@ -212,11 +214,32 @@ ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
         """Files that are nowhere but in memory: on a tmpfs, which is gone once file systems are unmounted."""
         self.must("mkdir -p /srv/state && mount -t tmpfs none /srv/state")
         files = self.make_files("/srv/state")
-        self.enable("SAVE_DIR=/srv/state", "KEXEC_KERNEL=/vmlinuz", "KEXEC_INITRD=/initrd.img")
+        self.enable("SAVE_DIR=/srv/state")
         files = self.start_writer("/srv/state", files)
-        self.load_kernel()
+        # Before there is anything to hand on; so the same kernel, with the same line, is loaded once more.
+        self.must("pram-verify-kexec --append from=hand /vmlinuz /initrd.img")
         self.next_kernel("systemctl kexec")
         self.assertEqual(self.must("ls /srv/state"), "")
+        self.assertIn(f" from=hand pram={RESERVED_PFN:x}", self.cmdline())
+        self.assert_restored(files)
+        self.assertRegex(self.journal(UNITS[0], -1), rf"saved {len(files)} files .* of /srv/state at page 0x")
+        self.assertIn(f"restored {len(files)} files into {LOADED}", self.journal(UNITS[1]))
+
+    def test_a_kernel_that_another_program_had_loaded(self):
+        """Nobody knows its line, so Debian's usual one takes its place."""
+        files = self.make_files()
+        self.enable()
+        self.must("kexec -s -l /vmlinuz --initrd=/initrd.img --reuse-cmdline")
+        self.next_kernel("systemctl kexec")
+        self.assert_restored(files)
+
+    def test_a_line_that_systemd_reads_in_another_way(self):
+        """The kernel knows no single quotes; systemd takes all behind this one for one word."""
+        files = self.make_files()
+        self.enable()
+        self.must("""pram-verify-kexec --append "odd='" /vmlinuz /initrd.img""")
+        self.next_kernel("systemctl kexec")
+        self.assertIn(" odd=' ", self.cmdline())
         self.assert_restored(files)
 
     def test_systemd_finds_no_fault_in_the_units(self):

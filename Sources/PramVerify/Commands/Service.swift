@@ -1,0 +1,202 @@
+import KernelCommandLine
+import Linux
+import Machine
+import PRAM
+import Text
+
+/// `service start` and `service stop`: what the units of systemd run. All that they decide is decided here; settings
+/// come from the environment, and what is said goes to the journal.
+struct Service: Command {
+    static let name: StaticString = "service"
+    static let task = Task.boot
+    static let operands: StaticString = " start|stop"
+    static let summary: StaticString =
+        "what the units run: start restores the files after a kexec, stop saves them on the way to one"
+    static let example: StaticString = "service start"
+    static let options: [Option] = []
+    static let kernelParameters: [BootParameter] = []
+    static let writes = true
+
+    private let settings = ServiceSettings()
+    private let streams: Streams
+    /// systemd takes a number at the start of a line for its level.
+    private let marksErrors = environment("INVOCATION_ID") != nil
+
+    static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
+        guard call.operands.count == 1, let word = call.operands.first else {
+            throw UsageError("service needs one word, start or stop")
+        }
+        let service = Service(streams: streams)
+        if word.elementsEqual("start".utf8) { return try service.start() }
+        if word.elementsEqual("stop".utf8) { return try service.stop() }
+        throw UsageError("service takes start or stop, not \(escaped(word))")
+    }
+
+    private init(streams: Streams) { self.streams = streams }
+
+    private func say(_ text: Phrase) { streams.say(text) }
+    private func complain(_ text: Phrase) { streams.errors.write("\(marksErrors ? "<3>" : "")pram-verify: \(text)\n") }
+
+    /// The line as the kernel itself reads it; nil, with the reason said, where it cannot be read or is a crash kernel's.
+    private func normalLine() -> (line: ParameterLine?, status: ExitStatus) {
+        let paths = MachinePaths()
+        do throws(SystemError) {
+            let text = try FileDescriptor.contents(of: paths.commandLine, limit: MachineEvidence.lineLimit)
+            let line = ParameterLine(text)
+            guard !MachineEvidence.isCrashKernel(line, paths) else {
+                say("this is a crash kernel, which touches nothing")
+                return (nil, [])
+            }
+            return (line, [])
+        } catch {
+            complain(Phrase(error.message))
+            return (nil, .failed)
+        }
+    }
+}
+
+// MARK: - start
+
+extension Service {
+    private func start() throws(UsageError) -> ExitStatus {
+        let (line, status) = normalLine()
+        guard let line else { return status }
+        guard PramParameter.find(in: line).pfn ?? 0 != 0 || MachineEvidence.kernelsHead() ?? 0 != 0 else {
+            say("nothing is restored: the kernel was told of no chain (pram=)")
+            return []
+        }
+        // A pram= that stays on the line for good names a page of zeros after a cold boot.
+        guard RunFolder.lastStatus != .empty else {
+            say("nothing is restored: the range is empty")
+            return []
+        }
+        let call = try Call(Load.self, settings.loadOptions, settings.loadDirectory)
+        let report = try Load.perform(call)
+        if report.runStatus == .empty && report.written?.changed != true {
+            say("nothing is restored: the range is empty")
+            return []
+        }
+        guard report.status == [] else {
+            complain("not all files were restored into \(escaped(settings.loadDirectory)); the chain stays")
+            return report.print(.text, call, streams)
+        }
+        for warning in report.written?.warnings ?? [] { say(Phrase(warning)) }
+        let count = report.extractions?.count ?? 0
+        say("restored \(counted(count, "file")) into \(escaped(settings.loadDirectory))")
+        return []
+    }
+}
+
+// MARK: - stop
+
+extension Service {
+    /// What the shutdown is on the way to.
+    private enum Way {
+        case elsewhere
+        case toKexec
+        /// To another one of the targets at which files are saved.
+        case toTarget
+    }
+
+    private func stop() throws(UsageError) -> ExitStatus {
+        guard normalLine().line != nil else { return [] }
+        let way: Way
+        do throws(Failure) {
+            way = try wayOfShutdown()
+        } catch {
+            complain("nothing is saved: whether this is the way to a kexec cannot be told: \(error.message)")
+            return .failed
+        }
+        if case .elsewhere = way { return [] }
+        let call = try Call(Save.self, settings.saveOptions, settings.saveDirectory)
+        let report = try Save.perform(call)
+        guard report.failure == nil, report.status == [] else {
+            report.failure?.explain(to: streams.errors)
+            complain("saving \(escaped(settings.saveDirectory)) failed: its files will not arrive in the next kernel")
+            try eraseOlder(call)
+            return report.status.union(.failed)
+        }
+        for warning in report.written?.warnings ?? [] where !LoadNote.isKernelLoaded() { say(Phrase(warning)) }
+        let head = report.written?.head
+        let pages = byteCount((report.evaluation?.pagesChecked ?? 0) &* UInt64(pageSize))
+        say(
+            "saved \(counted(report.evaluation?.files.count ?? 0, "file")) (\(pages)) of "
+                + "\(escaped(settings.saveDirectory)) at page \(hexadecimal(head?.number ?? 0))")
+        return try loadAgain(way, head)
+    }
+
+    /// - Throws: where systemctl does not answer.
+    private func wayOfShutdown() throws(Failure) -> Way {
+        let words = [Array("systemctl".utf8), Array("list-jobs".utf8)] + settings.saveTargets
+        let (ending, output) = try calling { () throws(SystemError) in
+            try ChildProgram.output(of: words, limit: 1 << 16)
+        }
+        guard ending == .exited(0) else {
+            throw .system(SystemError("exec", code: ErrorCode.noData, path: words[0]), remedy: "")
+        }
+        // JOB UNIT TYPE STATE
+        var way = Way.elsewhere
+        for line in output.split(separator: UInt8(ascii: "\n")) {
+            for word in line.split(separator: UInt8(ascii: " ")) {
+                if word.elementsEqual("kexec.target".utf8) { return .toKexec }
+                if word.count > 7, word.suffix(7).elementsEqual(".target".utf8) { way = .toTarget }
+            }
+        }
+        return way
+    }
+
+    /// What memory holds is older than what the directory holds, and is not to be restored over it. Where the directory
+    /// has no files, memory may hold the only copy.
+    private func eraseOlder(_ save: Call) throws(UsageError) {
+        guard save.has(.replace), hasFiles() else { return }
+        let report = try Erase.perform(save.turned(into: Erase.self))
+        if let failure = report.failure {
+            failure.explain(to: streams.errors)
+        } else if report.written?.changed == true {
+            say("the older chain was erased, so that it is not restored over newer files")
+        }
+    }
+
+    private func hasFiles() -> Bool {
+        guard let directory = try? SourceDirectory(settings.saveDirectory), let names = try? directory.names() else {
+            return false
+        }
+        return names.contains { name in (try? directory.status(of: name))?.isRegular == true }
+    }
+
+    /// A kernel that was loaded before the files were saved does not know of them.
+    private func loadAgain(_ way: Way, _ head: PFN?) throws(UsageError) -> ExitStatus {
+        let loaded = LoadNote.current()
+        var words: [[UInt8]] = []
+        if let kernel = settings.kernel, !kernel.isEmpty {
+            words = [kernel] + [settings.initrd].compactMap { $0 }
+        } else if loaded?.head == head?.number, loaded != nil {
+            return []
+        } else if settings.kernel == nil, let loaded {
+            let template = [Array("--cmdline".utf8), loaded.line]
+            words = template + [loaded.kernel] + [loaded.initrd].compactMap { $0 }
+        } else if settings.kernel == nil, case .toKexec = way {
+            words = usualKernel()
+        }
+        guard !words.isEmpty else {
+            if case .toKexec = way {
+                complain(
+                    "no kernel is loaded that knows of the files, so they will not arrive; set KEXEC_KERNEL and "
+                        + "KEXEC_INITRD in /etc/default/pram-verify")
+                return .damaged
+            }
+            return []
+        }
+        let status = try Kexec.run(try Call(Kexec.self, words, nil), streams)
+        if status != [] { complain("the next kernel will not be told of the files, so they will not arrive") }
+        return status
+    }
+
+    /// Where Debian's kernel packages put links.
+    private func usualKernel() -> [[UInt8]] {
+        let (kernel, initrd) = (Array("/vmlinuz".utf8), Array("/initrd.img".utf8))
+        guard FileDescriptor.exists(kernel) else { return [] }
+        if let initrd = settings.initrd { return [kernel, initrd] }
+        return FileDescriptor.exists(initrd) ? [kernel, initrd] : [kernel]
+    }
+}
