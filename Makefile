@@ -81,7 +81,7 @@ HOOKS := hooks/pram-verify scripts/init-top/pram-verify
 DRACUT := 50pram-verify/module-setup.sh 50pram-verify/pram-verify.sh 50pram-verify/pram-verify.service
 UNITS := pram-verify-save.service pram-verify-load.service
 INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(mandir)/man8/pram-verify.8 \
-	$(datadir)/pram-verify/98-pram-verify.rules $(UNITS:%=$(unitdir)/%) $(presetdir)/80-pram-verify.preset \
+	$(mandir)/man8/pram-verify-image.8 $(datadir)/pram-verify/98-pram-verify.rules $(UNITS:%=$(unitdir)/%) $(presetdir)/80-pram-verify.preset \
 	$(defaultsdir)/kexec.d/pram-verify \
 	$(HOOKS:%=$(initramfsdir)/%) $(DRACUT:%=$(dracutdir)/%)
 
@@ -96,6 +96,7 @@ install:
 	@test -e $(DESTDIR)$(defaultsdir)/pram-verify || \
 		install -D -m 644 systemd/pram-verify.default $(DESTDIR)$(defaultsdir)/pram-verify
 	install -D -m 644 man/pram-verify.8 $(DESTDIR)$(mandir)/man8/pram-verify.8
+	install -D -m 644 man/pram-verify-image.8 $(DESTDIR)$(mandir)/man8/pram-verify-image.8
 	install -D -m 644 initramfs-hooks/98-pram-verify.rules $(DESTDIR)$(datadir)/pram-verify/98-pram-verify.rules
 	@for file in $(HOOKS); do \
 		install -D -m 755 initramfs-hooks/$$file $(DESTDIR)$(initramfsdir)/$$file || exit 1; done

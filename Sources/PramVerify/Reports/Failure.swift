@@ -1,4 +1,5 @@
 import ChainWriting
+import InitrdImages
 import Linux
 import Machine
 import Text
@@ -11,6 +12,7 @@ enum Failure: Error {
     case writing(WritingFailure)
     case refused(WriteRefusal)
     case locked(LockFailure)
+    case image(ImageFailure)
 
     init(_ failure: MachineFailure) {
         switch failure {
@@ -26,7 +28,7 @@ enum Failure: Error {
     /// Whether memory may have been written before it.
     var mayHaveWritten: Bool {
         switch self {
-        case .usage, .refused, .locked: false
+        case .usage, .refused, .locked, .image: false
         case .writing(let failure): failure.cause != .holdsChain && failure.cause != .decisionNeeded
         case .system, .memory: true
         }
@@ -42,6 +44,7 @@ enum Failure: Error {
         case .refused(let refusal): refusal.cause.name
         case .locked(.held): "locked"
         case .locked: "no-lock"
+        case .image: "image"
         }
     }
 
@@ -53,6 +56,7 @@ enum Failure: Error {
         case .writing(let failure): failure.message
         case .refused(let refusal): refusal.message
         case .locked(let failure): failure.message
+        case .image(let failure): failure.message
         }
     }
 
@@ -69,6 +73,7 @@ enum Failure: Error {
         case .memory(let failure): failure.remedy
         case .writing(let failure): failure.remedy
         case .refused(let refusal): refusal.remedy
+        case .image(let failure): failure.remedy ?? ""
         case .locked(.held): "wait until it is done"
         case .locked: effectiveUser() != 0 ? "run it as root" : "let /run be a writable file system of the root user"
         }
