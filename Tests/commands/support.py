@@ -25,6 +25,8 @@ TIMEOUT = 10
 TOOLS = {
     "gzip": "gzip", "xz": "xz-utils", "zstd": "zstd", "setpriv": "util-linux", "unshare": "util-linux",
     "prlimit": "util-linux", "chroot": "coreutils", "mount": "mount", "strace": "strace",
+    "mkinitramfs": "initramfs-tools-core", "dracut": "dracut-core", "busybox": "busybox", "cpio": "cpio",
+    "bsdtar": "libarchive-tools", "lz4": "lz4", "bzip2": "bzip2", "objcopy": "binutils", "udevadm": "udev",
 }
 
 INTACT, DAMAGED, FAILED, USAGE = 0, 4, 8, 16
