@@ -12,7 +12,7 @@ extension ImageCheck {
     }
 
     /// Documentation/image.schema.json.
-    public func writeJSON(_ image: ImageFile, version: StaticString, to sink: @escaping ([UInt8]) -> Void) {
+    public func writeJSON(_ image: ImageFile, version: String, to sink: @escaping ([UInt8]) -> Void) {
         var json = JSONWriter(sink: sink)
         json.beginObject()
         writeHead(image, "check", version, &json)

@@ -11,7 +11,7 @@ public final class ImageListJSON: ImageVisitor {
     /// Also where the image cannot be read on the text is whole: `failure` says why.
     /// - Returns: what ended it, nil when nothing did.
     public static func write(
-        _ image: ImageFile, version: StaticString, limits: ImageLimits = ImageLimits(),
+        _ image: ImageFile, version: String, limits: ImageLimits = ImageLimits(),
         to sink: @escaping ([UInt8]) -> Void
     ) -> ImageFailure? {
         let list = ImageListJSON(sink)
@@ -78,7 +78,7 @@ public final class ImageListJSON: ImageVisitor {
 }
 
 /// What every JSON about an image begins with.
-func writeHead(_ image: ImageFile, _ command: StaticString, _ version: StaticString, _ json: inout JSONWriter) {
+func writeHead(_ image: ImageFile, _ command: StaticString, _ version: String, _ json: inout JSONWriter) {
     json.number("schema", 1)
     json.string("version", version)
     json.string("command", command)

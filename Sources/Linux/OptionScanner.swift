@@ -6,10 +6,13 @@ public struct OptionScanner {
     public struct Option: Sendable {
         let name: StaticString
         let takesArgument: Bool
+        /// The letter behind one dash; nil where it has none.
+        let letter: UInt8?
 
-        public init(_ name: StaticString, takesArgument: Bool) {
+        public init(_ name: StaticString, takesArgument: Bool, letter: UInt8? = nil) {
             self.name = name
             self.takesArgument = takesArgument
+            self.letter = letter
         }
     }
 
@@ -26,9 +29,8 @@ public struct OptionScanner {
     /// - Parameters:
     ///   - count: argc.
     ///   - words: argv; the words are put into another order. getopt_long remembers the array, so it must stay.
-    ///   - help: which option `-h` stands for.
     public init(
-        _ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>, options: [Option], help: Int
+        _ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>, options: [Option]
     ) throws(Problem) {
         // Numbers that no character has.
         let first: Int32 = 0x100
@@ -39,12 +41,14 @@ public struct OptionScanner {
                 val: first + Int32($0))
         }
         table.append(option(name: nil, has_arg: 0, flag: nil, val: 0))
+        let letters = OptionScanner.letters(options)
         pv_restart_options()
         while true {
             let before = pv_optind()
-            let code = getopt_long(count, words, ":h", table, nil)
+            let code = getopt_long(count, words, letters, table, nil)
             if code == -1 { break }
-            let index = code == Int32(UInt8(ascii: "h")) ? help : Int(code - first)
+            let letter = options.firstIndex { $0.letter.map { Int32($0) } == code }
+            let index = letter ?? Int(code - first)
             guard options.indices.contains(index) else {
                 let word = bytes(of: words[Int(max(before, pv_optind() - 1))])
                 throw code == Int32(UInt8(ascii: ":")) ? .needsArgument(word) : .unknownOrAmbiguous(word)
@@ -52,6 +56,18 @@ public struct OptionScanner {
             given.append((index, options[index].takesArgument ? bytes(of: pv_optarg()) : []))
         }
         for place in pv_optind()..<max(pv_optind(), count) { operands.append(bytes(of: words[Int(place)])) }
+    }
+
+    /// What getopt_long wants to know of letters: a colon first, so that it tells what is missing from what is unknown,
+    /// and one behind each letter that takes an argument.
+    private static func letters(_ options: [Option]) -> [CChar] {
+        var letters = [CChar(bitPattern: UInt8(ascii: ":"))]
+        for option in options {
+            guard let letter = option.letter else { continue }
+            letters.append(CChar(bitPattern: letter))
+            if option.takesArgument { letters.append(CChar(bitPattern: UInt8(ascii: ":"))) }
+        }
+        return letters + [0]
     }
 }
 

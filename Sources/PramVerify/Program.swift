@@ -1,9 +1,11 @@
+import InitrdImages
 import Linux
 import Text
 
 /// The program: takes a call apart, runs the command, and sees that all it said has arrived.
 enum Program {
-    static let version: StaticString = "0.1.0"
+    /// Said once, where the marker is made by which images are searched for the program.
+    static let version = String(decoding: ProgramMarker.version, as: UTF8.self)
 
     static func run(
         _ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>, _ streams: Streams
@@ -13,7 +15,8 @@ enum Program {
             let call = try Call(count, words)
             asked = call.isCommandNamed ? call.command : nil
             if call.has(.help) {
-                streams.output.write(Phrase(asked.map(Help.of) ?? Help.ofProgram))
+                let ofGroup = call.group.map { Help.of($0) }
+                streams.output.write(Phrase(ofGroup ?? asked.map { Help.of($0) } ?? Help.ofProgram))
                 return []
             }
             if call.has(.version) {

@@ -40,6 +40,20 @@ import Testing
         #expect(try call("-h").has(.help))
         #expect(try call("--vers").has(.version))
 
+        // Two words, and letters with and without an argument.
+        let extracting = try call("image", "extract", "-d", "to", "image.img", "--devices")
+        #expect("\(extracting.command.name)" == "image extract")
+        #expect(extracting.operands == [Array("image.img".utf8)])
+        #expect(extracting[.directory] == Array("to".utf8))
+        #expect(refusal("image", "list", "-lx") != nil)
+        #expect(try call("-l", "image", "list", "i").has(.long))
+        #expect(try call("image", "append", "-oout", "i")[.output] == Array("out".utf8))
+        #expect(try call("image", "--help").group.map { "\($0.name)" } == "image")
+        #expect(refusal("image")?.contains("list, check") == true)
+        #expect(refusal("image", "lits")?.contains("did you mean image list?") == true)
+        #expect(refusal("list", "-l") == "--long does not go with list")
+        #expect(refusal("image", "append", "-o")?.contains("needs an argument") == true)
+
         #expect(refusal("--no-such") != nil)
         #expect(refusal("-x") != nil)
         #expect(refusal("--memory") != nil)
@@ -57,9 +71,19 @@ import Testing
 
     @Test func helpNamesEveryCommand() {
         let lines = Help.ofProgram.split(separator: "\n").map(String.init)
-        for command in CommandEntry.all {
+        for command in CommandEntry.all where !command.isInGroup {
             #expect(lines.contains { $0.hasPrefix("  \(command.name) ") }, "\(command.name)")
         }
+        for group in CommandGroup.all {
+            #expect(lines.contains { $0.hasPrefix("  \(group.name) ") }, "\(group.name)")
+            let rows = Help.of(group).split(separator: "\n").map(String.init)
+            for command in group.commands {
+                #expect(rows.contains { $0.hasPrefix("  \(command.name) ") }, "\(command.name)")
+            }
+            #expect(group.commands.map { "\($0.name)" } == group.words.map { "\(group.name) \($0)" })
+            #expect("\(group.before)" == "\(group.name) ")
+        }
+        #expect(CommandGroup.all.reduce(0) { $0 + $1.commands.count } == CommandEntry.all.filter(\.isInGroup).count)
         for status in ["0 intact", "4 damaged", "8 could not look", "16 wrong usage"] {
             #expect(Help.ofProgram.contains(status))
         }
@@ -70,9 +94,10 @@ import Testing
         let command = try #require(CommandEntry.named(Array(name.utf8)))
         let lines = Help.of(command).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         #expect(lines[0] == "Example: pram-verify \(command.example)")
-        #expect("\(command.example)".split(separator: " ").first.map(String.init) == name)
+        #expect("\(command.example) ".hasPrefix("\(name) "))
         for option in command.options where option != .help && option != .version {
-            let word = "--\(option.name)" + (option.argument.map { "=\($0)" } ?? "")
+            let letter = option.letter.map { "-\(Character(UnicodeScalar($0))), " } ?? ""
+            let word = "\(letter)--\(option.name)" + (option.argument.map { "=\($0)" } ?? "")
             #expect(lines.contains { $0 == "  \(word)" || $0.hasPrefix("  \(word) ") }, "\(word)")
         }
         #expect(lines.allSatisfy { $0.utf8.count < 80 })

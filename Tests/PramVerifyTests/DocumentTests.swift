@@ -141,23 +141,24 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
         let commands = words(CommandEntry.all.map(\.name))
         let readme = try document("README.md")
         let synopsis = readme.split(separator: "\n").filter { $0.hasPrefix("    pram-verify ") && $0.contains("  ") }
-            .compactMap { $0.split(separator: " ").dropFirst().first.map(String.init) }
-        let listed = synopsis.filter { commands.contains($0) }
+            .map { $0.dropFirst("    pram-verify ".count) }
+        let listed = commands.filter { command in synopsis.contains { $0.hasPrefix("\(command) ") } }
         #expect(commands.subtracting(listed).isEmpty, "missing in README.md")
-        let described = try document("man/pram-verify.8").split(separator: "\n")
+        let pages = try document("man/pram-verify.8") + document("man/pram-verify-image.8")
+        let described = pages.split(separator: "\n")
         for command in commands {
             #expect(
                 described.contains { $0 == ".It Cm \(command)" || $0.hasPrefix(".It Cm \(command) ") }, "\(command)")
         }
         // What has a report of its own.
-        let reporting = commands.subtracting(["status"])
+        let reporting = commands.filter { !$0.hasPrefix("image ") }.subtracting(["kexec", "service", "status"])
         try expectSame(schema("properties", "command", "enum"), reporting, "the schema")
     }
 
     @Test func options() throws {
         let options = Set(Option.allCases.map { "--\($0.name)" })
         let rows = try table("README.md", "| option | meaning |")
-        let named = rows.flatMap { quoted($0[0]) }.map { String($0.prefix { $0 != "=" && $0 != " " }) }
+        let named = rows.flatMap { quoted($0[0]) }.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" && $0 != " " }) }
         expectSame(named, options, "README.md")
         // With the word for its argument.
         for option in Option.allCases {
@@ -165,7 +166,7 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
             let bar = "`--\(option.name)=\(argument)`".replacingOccurrences(of: "|", with: "\u{1}")
             #expect(rows.contains { $0[0].contains(bar) }, "README.md: \(bar)")
         }
-        let manual = try document("man/pram-verify.8")
+        let manual = try document("man/pram-verify.8") + document("man/pram-verify-image.8")
         let items = manual.split(separator: "\n").filter { $0.hasPrefix(".It Fl ") }
             .flatMap { $0.split(separator: " ").filter { $0.hasPrefix("\\-") }.map { "--" + $0.dropFirst(2) } }
         #expect(options.subtracting(items).isEmpty, "missing in the manual page")

@@ -25,6 +25,8 @@ TIMEOUT = 10
 TOOLS = {
     "gzip": "gzip", "xz": "xz-utils", "zstd": "zstd", "setpriv": "util-linux", "unshare": "util-linux",
     "prlimit": "util-linux", "chroot": "coreutils", "mount": "mount", "strace": "strace",
+    "mkinitramfs": "initramfs-tools-core", "dracut": "dracut-core", "busybox": "busybox", "cpio": "cpio",
+    "bsdtar": "libarchive-tools", "lz4": "lz4", "bzip2": "bzip2", "objcopy": "binutils", "udevadm": "udev",
 }
 
 INTACT, DAMAGED, FAILED, USAGE = 0, 4, 8, 16
@@ -77,14 +79,14 @@ class CommandTest(unittest.TestCase):
 
     # Running the program
 
-    def run_program(self, *words, prefix=(), program=PROGRAM, **options):
+    def run_program(self, *words, prefix=(), program=PROGRAM, timeout=TIMEOUT, **options):
         """Runs the program. A signal, an exit status of 128 and above or a run without an end fail the test."""
         command = [*map(str, prefix), str(program), *words]
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         try:
-            done = subprocess.run(command, timeout=TIMEOUT, **options)
+            done = subprocess.run(command, timeout=timeout, **options)
         except subprocess.TimeoutExpired:
-            self.fail(f"no answer in {TIMEOUT} s: {command}")
+            self.fail(f"no answer in {timeout} s: {command}")
         result = Result(done.returncode, done.stdout or b"", done.stderr or b"")
         self.assertIn(result.status, range(0, 128), f"{command} died: {result!r}")
         self.assertEqual(result.status & ~(1 | DAMAGED | FAILED | USAGE), 0, f"undocumented status: {result!r}")

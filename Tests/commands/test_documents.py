@@ -17,27 +17,32 @@ class Documents(CommandTest):
         help_text = self.run_program("--help").out.decode()
         commands = re.findall(r"^  ([a-z]+) ", help_text, re.MULTILINE)
         self.assertGreater(len(commands), 10)
-        return commands
+        return [name for command in commands for name in self.members(command) or [command]]
+
+    def members(self, command):
+        """The commands of two words that begin with this one."""
+        help_text = self.run_program(command, "--help").out.decode()
+        return re.findall(rf"^  ({command} [a-z]+) ", help_text, re.MULTILINE)
 
     def options(self):
-        texts = [self.run_program(command, "--help").out.decode() for command in self.commands()]
-        return sorted(set(re.findall(r"^  --([a-z-]+)", "\n".join(texts), re.MULTILINE)))
+        texts = [self.run_program(*command.split(), "--help").out.decode() for command in self.commands()]
+        return sorted(set(re.findall(r"^  (?:-[a-z], )?--([a-z-]+)", "\n".join(texts), re.MULTILINE)))
 
     def test_every_option_is_in_the_readme_and_the_manual_page(self):
-        readme, manual = text("README.md"), text("man/pram-verify.8")
+        readme, manual = text("README.md"), text("man/pram-verify.8") + text("man/pram-verify-image.8")
         self.assertGreater(len(self.options()), 10)
         for option in self.options():
             self.assertIn(f"--{option}", readme)
             self.assertIn(f"Fl \\-{option}", manual)
 
     def test_every_command_is_in_the_readme_and_the_manual_page(self):
-        readme, manual = text("README.md"), text("man/pram-verify.8")
+        readme, manual = text("README.md"), text("man/pram-verify.8") + text("man/pram-verify-image.8")
         for command in self.commands():
             self.assertIn(f"pram-verify {command} ", readme)
             self.assertRegex(manual, rf"Cm {command}\b")
 
     def test_every_kernel_parameter_is_in_the_readme_and_the_manual_page(self):
-        readme, manual = text("README.md"), text("man/pram-verify.8")
+        readme, manual = text("README.md"), text("man/pram-verify.8") + text("man/pram-verify-image.8")
         help_text = self.run_program("boot", "--help").out.decode()
         parameters = re.findall(r"^  (pram_verify\.\w+)=(\S+)", help_text, re.MULTILINE)
         self.assertGreater(len(parameters), 4)

@@ -9,6 +9,8 @@ struct Call {
     var command = CommandEntry(Check.self)
     /// Whether the call says which command it means.
     private(set) var isCommandNamed = false
+    /// Where only the first word of several commands was given, to ask for help.
+    private(set) var group: CommandGroup?
     /// What follows the command, as bytes.
     var operands: [[UInt8]] = []
     private var values: [[UInt8]?] = Option.allCases.map { _ in nil }
@@ -37,9 +39,11 @@ struct Call {
     /// `--`.
     /// - Throws: `UsageError`
     init(_ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) throws(UsageError) {
-        let options = Option.allCases.map { OptionScanner.Option($0.name, takesArgument: $0.argument != nil) }
+        let options = Option.allCases.map { 
+            OptionScanner.Option($0.name, takesArgument: $0.argument != nil, letter: $0.letter)
+        }
         do throws(OptionScanner.Problem) {
-            let scanner = try OptionScanner(count, words, options: options, help: Option.help.rawValue)
+            let scanner = try OptionScanner(count, words, options: options)
             for (index, value) in scanner.given {
                 values[index] = value
                 given.append((Option.allCases[index], value))
@@ -51,15 +55,9 @@ struct Call {
             case .unknownOrAmbiguous(let word): throw UsageError(Call.unknownOption(word))
             }
         }
-        if let word = operands.first {
-            guard let named = CommandEntry.named(word) else {
-                throw UsageError(
-                    "unknown command \(escaped(word))\(Call.suggestion(word, CommandEntry.all.map { $0.name }))")
-            }
-            command = named
-            isCommandNamed = true
-            operands.removeFirst()
-        }
+        try takeCommand()
+        // The first word of several commands alone, to ask for help.
+        if group != nil { return }
         for option in given.map({ $0.option }) where !command.options.contains(option) {
             throw UsageError("--\(option.name) does not go with \(command.name)")
         }
@@ -86,6 +84,39 @@ struct Call {
         for (index, start) in starts.enumerated() { pointers[index] = place + start }
         pointers[starts.count] = nil
         try self.init(Int32(starts.count), pointers)
+    }
+
+    /// Takes the command off the operands: its one word, or its two.
+    private mutating func takeCommand() throws(UsageError) {
+        guard let word = operands.first else { return }
+        if let named = CommandEntry.named(word) {
+            command = named
+        } else if let named = CommandGroup.named(word) {
+            guard operands.count > 1 else {
+                guard has(.help) || has(.version) else {
+                    throw UsageError("\(named.name) needs one more word: \(Call.listed(named.words))")
+                }
+                group = named
+                return
+            }
+            let second = operands[1]
+            guard let both = CommandEntry.named(word + [UInt8(ascii: " ")] + second) else {
+                let near = Call.suggestion(second, named.words, before: named.before)
+                throw UsageError("unknown command \(named.name) \(escaped(second))\(near)")
+            }
+            command = both
+            operands.removeFirst()
+        } else {
+            let names = CommandEntry.all.map { $0.name } + CommandGroup.all.map { $0.name }
+            throw UsageError("unknown command \(escaped(word))\(Call.suggestion(word, names))")
+        }
+        isCommandNamed = true
+        operands.removeFirst()
+    }
+
+    /// "list, check, make"
+    private static func listed(_ words: [StaticString]) -> Phrase {
+        words.dropFirst().reduce(words.first.map { "\($0)" } ?? "") { $0 + ", \($1)" }
     }
 
     private static func unknownOption(_ word: [UInt8]) -> Phrase {

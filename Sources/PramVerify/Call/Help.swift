@@ -9,11 +9,20 @@ enum Help {
             + "command it checks the chain this machine was handed.\n"
         for task in Task.allCases {
             text += "\n\(task.heading)\n"
-            for command in CommandEntry.all where command.task == task {
+            for command in CommandEntry.all where command.task == task && !command.isInGroup {
                 text += row("\(command.name)", 10, command.summary)
             }
+            for group in CommandGroup.all where group.task == task { text += row("\(group.name)", 10, group.summary) }
         }
         return text + "\npram-verify COMMAND --help tells more of one command.\n" + exitStatus
+    }
+
+    /// Of commands that share their first word.
+    static func of(_ group: CommandGroup) -> String {
+        var text = "Usage: pram-verify \(group.name) COMMAND [OPTION...]\n\n"
+        text += wrapped(group.summary, indent: 0, from: 0) + "\n"
+        for command in group.commands { text += row("\(command.name)", 14, command.summary) }
+        return text + "\npram-verify \(group.name) COMMAND --help tells more of one of them.\n"
     }
 
     /// Fits a screen.
@@ -24,7 +33,10 @@ enum Help {
         for option in command.options {
             switch option {
             case .help, .version: break
-            default: text += row("--\(option.name)\(option.argument.map { "=\($0)" } ?? "")", 24, option.summary)
+            default:
+                let letter = option.letter.map { "-\(String(decoding: [$0], as: UTF8.self)), " } ?? ""
+                let argument = option.argument.map { "=\($0)" } ?? ""
+                text += row("\(letter)--\(option.name)\(argument)", 24, option.summary)
             }
         }
         if !command.kernelParameters.isEmpty { text += "\nKernel parameters\n" }

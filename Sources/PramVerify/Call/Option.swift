@@ -6,9 +6,20 @@ enum Option: Int, CaseIterable {
     case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
     case withoutChain, ifChain
     case resume
+    case long, segments, config, flavour, compress, output, directory, devices
     case help, version
 
     var name: StaticString { row.name }
+    /// The letter that means the same behind one dash.
+    var letter: UInt8? {
+        switch self {
+        case .help: UInt8(ascii: "h")
+        case .long: UInt8(ascii: "l")
+        case .output: UInt8(ascii: "o")
+        case .directory: UInt8(ascii: "d")
+        default: nil
+        }
+    }
     /// The word that stands for the argument; nil when there is none.
     var argument: StaticString? { row.argument }
     var summary: StaticString { row.summary }
@@ -18,9 +29,9 @@ enum Option: Int, CaseIterable {
         case .memory: ("memory", "auto|PATH", "the memory to look at: this machine's (auto), or a dump")
         case .base: ("base", "ADDRESS", "the physical address of a raw image's first byte (0)")
         case .raw: ("raw", nil, "take the dump for a raw image, whatever its first bytes look like")
-        case .unpackLimit: ("unpack-limit", "BYTES", "how much a compressed dump may unpack to (1T)")
+        case .unpackLimit: ("unpack-limit", "BYTES", "how much a packed dump (1T) or initrd (768M) may unpack to")
         case .pfn: ("pfn", "HEX", "the head of the chain, a page frame number")
-        case .cmdline: ("cmdline", "TEXT", "a kernel command line with pram= on it")
+        case .cmdline: ("cmdline", "TEXT", "a kernel command line, with pram= on it where a head is wanted")
         case .cmdlineFile: ("cmdline-file", "FILE", "a file that holds such a line (/proc/cmdline)")
         case .json: ("json", nil, "write the report as JSON")
         case .linksOnly: ("links-only", nil, "look at links only; nothing is called intact then")
@@ -49,6 +60,14 @@ enum Option: Int, CaseIterable {
         case .withoutChain: ("without-chain", nil, "load the kernel also where a chain cannot be handed on")
         case .ifChain: ("if-chain", nil, "load nothing where there is no chain to hand on")
         case .resume: ("resume", "DEVICE", "say whether a hibernated system waits on the device, and nothing else")
+        case .long: ("long", nil, "with permissions, owners, sizes and times, as ls -l")
+        case .segments: ("segments", nil, "the parts of the image instead: where they lie and how they are packed")
+        case .config: ("config", "FILE", "the kernel's configuration, to see whether it can unpack the image")
+        case .flavour: ("flavour", "initramfs-tools|dracut-shell|systemd", "what starts the helper in the image")
+        case .compress: ("compress", "gzip", "pack the archive")
+        case .output: ("output", "FILE", "write the new image here, and leave the old one alone")
+        case .directory: ("directory", "DIR", "everything, below a directory that is new or empty")
+        case .devices: ("devices", nil, "make devices, FIFOs and sockets too; as root")
         case .help: ("help", nil, "show this help")
         case .version: ("version", nil, "show the version")
         }

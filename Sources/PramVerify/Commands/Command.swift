@@ -26,7 +26,7 @@ protocol Command: SendableMetatype {
 
 /// What people want to do, in the order of --help.
 enum Task: Int, CaseIterable, Sendable {
-    case look, carry, mend, next, boot
+    case look, carry, mend, next, image, boot
 
     var heading: StaticString {
         switch self {
@@ -34,6 +34,7 @@ enum Task: Int, CaseIterable, Sendable {
         case .carry: "Carry files over a kexec"
         case .mend: "Mend a damaged chain"
         case .next: "Start the next kernel so that the chain lives"
+        case .image: "Put the check into an initramfs"
         case .boot: "At boot"
         }
     }
@@ -78,10 +79,44 @@ struct CommandEntry: Sendable {
         CommandEntry(Save.self), CommandEntry(Load.self), CommandEntry(Erase.self),
         CommandEntry(Drop.self), CommandEntry(Quarantine.self),
         CommandEntry(Cmdline.self), CommandEntry(Kexec.self),
+        CommandEntry(ListImage.self), CommandEntry(CheckImage.self), CommandEntry(AppendImage.self),
+        CommandEntry(MakeImage.self), CommandEntry(ExtractImage.self),
         CommandEntry(Boot.self), CommandEntry(Service.self), CommandEntry(Status.self),
     ]
 
     static func named(_ word: [UInt8]) -> CommandEntry? {
         all.first { entry in entry.name.withUTF8Buffer { $0.elementsEqual(word) } }
     }
+}
+
+/// Commands of two words that share the first one: `image list`. The program's help has one line for all of them.
+struct CommandGroup: Sendable {
+    let name: StaticString
+    let task: Task
+    let summary: StaticString
+    /// The name with a blank behind it.
+    let before: StaticString
+    /// The second words, in the order of the table.
+    let words: [StaticString]
+
+    static let all = [
+        CommandGroup(
+            name: "image", task: .image,
+            summary: "list, check, extend, make or extract an initrd or a unified kernel image", before: "image ",
+            words: ["list", "check", "append", "make", "extract"])
+    ]
+
+    static func named(_ word: [UInt8]) -> CommandGroup? {
+        all.first { group in group.name.withUTF8Buffer { $0.elementsEqual(word) } }
+    }
+
+    var commands: [CommandEntry] {
+        CommandEntry.all.filter { entry in
+            before.withUTF8Buffer { before in entry.name.withUTF8Buffer { $0.starts(with: before) } }
+        }
+    }
+}
+
+extension CommandEntry {
+    var isInGroup: Bool { name.withUTF8Buffer { $0.contains(UInt8(ascii: " ")) } }
 }

@@ -1,4 +1,5 @@
 import ChainWriting
+import InitrdImages
 import Linux
 import Machine
 import Text
@@ -14,6 +15,7 @@ enum Failure: Error {
     case locked(LockFailure)
     /// The lock on an image.
     case imageLocked(LockFailure)
+    case image(ImageFailure)
 
     init(_ failure: MachineFailure) {
         switch failure {
@@ -29,7 +31,7 @@ enum Failure: Error {
     /// Whether memory may have been written before it.
     var mayHaveWritten: Bool {
         switch self {
-        case .usage, .refused, .locked, .imageLocked: false
+        case .usage, .refused, .locked, .imageLocked, .image: false
         case .writing(let failure): failure.cause != .holdsChain && failure.cause != .decisionNeeded
         case .system, .memory: true
         }
@@ -45,6 +47,7 @@ enum Failure: Error {
         case .refused(let refusal): refusal.cause.name
         case .locked(.held), .imageLocked(.held): "locked"
         case .locked, .imageLocked: "no-lock"
+        case .image: "image"
         }
     }
 
@@ -56,6 +59,7 @@ enum Failure: Error {
         case .writing(let failure): failure.message
         case .refused(let refusal): refusal.message
         case .locked(let failure), .imageLocked(let failure): failure.message
+        case .image(let failure): failure.message
         }
     }
 
@@ -74,6 +78,7 @@ enum Failure: Error {
         case .refused(let refusal): refusal.remedy
         case .locked(.held), .imageLocked(.held): "wait until it is done"
         case .imageLocked: "use a file system that has locks (flock), or copy the image to one"
+        case .image(let failure): failure.remedy ?? ""
         case .locked: effectiveUser() != 0 ? "run it as root" : "let /run be a writable file system of the root user"
         }
     }

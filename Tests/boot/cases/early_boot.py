@@ -23,10 +23,14 @@ def images(kernel):
 
 @functools.lru_cache(maxsize=None)
 def root(kernel):
-    """Everything that the running system needs, with what is to be kexec'ed."""
-    return distribution.root_image(image_path(f"early-root-{kernel}.img"), {
+    return root_with(kernel, images(kernel), f"early-root-{kernel}.img")
+
+
+def root_with(kernel, initrds, name):
+    """Everything that the running system needs, with what is to be kexec'ed: {name: image}."""
+    return distribution.root_image(image_path(name), {
         **program_files(), **provision.kexec_files(), "/boot/vmlinuz": kernel.image,
-        **{f"/boot/{name}.img": image for name, image in images(kernel).items()},
+        **{f"/boot/{name}.img": image for name, image in initrds.items()},
     })
 
 
@@ -77,6 +81,13 @@ class EarlyBoot(unittest.TestCase):
         early = "" if self.initrd == "initramfs-tools" else "rd.driver.pre=virtio_blk "
         return f"{early}{distribution.ROOT} nokaslr {memmap} {parameters}".strip()
 
+    def images(self):
+        """{name: image}: the initrds of this case, of which it boots one."""
+        return images(self.kernel())
+
+    def root(self):
+        return root(self.kernel())
+
     def boot(self, parameters="", loads=(), memmap=RANGE, ready=True, files=None, drives=(),
              memory=STOCK_MEMORY):
         """A machine that has come as far as its real root file system, whatever lay in its memory.
@@ -84,12 +95,12 @@ class EarlyBoot(unittest.TestCase):
         files   what the initrd holds beside what a tool has put into it
         drives  images of further disks
         """
-        image = images(self.kernel())[self.initrd]
+        image = self.images()[self.initrd]
         if files:
             image = distribution.with_files(image, files, "more-files.img")
         machine = Machine(re.sub(r"^cases\.(test_)?", "", self.id()), self.kernel().image, image,
                           self.append(parameters, memmap), memory, loads=loads,
-                          drives=[root(self.kernel()), *drives])
+                          drives=[self.root(), *drives])
         self.addCleanup(machine.close)
         if not ready:
             machine.arguments = [word.replace("panic=-1 ", "") for word in machine.arguments]

@@ -78,6 +78,12 @@ def initrds(kernel, program):
             for name in NAMES}
 
 
+def bare(kernel):
+    """{name: image} as the tools make them where no hook is installed."""
+    folder = made(kernel)
+    return {name: folder / f"bare-{name}.img" for name in NAMES}
+
+
 def with_files(image, files, name):
     """A copy of an initrd, called `name`, with more files in it: {path in the guest: bytes | host path | Symlink}."""
     path = image_path(name)
