@@ -207,6 +207,16 @@ public struct ChainSave {
 
     // MARK: - Parity
 
+    /// How many parity pages so many percent are, of what was saved.
+    public func parityWanted(_ percent: Int) -> Int? {
+        Interleaving(pages: protected.count, percent: percent)?.parityPages
+    }
+
+    /// How large a range must be for so much parity of what was saved, in pages.
+    public func pagesNeeded(_ percent: Int) -> Int? {
+        ParityLayout.pagesNeeded(pages: protected.count, percent: percent)
+    }
+
     private func geometry(_ layout: ParityLayout) throws(SystemError) -> GeometryPage {
         guard var geometry = GeometryPage(layout, generation: generation, protected: protected) else {
             throw SystemError("write", code: ErrorCode.invalid)

@@ -119,6 +119,14 @@ enum LinkParity {
 
 /// The pages that tell where a chain's second copy of links is, found without any link.
 public enum Locators {
+    /// Whether the range has a locator of a chain with this head.
+    public static func name(_ head: PFN, in memory: any WritableMemory) -> Bool {
+        for page in [head.number &+ 1, memory.pages.upperBound &- 1] {
+            if let geometry = GeometryPage(locator: page, in: memory), geometry.head == head.number { return true }
+        }
+        return false
+    }
+
     /// Clears the locators of the chain with this head, so that nobody brings back what has given way.
     public static func clear(head: PFN, in memory: any WritableMemory) throws(SystemError) {
         var pages: [UInt64] = []

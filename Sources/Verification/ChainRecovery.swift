@@ -28,7 +28,7 @@ public final class ChainRecovery {
     /// The chain with its links, as it is before any page comes back.
     public let evaluation: ChainEvaluation
     /// Memory with the links where they belong.
-    let linked: LinkedMemory
+    public let linked: LinkedMemory
     /// Lost META and DATA pages, sorted by page.
     private(set) var lost: [LostPage] = []
     /// The parity file's own: META page, geometry page, parity pages.
@@ -36,7 +36,7 @@ public final class ChainRecovery {
     private var lostOfParityFile: [Int] = []
     private let pages: ProtectedPages
     /// nil where there is no parity, only copies of links.
-    let losses: ParityLosses?
+    public let losses: ParityLosses?
 
     struct Member {
         let page: UInt64
@@ -106,7 +106,7 @@ public final class ChainRecovery {
     }
 
     /// The groups that have lost something and come back.
-    var groups: [Int] {
+    public var groups: [Int] {
         guard let losses else { return [] }
         return (0..<losses.code.groups).filter { losses.lost(of: $0) > 0 && losses.isRecoverable($0) }
     }
@@ -133,8 +133,14 @@ public final class ChainRecovery {
         return lostOfParityFile.first { parityFile[$0].page == page }
     }
 
+    /// All pages that the chain lists and that come back.
+    public var writtenPages: [UInt64] {
+        lost.filter { isRecoverable($0) }.map { $0.page } + lostOfParityFile.map { parityFile[$0].page }
+            + links.lost.map { links.places[$0] }
+    }
+
     /// Lost pages that follow from the geometry alone: the parity file's META page and its geometry page.
-    var madePages: [(page: UInt64, bytes: PageBytes)] {
+    public var madePages: [(page: UInt64, bytes: PageBytes)] {
         guard let code = geometry.code else { return [] }
         let made = [FileImage.ofParity(code).encoded(), PageBytes(geometry.encoded())]
         return lostOfParityFile.compactMap { number in
@@ -146,7 +152,7 @@ public final class ChainRecovery {
     /// Rebuilds groups.
     /// - Parameter take: gets each page that comes back and fits its checksum, valid during the call; false ends it.
     /// - Returns: false when a page does not fit, a survivor cannot be read, or `take` says so.
-    func rebuild(
+    public func rebuild(
         _ rebuilder: ParityRebuilder, _ group: Int, take: @escaping (UInt64, UnsafeRawPointer) -> Bool
     ) -> Bool {
         guard let losses else { return false }

@@ -55,23 +55,23 @@ public struct LinkRecovery {
     }
 
     /// The links that are not where they belong.
-    var lost: [Int] { places.indices.filter { sources[$0] != places[$0] } }
+    public var lost: [Int] { places.indices.filter { sources[$0] != places[$0] } }
 
     /// A link; nil when its source is not sound any more.
-    func link(_ number: Int) -> (page: PageBytes, link: Link)? {
+    public func link(_ number: Int) -> (page: PageBytes, link: Link)? {
         if sources[number] != 0 { return sound(sources[number]) }
         guard let found = rebuilt.first(where: { $0.number == number }) else { return nil }
         return (found.link, Link(decoding: found.link, .amd64))
     }
 
     /// Whether the copy of a link is as it should be.
-    func isMirrored(_ number: Int) -> Bool {
+    public func isMirrored(_ number: Int) -> Bool {
         guard let copy = sound(geometry.mirror + UInt64(number)), let link = link(number) else { return false }
         return copy.page.bytes == link.page.bytes
     }
 
     /// Whether the page of links' parity with this number is as it was made.
-    func hasParity(_ index: Int) -> Bool { parity(index) != nil }
+    public func hasParity(_ index: Int) -> Bool { parity(index) != nil }
 
     /// A link of this chain that proves itself.
     private func sound(_ page: UInt64) -> (page: PageBytes, link: Link)? {

@@ -1,3 +1,4 @@
+import PRAM
 import Text
 
 /// `check`: verify the chain, and report.
@@ -21,7 +22,12 @@ enum Check: Command {
         try call.requireOperands(0...0)
         let threads = try call.threadCount()
         guard let chain = try OpenedChain.open(call, &report) else { return }
-        _ = chain.verify(&report, threads: threads, linksOnly: call.has(.linksOnly))
+        let evaluation = chain.verify(&report, threads: threads, linksOnly: call.has(.linksOnly))
+        if evaluation.verdict != .intact && !call.has(.linksOnly) {
+            _ = Recovering.find(
+                chain.head, chain.memory, ends: Recovering.ends(call, MemoryChoice(call[.memory]), head: chain.head),
+                threads: threads, &report)
+        }
         chain.close()
     }
 }

@@ -28,6 +28,8 @@ extension WritingTarget {
                     remedy: "name the head with --pfn"))
         }
         try calling { () throws(SystemError) in
+            // First what would bring the chain back.
+            try Locators.clear(head: page, in: memory)
             try memory.write(page, PageBytes())
             try memory.synchronize()
         }

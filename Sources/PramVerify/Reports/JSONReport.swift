@@ -45,6 +45,7 @@ struct JSONReport {
         writeLinks(report, &json)
         writeFiles(report, &json)
         writeFindings(report, &json)
+        if let repair = report.repair { repair.write(to: &json) }
         if let extractions = report.extractions { write(extractions, &json) }
         if let written = report.written { writeWritten(written, &json) }
         if let warnings = report.warnings {
@@ -129,6 +130,7 @@ struct JSONReport {
             json.number("pages", file.pages)
             json.number("bad_pages", file.badPages)
             json.bool("meta_fits", file.metaFits)
+            json.bool("parity", file.isParity)
             json.endObject()
         }
         json.endArray()
