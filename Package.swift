@@ -80,13 +80,17 @@ let package = Package(
         .target(
             name: "MemorySources", dependencies: ["PRAM", "Machine", "Linux", "Compression", "Text"],
             swiftSettings: everywhere),
-        .target(name: "Verification", dependencies: ["PRAM", "Linux", "CChecksum", "Text"], swiftSettings: everywhere),
+        .target(
+            name: "Verification", dependencies: ["PRAM", "Parity", "Linux", "CChecksum", "Text"],
+            swiftSettings: everywhere),
         .target(
             name: "InitrdImages", dependencies: ["Initrd", "Linux", "Compression", "Text", "CHookFiles"],
             swiftSettings: everywhere),
         .target(
             name: "ChainWriting",
-            dependencies: ["PRAM", "Machine", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
+            dependencies: [
+                "PRAM", "Parity", "Machine", "Linux", "MemorySources", "Verification", "CChecksum", "Text",
+            ],
             swiftSettings: everywhere),
 
         // L3: commands, reports, exit status: the only place with policy
@@ -130,7 +134,7 @@ let package = Package(
         tests("Machine", "PRAM", "KernelCommandLine", "Linux", "Text"),
         tests("MemorySources", "PRAM", "Machine", "ChainWriting", "Linux", "Compression", "CZlib", "CZstd"),
         tests("Verification", "PRAM", "Linux", "MemorySources"),
-        tests("ChainWriting", "PRAM", "Machine", "Linux", "MemorySources", "Verification"),
+        tests("ChainWriting", "PRAM", "Parity", "Machine", "Linux", "MemorySources", "Verification"),
         tests(
             "PramVerify", "PRAM", "KernelCommandLine", "Machine", "Linux", "MemorySources", "Verification",
             "ChainWriting"),

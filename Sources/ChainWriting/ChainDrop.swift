@@ -57,6 +57,12 @@ public struct ChainDrop {
             throw WritingFailure(.notVerified, "the chain lists more than is kept track of, so that nothing is changed")
         }
         if let refusal = memory.refusal { throw WritingFailure(refusal) }
+        // What they lead to is the chain that gives way; in a kernel's memory their pages are not ours.
+        if free != .none {
+            do throws(SystemError) { try Locators.clear(head: chain.head, in: memory) } catch {
+                throw WritingFailure(error)
+            }
+        }
         guard !plan.entries.isEmpty else {
             try write(chain.head, PageBytes())
             try synchronize()

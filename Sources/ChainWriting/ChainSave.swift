@@ -1,6 +1,7 @@
 import Linux
 import MemorySources
 import PRAM
+import Parity
 import Text
 import Verification
 
@@ -21,11 +22,23 @@ public struct ChainSave {
     private var writer: ChainWriter
     private var headLink: PageBytes?
     private let buffers = ChecksumBuffers(capacity: batchCapacity)
+    private let generation: UInt64
+    // For parity, where there is to be any.
+    private var placement: ChainPlacement?
+    private var nextLink: UInt64 = 0
+    private var links: [UInt64]
+    private var protected = ProtectedDigest()
+    /// What protects the chain that was written; nil when nothing does.
+    public private(set) var protection: ParityLayout?
 
-    /// - Parameter generation: marks the links of this chain; any number that no other chain has.
+    /// - Parameters:
+    ///   - generation: marks the links of this chain; any number that no other chain has.
+    ///   - parity: how many parity pages there are to be for 100 pages, 1 to 50; 0 for none, nor copies of links. Where
+    ///     the range has no room, as much as fits.
     /// - Throws: `.tooSmall`, when the range cannot hold the chain; `.notSavable`, when there is nothing to save.
     public init(
-        _ plan: SavePlan, from directory: SourceDirectory, into memory: any WritableMemory, generation: UInt64
+        _ plan: SavePlan, from directory: SourceDirectory, into memory: any WritableMemory, generation: UInt64,
+        parity: Int = 0
     ) throws(WritingFailure) {
         guard !plan.isEmpty else {
             throw WritingFailure(
@@ -50,7 +63,13 @@ public struct ChainSave {
         self.directory = directory
         self.plan = plan
         head = PFN(pages.lowerBound)
-        nextPage = pages.lowerBound + 1
+        self.generation = generation
+        links = [pages.lowerBound]
+        if parity > 0, let most = plan.entryCount {
+            placement = ChainPlacement(pages, most: most, percent: parity)
+        }
+        nextPage = placement?.firstPage ?? pages.lowerBound + 1
+        nextLink = placement?.links.lowerBound ?? 0
         writer = ChainWriter(head: head, stamp: LinkStamp(generation: generation))
     }
 
@@ -59,10 +78,15 @@ public struct ChainSave {
     public mutating func run(threads: Int, seed: UInt64) throws(WritingFailure) -> (head: PFN, chain: ChainEvaluation) {
         if let refusal = memory.refusal { throw WritingFailure(refusal) }
         do throws(SystemError) {
+            // What was found by them is no more, also where this ends early.
+            try Locators.clear(head: head, in: memory)
             try memory.write(head, PageBytes())
             try memory.synchronize()
             for file in plan.files { try save(file) }
+            protection = placement?.layout(pages: protected.count)
+            if let protection { try saveParity(protection, threads: threads) }
             if let (page, link) = writer.finish() { try store(link, at: page) }
+            if let protection { try saveCopies(protection, threads: threads) }
         } catch {
             if error.code == ErrorCode.stale {
                 throw WritingFailure(.changed, "\(escaped(error.path)) changed while it was saved; no chain was left")
@@ -75,7 +99,8 @@ public struct ChainSave {
         let check = ChainCheck(
             head: head, memory: OverlaidMemory(memory, page: head, bytes: headLink), options: options, seed: seed)
         let chain = check.run()
-        guard chain.verdict == .intact, chain.files.count == plan.files.count else {
+        let parityFiles = protection?.code == nil ? 0 : 1
+        guard chain.verdict == .intact, chain.files.count == plan.files.count + parityFiles else {
             throw WritingFailure(
                 .notVerified, "what was written does not read back as written; no chain was left",
                 remedy: "the memory may be faulty, or something else uses the range")
@@ -155,12 +180,81 @@ public struct ChainSave {
     }
 
     private mutating func append(_ entry: Entry) throws(SystemError) {
-        let nextLink = writer.needsPage ? try takePages(1) : PFN(0)
+        protected.add(page: entry.page.number, checksum: entry.checksum)
+        try list(entry)
+    }
+
+    private mutating func list(_ entry: Entry) throws(SystemError) {
+        let nextLink = writer.needsPage ? try takeLinkPage() : PFN(0)
         if let (page, link) = writer.append(entry, nextLink: nextLink) { try store(link, at: page) }
     }
 
     private mutating func store(_ link: PageBytes, at page: PFN) throws(SystemError) {
         if page == head { headLink = link } else { try memory.write(page, link) }
+    }
+
+    private mutating func takeLinkPage() throws(SystemError) -> PFN {
+        let page: PFN
+        if let placement, placement.links.contains(nextLink) {
+            page = PFN(nextLink)
+            nextLink += 1
+        } else {
+            page = try takePages(1)
+        }
+        links.append(page.number)
+        return page
+    }
+
+    // MARK: - Parity
+
+    /// How many parity pages so many percent are, of what was saved.
+    public func parityWanted(_ percent: Int) -> Int? {
+        Interleaving(pages: protected.count, percent: percent)?.parityPages
+    }
+
+    /// How large a range must be for so much parity of what was saved, in pages.
+    public func pagesNeeded(_ percent: Int) -> Int? {
+        ParityLayout.pagesNeeded(pages: protected.count, percent: percent)
+    }
+
+    private func geometry(_ layout: ParityLayout) throws(SystemError) -> GeometryPage {
+        guard var geometry = GeometryPage(layout, generation: generation, protected: protected) else {
+            throw SystemError("write", code: ErrorCode.invalid)
+        }
+        // The layout's start is moved where there are fewer links than there might have been.
+        geometry.head = head.number
+        geometry.front = head.number + 1
+        return geometry
+    }
+
+    /// The parity file: all of its pages, and their entries.
+    private mutating func saveParity(_ layout: ParityLayout, threads: Int) throws(SystemError) {
+        guard let code = layout.code, let meta = layout.meta, let geometryPage = layout.geometry,
+            let first = placement?.firstPage
+        else { return }
+        let checksums = try ParityWriting(memory: memory, threads: threads).encode(
+            code, page: { first + UInt64($0) }, parity: layout.parity)
+        let image = FileImage.ofParity(code).encoded()
+        try memory.write(PFN(meta), image)
+        try list(Entry(flags: 1, checksum: image.pageChecksum, page: PFN(meta), index: 0))
+        let geometry = PageBytes(try self.geometry(layout).encoded())
+        try memory.write(PFN(geometryPage), geometry)
+        try list(Entry(flags: 2, checksum: geometry.pageChecksum, page: PFN(geometryPage), index: 0))
+        for (index, checksum) in checksums.enumerated() {
+            let page = PFN(layout.parity + UInt64(index))
+            try list(Entry(flags: 2, checksum: checksum, page: page, index: UInt64(index + 1)))
+        }
+    }
+
+    /// What no link lists: copies of links, their parity, and the locators.
+    private func saveCopies(_ layout: ParityLayout, threads: Int) throws(SystemError) {
+        guard let headLink, links.count == layout.links else { throw SystemError("write", code: ErrorCode.invalid) }
+        try ParityWriting(memory: memory, threads: threads).mirror(
+            links, of: OverlaidMemory(memory, page: head, bytes: headLink), code: layout.linkCode, at: layout.mirror,
+            generation: generation)
+        let geometry = PageBytes(try self.geometry(layout).encoded())
+        try memory.write(PFN(head.number + 1), geometry)
+        try memory.write(PFN(layout.backLocator), geometry)
     }
 
     /// The next free pages. The plan has counted them; a file that has grown since shows here.

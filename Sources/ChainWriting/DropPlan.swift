@@ -125,6 +125,11 @@ public struct DropPlan {
         var names = Names(evaluation.files, seed: chain.seed)
         var fates: [Fate] = []
         for number in evaluation.files.indices {
+            // Parity is of a chain that ends here; its file counts as neither kept nor lost.
+            if evaluation.files[number].isParity {
+                fates.append(.kept)
+                continue
+            }
             fates.append(DropPlan.fate(of: evaluation.files[number], number, evidence, options, &names))
         }
 
@@ -141,6 +146,10 @@ public struct DropPlan {
                 guard file < fates.count else { break }
                 left = evaluation.files[file].pages
                 indexes.removeAll()
+                if evaluation.files[file].isParity {
+                    left = 0
+                    continue
+                }
                 switch fates[file] {
                 case .dropped: continue
                 case .kept, .undecided: break

@@ -65,6 +65,10 @@ public struct SavePlan {
                 warnings.append("\(escaped(name)) is left out: \(typeName(status.kind))")
                 return nil
             }
+            guard !FileImage.isParity(name) else {
+                warnings.append("\(escaped(name)) is left out: its name is reserved for parity")
+                return nil
+            }
             let file = try directory.open(name)
             let identity = Identity(try file.status())
             guard identity == Identity(status) else { throw SystemError("open", code: ErrorCode.stale, path: name) }

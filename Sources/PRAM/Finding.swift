@@ -52,7 +52,7 @@ public struct Finding: Equatable, Sendable {
         // Files
         case metaSize, metaMode, metaNameLength, metaName, duplicateName, duplicateIndex, indexPastEnd, fileCut
         // The run
-        case pagesNotChecked, timeout, malformedParameter, kernelRefused, findingsOmitted
+        case pagesNotChecked, timeout, malformedParameter, kernelRefused, parityStale, findingsOmitted
 
         /// In kebab case, for machines.
         public var name: StaticString {
@@ -87,13 +87,15 @@ public struct Finding: Equatable, Sendable {
             case .timeout: "timeout"
             case .malformedParameter: "malformed-parameter"
             case .kernelRefused: "kernel-refused"
+            case .parityStale: "parity-stale"
             case .findingsOmitted: "findings-omitted"
             }
         }
 
         public var severity: Severity {
             switch self {
-            case .linkVouched, .zeroChecksum, .unknownFlags, .malformedParameter, .findingsOmitted: .note
+            case .linkVouched, .zeroChecksum, .unknownFlags, .malformedParameter, .parityStale,
+                .findingsOmitted: .note
             case .linkIndeterminate, .chainCut, .pageNotInSource, .pageUnreadable, .fileCut, .pagesNotChecked, .timeout:
                 .doubt
             default: .damage

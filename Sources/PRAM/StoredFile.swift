@@ -41,4 +41,16 @@ public struct StoredFile: Sendable {
     public var metaFits: Bool
     /// Whether an earlier file has the same name.
     public var isDuplicate = false
+
+    /// Whether it has the name that is reserved for parity: no file of a user's, and never restored.
+    public var isParity: Bool { FileImage.isParity(name) }
+}
+
+extension FileImage {
+    /// The name that is reserved for the file that holds parity (Documentation/PARITY.md).
+    public static let parityName: StaticString = ".pram-parity"
+
+    public static func isParity(_ name: [UInt8]) -> Bool {
+        parityName.withUTF8Buffer { unsafe $0.elementsEqual(name) }
+    }
 }

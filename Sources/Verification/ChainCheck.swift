@@ -198,7 +198,7 @@ public final class ChainCheck {
 }
 
 /// A thread that can be kept in an array.
-private final class WorkerHandle {
+final class WorkerHandle {
     private var thread: Thread?
     init(_ body: @escaping () -> Void) throws(SystemError) { thread = try Thread(body) }
     func join() { thread.take()?.join() }

@@ -68,6 +68,7 @@ public struct Extractor {
         ChainExtraction(memory: memory, files: files, seed: randomNumber()).run(head: head) { number in
             let file = files[number]
             reached = number + 1
+            if file.isParity { return nil }
             if !names.isEmpty {
                 guard let place = wanted.place(of: file.name) else { return nil }
                 found[place] = true
@@ -89,7 +90,7 @@ public struct Extractor {
             results.append(complete(files[number], ended, outcome))
         }
         // The chain ended earlier than when it was checked: what it held there is not to be missed in silence.
-        for file in files.dropFirst(reached) {
+        for file in files.dropFirst(reached) where !file.isParity {
             if !names.isEmpty {
                 guard let place = wanted.place(of: file.name) else { continue }
                 found[place] = true

@@ -22,7 +22,7 @@ enum BootParameter: Int, CaseIterable, Sendable {
 
     var values: StaticString {
         switch self {
-        case .policy: "report|drop|quarantine|off"
+        case .policy: "report|repair|repair-drop|drop|quarantine|off"
         case .onDamage: "continue|shell|halt"
         case .timeout: "SECONDS"
         case .quick: "0|1"
@@ -37,8 +37,8 @@ enum BootParameter: Int, CaseIterable, Sendable {
         case .onDamage: "how the boot goes on when it is damaged (continue)"
         case .timeout: "how long the check may take, 1 to 86400 (60)"
         case .quick: "look at links only; nothing is called intact then"
-        case .region: "for drop and quarantine: the reserved range, where there are several"
-        case .device: "for drop and quarantine: the pmem device to write"
+        case .region: "the reserved range to write, where there are several"
+        case .device: "the pmem device to write"
         }
     }
 }
@@ -46,11 +46,13 @@ enum BootParameter: Int, CaseIterable, Sendable {
 /// What the command line asks of `boot`.
 struct BootConfiguration: Equatable {
     enum Policy: Int, CaseIterable {
-        case report, drop, quarantine, off
+        case report, repair, repairDrop, drop, quarantine, off
 
         var name: StaticString {
             switch self {
             case .report: "report"
+            case .repair: "repair"
+            case .repairDrop: "repair-drop"
             case .drop: "drop"
             case .quarantine: "quarantine"
             case .off: "off"

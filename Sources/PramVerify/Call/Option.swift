@@ -3,6 +3,7 @@ enum Option: Int, CaseIterable {
     case memory, base, raw, unpackLimit, pfn, cmdline, cmdlineFile
     case json, linksOnly, timeout, threads, damaged, force, preserveMode
     case region, device, size, replace, erase, dryRun, keepHoles, refit, salvage, cut
+    case parity, partial, repair, noRepair, all
     case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
     case withoutChain, ifChain
     case resume
@@ -50,6 +51,11 @@ enum Option: Int, CaseIterable {
         case .refit: ("refit", nil, "make every link fit again as a kernel wants it, and drop nothing")
         case .salvage: ("salvage", nil, "keep what cannot prove that it belongs to the chain, marked")
         case .cut: ("cut", nil, "drop what cannot prove that it belongs to the chain")
+        case .parity: ("parity", "PERCENT", "parity pages for 100 pages, 0 to 50; they bring lost pages back (5)")
+        case .partial: ("partial", nil, "where not all comes back, repair what does")
+        case .repair: ("repair", nil, "rebuild lost pages on the way; memory stays as it is")
+        case .noRepair: ("no-repair", nil, "do not try to bring back what is lost first")
+        case .all: ("all", nil, "the file that holds parity, too")
         case .from: ("from", "FILE", "a file with the line to start from (/proc/cmdline)")
         case .append: ("append", "TEXT", "put in parameters; may be repeated")
         case .remove: ("remove", "NAME", "take out the parameters of this name; may be repeated")

@@ -101,7 +101,7 @@ struct Boot: Command {
         if report.head?.page != nil, let hazards, report.runStatus != .empty {
             report.warnings? += hazards.sentences
         }
-        if report.runStatus == .damaged && !isCrashKernel {
+        if isToBeCorrected(report.runStatus) && !isCrashKernel {
             // Should correcting it not come to an end, this is what is known.
             publish(report, action(for: report, isCrashKernel).0)
             reached.value = Stage.published.rawValue
@@ -208,29 +208,46 @@ struct Boot: Command {
         return watch
     }
 
+    /// A head page of zeros may be a lost one: where a chain was erased, nothing is left that brings it back.
+    private func isToBeCorrected(_ status: RunStatus) -> Bool {
+        switch configuration.policy {
+        case .repair, .repairDrop: status == .damaged || status == .indeterminate || status == .empty
+        default: status == .damaged
+        }
+    }
+
     /// Does what the policy asks for, by the same code as the command of that name.
     private func correct(_ report: inout Report) {
         let name = configuration.policy.name
         let quarantines: Bool
         switch configuration.policy {
         case .report, .off: return
-        case .drop: quarantines = false
+        case .repair, .repairDrop, .drop: quarantines = false
         case .quarantine: quarantines = true
         }
+        let isRepair = configuration.policy == .repair
         // The chain is read two or three times more. What is begun is to be finished before the time is over.
         guard report.elapsedNanoseconds < UInt64(configuration.timeout) * 250_000_000 else {
             return warn("there is no time left to \(name) what is damaged; raise pram_verify.timeout", &report)
         }
-        var call = quarantines ? Call(Quarantine.self) : Call(Drop.self)
+        var call = quarantines ? Call(Quarantine.self) : isRepair ? Call(Repair.self) : Call(Drop.self)
         if let region = configuration.region { call.set(.region, region) }
         if let device = configuration.device { call.set(.device, device) }
-        guard let outcome = try? Cutting.run(call, call.command.name, quarantines: quarantines) else { return }
+        let done =
+            isRepair ? try? Repair.run(call) : try? Cutting.run(call, call.command.name, quarantines: quarantines)
+        guard let outcome = done else { return }
         if let failure = outcome.failure {
             return warn("\(name): \(failure.message); \(failure.remedy)", &report)
         }
         let warnings = report.warnings
         report = outcome
         report.warnings = warnings
+        if let repair = report.repair {
+            log.write(
+                .information,
+                "repair: \(repair.possible.name) of what was lost comes back: \(counted(repair.links, "link")), "
+                    + "\(counted(repair.pages, "page")), \(counted(repair.parityPages, "parity page"))")
+        }
     }
 
     /// It is said with the result, behind the verdict.
@@ -276,7 +293,7 @@ struct Boot: Command {
         if let failure = report.failure {
             phrase = "\(status.name): \(failure.message)"
         } else if let evaluation = report.evaluation, !evaluation.links.isEmpty {
-            let files = counted(evaluation.files.count, "file")
+            let files = counted(evaluation.files.count { !$0.isParity }, "file")
             let links = counted(evaluation.links.count, "link")
             let pages = counted(Int(clamping: evaluation.pagesChecked), "page")
             phrase = "\(status.name): \(files), \(links), \(pages) checked"

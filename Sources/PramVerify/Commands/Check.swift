@@ -1,3 +1,4 @@
+import PRAM
 import Text
 
 /// `check`: verify the chain, and report.
@@ -23,7 +24,12 @@ enum Check: Command {
         var watch = OpenedChain.Watch()
         watch.deadline = try call.timeout().map { report.started &+ $0 * 1_000_000_000 }
         guard let chain = try OpenedChain.open(call, &report) else { return }
-        _ = chain.verify(&report, threads: threads, linksOnly: call.has(.linksOnly), watch: watch)
+        let evaluation = chain.verify(&report, threads: threads, linksOnly: call.has(.linksOnly), watch: watch)
+        if evaluation.verdict != .intact && !call.has(.linksOnly) {
+            _ = Recovering.find(
+                chain.head, chain.memory, ends: Recovering.ends(call, MemoryChoice(call[.memory]), head: chain.head),
+                threads: threads, &report)
+        }
         chain.close()
     }
 }

@@ -38,7 +38,7 @@ enum Quarantine: Command {
 }
 
 extension Option {
-    static let ofCutting: [Option] = ofMemory + ofWriting + [.dryRun, .salvage, .cut]
+    static let ofCutting: [Option] = ofMemory + ofWriting + [.dryRun, .noRepair, .salvage, .cut]
 }
 
 /// Cutting damage out of a chain: looks, plans, refuses what can be refused, and writes.
@@ -78,10 +78,13 @@ enum Cutting {
                     "the kernel has refused this chain, or a mount has consumed it: its pages are in use again",
                     remedy: "look at what is left with check, and save what you can with extract"))
         }
-        let survey = SurveyedChain(head: page, memory: target.memory, threads: threads, seed: randomNumber())
+        var survey = SurveyedChain(head: page, memory: target.memory, threads: threads, seed: randomNumber())
+        report.written = Written(purpose: .cutting, head: page, changed: false)
+        if survey.evaluation.verdict != .intact && !call.has(.noRepair) {
+            survey = try repaired(survey, call, target, page, threads: threads, &report)
+        }
         report.evaluation = survey.evaluation
         report.layout = survey.layout
-        report.written = Written(purpose: .cutting, head: page, changed: false)
         guard !survey.evaluation.links.isEmpty else {
             report.written?.head = nil
             report.written?.warnings = [
@@ -90,9 +93,25 @@ enum Cutting {
             return
         }
         let plan = plan(call, survey, quarantines: quarantines)
-        report.written?.files = describe(plan, survey.evaluation)
+        report.written?.files += describe(plan, survey.evaluation)
         guard try mayGoOn(call, plan, survey, target, page, &report) else { return }
         try write(plan, survey, target, page, threads: threads, &report)
+    }
+
+    /// First brings back what comes back; what stays lost is cut out afterwards.
+    /// - Returns: the chain as it is then, or as it would be.
+    private static func repaired(
+        _ survey: SurveyedChain, _ call: Call, _ target: WritingTarget, _ page: PFN, threads: Int,
+        _ report: inout Report
+    ) throws(Failure) -> SurveyedChain {
+        let repairing = Repairing(target: target, head: page, threads: threads)
+        guard let found = repairing.find(&report), let repair = report.repair, repair.possible != .none else {
+            return survey
+        }
+        let isDryRun = call.has(.dryRun)
+        try repairing.carryOut(found, isPartial: true, isDryRun: isDryRun, &report)
+        if !isDryRun { return repairing.survey() }
+        return SurveyedChain(head: page, memory: found.memory, threads: threads, seed: randomNumber())
     }
 
     private static func plan(_ call: Call, _ survey: SurveyedChain, quarantines: Bool) -> DropPlan {

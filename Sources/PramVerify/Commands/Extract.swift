@@ -1,4 +1,5 @@
 import Linux
+import PRAM
 import Text
 import Verification
 
@@ -9,7 +10,7 @@ enum Extract: Command {
     static let operands: StaticString = " DIR [NAME...]"
     static let summary: StaticString = "write the intact files of the chain into the directory DIR"
     static let example: StaticString = "extract --memory dump.img --pfn 9b79 out"
-    static let options: [Option] = Option.ofReading + [.damaged, .force, .preserveMode, .json]
+    static let options: [Option] = Option.ofReading + [.damaged, .repair, .force, .preserveMode, .json]
     static let kernelParameters: [BootParameter] = []
     static let writes = false
 
@@ -26,11 +27,19 @@ enum Extract: Command {
         defer { chain.close() }
         // Before the work, not behind it.
         let directory = try calling { () throws(SystemError) in try Directory(call.operands[0]) }
-        let evaluation = chain.verify(&report, threads: threads)
+        var evaluation = chain.verify(&report, threads: threads)
+        var memory = chain.memory
+        if call.has(.repair) && evaluation.verdict != .intact {
+            let ends = Recovering.ends(call, MemoryChoice(call[.memory]), head: chain.head)
+            if let found = Recovering.find(chain.head, memory, ends: ends, threads: threads, &report) {
+                (evaluation, memory) = (found.evaluation, found.memory)
+                report.useRecovered(found)
+            }
+        }
         let extractor = Extractor(
             directory: directory, takesDamaged: call.has(.damaged), replaces: call.has(.force),
             keepsModeBits: call.has(.preserveMode))
         report.extractions = extractor.extract(
-            Array(call.operands.dropFirst()), of: evaluation, head: chain.head, memory: chain.memory)
+            Array(call.operands.dropFirst()), of: evaluation, head: chain.head, memory: memory)
     }
 }

@@ -8,7 +8,7 @@ enum List: Command {
     static let operands: StaticString = ""
     static let summary: StaticString = "list the files of the chain, like ls -l, with what is known of each"
     static let example: StaticString = "list --memory dump.img --pfn 9b79"
-    static let options: [Option] = Option.ofReading + [.json]
+    static let options: [Option] = Option.ofReading + [.all, .json]
     static let kernelParameters: [BootParameter] = []
     static let writes = false
 

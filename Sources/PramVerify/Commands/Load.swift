@@ -14,7 +14,7 @@ enum Load: Command {
     static let summary: StaticString = "check the chain, and restore its intact files into the directory DIR"
     static let example: StaticString = "load --erase /var/lib/pram-verify"
     static let options: [Option] =
-        Option.ofReading + Option.ofWriting + [.damaged, .force, .preserveMode, .erase, .json]
+        Option.ofReading + Option.ofWriting + [.damaged, .repair, .force, .preserveMode, .erase, .json]
     static let kernelParameters: [BootParameter] = []
     static let writes = true
 
@@ -45,15 +45,25 @@ enum Load: Command {
         report.head = head
         guard let page = head.page else { return }
         if opened == nil { opened = try open(call, choice, target, &report) }
-        guard let (memory, lock) = opened else { return }
+        guard let opened else { return }
+        let lock = opened.lock
+        var memory = opened.memory
         defer { lock?.release() }
 
         var options = ChainCheck.Options()
         options.threads = threads
         let check = ChainCheck(head: page, memory: memory, options: options, seed: randomNumber())
-        let chain = check.run()
+        var chain = check.run()
         report.evaluation = chain
         report.layout = check.layout
+        if call.has(.repair) && chain.verdict != .intact {
+            let end = target.map { [$0.memory.pages.upperBound &- 1] } ?? []
+            let ends = end + Recovering.ends(call, choice, head: page)
+            if let found = Recovering.find(page, memory, ends: ends, threads: threads, &report) {
+                (chain, memory) = (found.evaluation, found.memory)
+                report.useRecovered(found)
+            }
+        }
         let isComplete = try restore(chain, page, memory, call, &report)
         guard call.has(.erase), let target else { return }
         guard isComplete else {
@@ -85,9 +95,10 @@ enum Load: Command {
     private static func restore(
         _ chain: ChainEvaluation, _ head: PFN, _ memory: any PhysicalMemory, _ call: Call, _ report: inout Report
     ) throws(Failure) -> Bool {
-        guard chain.files.contains(where: { $0.status == .intact }) || call.has(.damaged) else {
+        let files = chain.files.filter { !$0.isParity }
+        guard files.contains(where: { $0.status == .intact }) || call.has(.damaged) else {
             // Nothing was restored, so this is no success, also where the chain as such is intact.
-            report.extractions = chain.files.map {
+            report.extractions = files.map {
                 Extraction(name: $0.name, outcome: .refused, message: "it is \($0.status.name)")
             }
             return false
@@ -98,7 +109,7 @@ enum Load: Command {
             keepsModeBits: call.has(.preserveMode), synchronizes: true)
         let extractions = extractor.extract([], of: chain, head: head, memory: memory)
         report.extractions = extractions
-        return chain.verdict == .intact && extractions.count == chain.files.count
+        return chain.verdict == .intact && extractions.count == files.count
             && extractions.allSatisfy { $0.outcome == .written }
     }
 

@@ -1,6 +1,7 @@
 import ChainWriting
 import Linux
 import PRAM
+import Parity
 import Text
 
 /// `save`: a directory's regular files as a chain.
@@ -11,7 +12,7 @@ enum Save: Command {
     static let summary: StaticString =
         "write the regular files of the directory DIR as a chain into a reserved range of memory"
     static let example: StaticString = "save /var/lib/pram-verify"
-    static let options: [Option] = Option.ofMemory + Option.ofWriting + [.size, .replace, .force, .json]
+    static let options: [Option] = Option.ofMemory + Option.ofWriting + [.parity, .size, .replace, .force, .json]
     static let kernelParameters: [BootParameter] = []
     static let writes = true
 
@@ -40,6 +41,7 @@ enum Save: Command {
         try call.requireOperands(1...1, "a directory")
         let threads = try call.threadCount()
         let size = try call.size(.size)
+        let parity = try call.parityPercent()
         let base = try call.base()
         try WritingTarget.checkOptions(call)
         let directory = try calling { () throws(SystemError) in try SourceDirectory(call.operands[0]) }
@@ -51,7 +53,7 @@ enum Save: Command {
             try target.refuseHeldChains(call)
             if MemoryChoice(call[.memory]).isLive { SaveNote(.unfinished).write() }
             var chainSave = try writing { () throws(WritingFailure) in
-                try ChainSave(plan, from: directory, into: target.memory, generation: randomNumber())
+                try ChainSave(plan, from: directory, into: target.memory, generation: randomNumber(), parity: parity)
             }
             let (head, chain) = try writing { () throws(WritingFailure) in
                 try chainSave.run(threads: threads, seed: randomNumber())
@@ -60,10 +62,41 @@ enum Save: Command {
             report.layout = .amd64
             report.written = Written(
                 purpose: .chain, head: head, warnings: plan.warnings + loadedKernelWarning(head, call))
+            report.written?.warnings += shortfall(chainSave, of: parity)
         } catch {
             target.growth?.undo()
             throw error
         }
+    }
+
+    /// Says what a small range has no room for.
+    private static func shortfall(_ save: ChainSave, of percent: Int) -> [String] {
+        guard percent > 0, let wanted = save.parityWanted(percent) else { return [] }
+        guard let layout = save.protection else {
+            return ["the range has no room for parity, nor for a second copy of the links: what is lost stays lost"]
+        }
+        guard let code = layout.code else {
+            return ["the range has no room for parity: links come back, and no other page"]
+        }
+        guard code.parityPages < wanted else { return [] }
+        let needed = save.pagesNeeded(percent) ?? 0
+        return [
+            Phrase(
+                "the range has room for \(code.parityPages) of \(wanted) parity pages; a run of "
+                    + "\(counted(layout.longestRun, "lost page")) comes back; \(needed) pages have room for all"
+            ).text
+        ]
+    }
+}
+
+extension Call {
+    /// How many parity pages `save` makes for 100 pages; 0 for none.
+    func parityPercent() throws(Failure) -> Int {
+        guard let text = self[.parity] else { return 5 }
+        guard let number = decimalNumber(text[...]), number <= 50 else {
+            throw .usage(UsageError("--parity takes a number from 0 to 50, not \(escaped(text))"))
+        }
+        return Int(number)
     }
 }
 

@@ -29,6 +29,8 @@ extension WritingTarget {
         }
         if let refusal = memory.refusal { throw .memory(refusal) }
         try calling { () throws(SystemError) in
+            // First what would bring the chain back.
+            try Locators.clear(head: page, in: memory)
             try memory.write(page, PageBytes())
             try memory.synchronize()
         }

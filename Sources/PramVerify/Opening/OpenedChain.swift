@@ -50,12 +50,21 @@ struct OpenedChain {
         let progress = Progress(report.started)
         options.progress = watch.progress ?? { progress.show($0) }
         options.deadline = watch.deadline
-        options.observe = watch.observe
+        let witness = ParityWitness()
+        if !linksOnly {
+            options.observe = { link, results in
+                witness.take(link, results)
+                watch.observe?(link, results)
+            }
+        } else {
+            options.observe = watch.observe
+        }
         let check = ChainCheck(head: head, memory: memory, options: options, seed: randomNumber())
         let evaluation = check.run()
         progress.clear()
         report.memory?.notes = memory.notes  // asked last: some only show while pages are read
         report.evaluation = evaluation
+        report.hasStaleParity = !linksOnly && witness.isStale(evaluation, in: memory)
         if !evaluation.links.isEmpty { report.layout = check.layout }
         return evaluation
     }

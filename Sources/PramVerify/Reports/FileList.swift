@@ -4,8 +4,9 @@ import Text
 
 /// The files of a chain, one a line, like ls -l: mode, pages, size, status, name.
 struct FileList {
-    static func write(_ report: Report, to output: Output) {
-        let files = report.evaluation?.files ?? []
+    /// - Parameter all: the file that holds parity, too.
+    static func write(_ report: Report, all: Bool, to output: Output) {
+        let files = (report.evaluation?.files ?? []).filter { all || !$0.isParity }
         var sizeWidth = 1
         var pagesWidth = 1
         for file in files {

@@ -77,6 +77,9 @@ extension Report {
             return Phrase(head?.malformed[Int(finding.detail)] ?? "")
         case .kernelRefused:
             return "the kernel has refused this chain, or a mount has consumed it: /sys/kernel/pram is 0"
+        case .parityStale:
+            return
+                "the parity is of another chain, or of what this one was: it is not used, and what is lost stays lost"
         case .findingsOmitted:
             return "\(finding.detail) further findings are counted, but not listed"
         }

@@ -47,6 +47,7 @@ struct JSONReport {
         writeLinks(report, limit, &json)
         writeFiles(report, limit, &json)
         writeFindings(report, limit, &json)
+        if let repair = report.repair { repair.write(to: &json) }
         if let extractions = report.extractions { write(extractions.prefix(limit), &json) }
         if let written = report.written { writeWritten(written, &json) }
         if let next = report.next { writeNext(next, &json) }
@@ -162,6 +163,7 @@ struct JSONReport {
             json.number("pages", file.pages)
             json.number("bad_pages", file.badPages)
             json.bool("meta_fits", file.metaFits)
+            json.bool("parity", file.isParity)
             json.endObject()
         }
         json.endArray()

@@ -17,8 +17,9 @@ extension Report {
             output.write("pram_verify_status{status=\"\(word.name)\"} \(word == status ? 1 : 0)\n")
         }
         gauge("links", "Links of the chain.", UInt64(evaluation?.links.count ?? 0))
-        gauge("files", "Files of the chain.", UInt64(evaluation?.files.count ?? 0))
-        gauge("files_intact", "Files that are intact.", UInt64(evaluation?.files.count { $0.status == .intact } ?? 0))
+        let files = (evaluation?.files ?? []).filter { !$0.isParity }
+        gauge("files", "Files of the chain.", UInt64(files.count))
+        gauge("files_intact", "Files that are intact.", UInt64(files.count { $0.status == .intact }))
         gauge("pages_checked", "Pages whose checksums were computed.", evaluation?.pagesChecked ?? 0)
         gauge("findings", "What was found.", UInt64(findings.count))
         gauge("check_milliseconds", "How long the check took.", elapsedNanoseconds / 1_000_000)

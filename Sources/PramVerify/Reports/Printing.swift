@@ -21,7 +21,7 @@ extension Report {
         } else {
             switch form {
             case .text: TextReport.write(report, to: streams.output)
-            case .list: FileList.write(report, to: streams.output)
+            case .list: FileList.write(report, all: call.has(.all), to: streams.output)
             case .head: WrittenReport.write(report, to: streams.output, streams.errors)
             }
         }

@@ -20,6 +20,10 @@ struct Report {
     var failure: Failure?
     /// What became of each file that was to be extracted; nil where nothing was to be.
     var extractions: [Extraction]?
+    /// What of the damage can be repaired; nil where nobody has looked.
+    var repair: RepairReport?
+    /// Whether the chain holds parity of what it was, or of another one.
+    var hasStaleParity = false
     /// What was done to memory, by the commands that write it.
     var written: Written?
     /// What `cmdline` says of the next kernel.
@@ -92,6 +96,9 @@ struct Report {
         if let next { return next.status }
         if let failure { return failure.status }
         switch written?.purpose {
+        case .repairing?:
+            if verdict != .intact && evaluation != nil { return .damaged }
+            return written?.changed == true ? .corrected : []
         case .cutting?:
             if written?.changed == true { return .corrected }
             return verdict == .intact || evaluation == nil ? [] : .damaged
@@ -112,6 +119,7 @@ struct Report {
         if let head, head.isRefused { all.append(Finding(.kernelRefused, page: head.page)) }
         guard let evaluation else { return all }
         all += evaluation.findings
+        if hasStaleParity { all.append(Finding(.parityStale)) }
         if evaluation.findingsOmitted > 0 {
             all.append(Finding(.findingsOmitted, detail: evaluation.findingsOmitted))
         }

@@ -36,7 +36,7 @@ extension Report {
         if failure != nil { return .failed }
         if let written, written.changed {
             if written.head == nil { return .empty }
-            if written.purpose == .cutting, verdict == .intact { return .corrected }
+            if written.purpose == .cutting || written.purpose == .repairing, verdict == .intact { return .corrected }
         }
         // A head page of zeros is what a chain leaves that was erased, and what a machine has after a cold boot.
         if let evaluation, evaluation.links.isEmpty,

@@ -20,6 +20,7 @@ struct TextReport {
         if let evaluation = report.evaluation {
             writeChain(report, evaluation, output)
             writeFiles(evaluation, limit, output)
+            report.repair?.write(to: output)
         }
         let findings = report.findings
         for finding in findings.prefix(limit) { writeFinding(finding, report, output) }
@@ -91,18 +92,24 @@ struct TextReport {
     }
 
     private static func writeFiles(_ evaluation: ChainEvaluation, _ limit: Int, _ output: Output) {
-        guard !evaluation.files.isEmpty else { return }
-        output.write("files:   \(evaluation.files.count)")
-        for status: StoredFile.Status in [.intact, .quarantined, .indeterminate, .incomplete, .damaged] {
-            let number = evaluation.files.count { $0.status == status }
-            if number > 0 { output.write(", \(number) \(status.name)") }
+        let files = evaluation.files.filter { !$0.isParity }
+        if !files.isEmpty { writeCounts(files, output) }
+        for file in evaluation.files where file.isParity {
+            output.write("parity:  \(file.status.name), \(counted(Int(clamping: file.pages), "page"))\n")
         }
-        output.write("\n")
-        let others = evaluation.files.lazy.filter { $0.status != .intact }
-        for file in others.prefix(limit) {
+        for file in files.lazy.filter({ $0.status != .intact }).prefix(limit) {
             let name = file.name.isEmpty ? "(name not known)" : escaped(file.name)
             output.write("         \(file.status.name): \(name)\(file.metaFits ? "" : " (unverified)")\n")
         }
+    }
+
+    private static func writeCounts(_ files: [StoredFile], _ output: Output) {
+        output.write("files:   \(files.count)")
+        for status: StoredFile.Status in [.intact, .quarantined, .indeterminate, .incomplete, .damaged] {
+            let number = files.count { $0.status == status }
+            if number > 0 { output.write(", \(number) \(status.name)") }
+        }
+        output.write("\n")
     }
 
     private static func writeFinding(_ finding: Finding, _ report: Report, _ output: Output) {

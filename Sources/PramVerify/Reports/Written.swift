@@ -8,6 +8,8 @@ struct Written {
         case chain
         /// No chain: erase, load --erase.
         case clearing
+        /// The chain as it was: repair.
+        case repairing
         /// A chain without its damage: drop, quarantine.
         case cutting
     }

@@ -1,0 +1,71 @@
+import PRAM
+import Parity
+
+/// Which pages of a range a chain with parity takes: its links all at the start, then the pages, and everything that
+/// protects them at the end (Documentation/PARITY.md).
+struct ChainPlacement {
+    private let range: Range<UInt64>
+    private let percent: Int
+    /// Links besides the head.
+    let links: Range<UInt64>
+
+    /// - Parameters:
+    ///   - range: all of its pages; it begins with the head.
+    ///   - most: how many pages there will be to protect; more than there will be where nobody knows.
+    ///   - percent: parity pages for 100 pages, 1 to 50.
+    /// - Returns: nil when the range has no room even for a second copy of the links.
+    init?(_ range: Range<UInt64>, most: Int, percent: Int) {
+        guard let size = Int(exactly: range.upperBound - range.lowerBound), most > 0 else { return nil }
+        let most = min(most, size)
+        let count: Int
+        if let layout = ParityLayout(head: range.lowerBound, size: size, pages: most, percent: percent) {
+            count = layout.links
+        } else {
+            // So many will not come, or it will be without parity.
+            guard let code = Interleaving(pages: most, percent: percent) else { return nil }
+            count = min((most + code.parityPages + 2) / Link.capacity + 1, size / Link.capacity + 1)
+        }
+        guard count + 2 < size else { return nil }
+        self.range = range
+        self.percent = percent
+        links = range.lowerBound + 2..<range.lowerBound + 1 + UInt64(count)
+    }
+
+    var frontLocator: UInt64 { range.lowerBound + 1 }
+    /// Where the pages of files begin.
+    var firstPage: UInt64 { links.upperBound }
+
+    /// Where everything else lies, once it is known how many pages there are; of its start only the head is as here.
+    /// - Returns: nil when there is no room.
+    func layout(pages: Int) -> ParityLayout? {
+        let reserved = Int(links.upperBound - links.lowerBound) + 1
+        let size = Int(range.upperBound - range.lowerBound)
+        guard
+            let ideal = ParityLayout(head: range.lowerBound, size: size, pages: pages, percent: percent),
+            ideal.links <= reserved
+        else { return nil }
+        // Pages for links that did not come are lost.
+        for spare in [reserved - ideal.links, reserved - 1] where spare < size {
+            let layout = ParityLayout(
+                head: range.lowerBound + UInt64(spare), size: size - spare, pages: pages, percent: percent)
+            if let layout, layout.links <= reserved, firstPage + UInt64(pages) <= layout.meta ?? layout.mirror {
+                return layout
+            }
+        }
+        return nil
+    }
+}
+
+extension SavePlan {
+    /// How many META and DATA pages there are to save; nil past 2^63.
+    var entryCount: Int? {
+        var count: UInt64 = 0
+        for file in files {
+            let (sum, overflow) = count.addingReportingOverflow(file.pages)
+            let (more, overflowAgain) = sum.addingReportingOverflow(1)
+            if overflow || overflowAgain { return nil }
+            count = more
+        }
+        return Int(exactly: count)
+    }
+}

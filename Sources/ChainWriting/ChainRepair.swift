@@ -1,0 +1,160 @@
+import Linux
+import MemorySources
+import PRAM
+import Parity
+import Text
+import Verification
+
+/// Writes what comes back of a chain into its place, and nothing else.
+///
+/// Before the first write everything was rebuilt once and compared with its checksum. Every page that is written is
+/// the one that the chain lists there, and is read back; a head that was lost comes last. So wherever this is cut
+/// short, what was good is good, and a second run finishes.
+public final class ChainRepair {
+    public struct Outcome {
+        public var pages = 0
+        public var links = 0
+        /// Of what no link lists: copies of links, their parity, locators.
+        public var copies = 0
+        public var isNothing: Bool { pages == 0 && links == 0 && copies == 0 }
+    }
+
+    private let recovery: ChainRecovery
+    private let memory: any WritableMemory
+    private let writesCopies: Bool
+    private let permit: () throws(WritingFailure) -> Void
+
+    /// - Parameters:
+    ///   - writesCopies: whether pages that no link lists are ours to write: not in a kernel's System RAM.
+    ///   - permit: called before each write; throws when the chain is no longer ours to change.
+    public init(
+        _ recovery: ChainRecovery, in memory: any WritableMemory, writesCopies: Bool,
+        permit: @escaping () throws(WritingFailure) -> Void = {}
+    ) {
+        self.recovery = recovery
+        self.memory = memory
+        self.writesCopies = writesCopies
+        self.permit = permit
+    }
+
+    /// A page that no link lists and that is not as it should be.
+    public struct LostCopy {
+        let page: UInt64
+        fileprivate let content: Content
+
+        fileprivate enum Content {
+            case link(Int)
+            case made(PageBytes)
+        }
+    }
+
+    public var lostCopies: [LostCopy] {
+        guard writesCopies else { return [] }
+        let (links, geometry) = (recovery.links, recovery.geometry)
+        var lost: [LostCopy] = []
+        for number in 0..<geometry.links where !links.isMirrored(number) {
+            lost.append(LostCopy(page: geometry.mirror + UInt64(number), content: .link(number)))
+        }
+        let parity = geometry.mirror + UInt64(geometry.links)
+        let missing = (0..<geometry.linkCode.parityPages).filter { !links.hasParity($0) }
+        if !missing.isEmpty,
+            let made = try? LinkParity.pages(links.places, of: recovery.linked, geometry.linkCode, geometry.generation)
+        {
+            for index in missing { lost.append(LostCopy(page: parity + UInt64(index), content: .made(made[index]))) }
+        }
+        for page in [geometry.front, geometry.back] where GeometryPage(locator: page, in: memory) != geometry {
+            lost.append(LostCopy(page: page, content: .made(PageBytes(geometry.encoded()))))
+        }
+        return lost
+    }
+
+    /// - Parameter isPartial: whether to do what can be done where not all comes back; else nothing is written then.
+    public func run(isPartial: Bool, threads: Int) throws(WritingFailure) -> Outcome {
+        var outcome = Outcome()
+        guard recovery.isWhole || isPartial else { return outcome }
+        if let refusal = memory.refusal { throw WritingFailure(refusal) }
+        let copies = lostCopies
+        guard !recovery.isNeedless || !copies.isEmpty else { return outcome }
+        for page in recovery.writtenPages + copies.map({ $0.page }) where !memory.pages.contains(page) {
+            throw WritingFailure(
+                .noChain, "page \(hexadecimal(page)) of the chain does not lie in the range that may be written")
+        }
+        guard recovery.prove(threads: threads) else {
+            throw WritingFailure(
+                .notVerified, "what was rebuilt does not fit its checksums, so nothing was changed",
+                remedy: "something else may be writing to the range")
+        }
+        let links = recovery.links
+        for number in links.lost where number != 0 {
+            try write(links.places[number], links.link(number)?.page)
+            outcome.links += 1
+        }
+        try writePages(&outcome)
+        for copy in copies {
+            switch copy.content {
+            case .link(let number): try write(copy.page, links.link(number)?.page)
+            case .made(let bytes): try write(copy.page, bytes)
+            }
+            outcome.copies += 1
+        }
+        try synchronize()
+        if links.lost.first == 0 {
+            memoryFence()
+            try write(links.places[0], links.link(0)?.page)
+            outcome.links += 1
+            try synchronize()
+        }
+        return outcome
+    }
+
+    private final class Writing {
+        var count = 0
+        var failure: WritingFailure?
+    }
+
+    private func writePages(_ outcome: inout Outcome) throws(WritingFailure) {
+        for (page, bytes) in recovery.madePages {
+            try write(page, bytes)
+            outcome.pages += 1
+        }
+        guard let code = recovery.geometry.code else { return }
+        let rebuilder = ParityRebuilder(code)
+        let writing = Writing()
+        for group in recovery.groups {
+            let isWhole = recovery.rebuild(rebuilder, group) { page, bytes in
+                do throws(WritingFailure) {
+                    try self.write(page, PageBytes(UnsafeRawBufferPointer(start: bytes, count: pageSize)))
+                    writing.count += 1
+                    return true
+                } catch {
+                    writing.failure = error
+                    return false
+                }
+            }
+            if let failure = writing.failure { throw failure }
+            guard isWhole else {
+                throw WritingFailure(
+                    .changed, "a page changed while others were rebuilt from it; what was rebuilt so far stays",
+                    remedy: "repair again")
+            }
+        }
+        outcome.pages += writing.count
+    }
+
+    private func write(_ page: UInt64, _ bytes: PageBytes?) throws(WritingFailure) {
+        guard let bytes else { throw WritingFailure(.changed, "a copy of a link changed while it was used") }
+        try permit()
+        do throws(SystemError) { try memory.write(PFN(page), bytes) } catch { throw WritingFailure(error) }
+        var state = PageState.absent
+        let back = PageBytes(PFN(page), of: memory, state: &state)
+        guard state == .present, back.bytes == bytes.bytes else {
+            throw WritingFailure(
+                .notVerified, "page \(hexadecimal(page)) does not read back as written",
+                remedy: "the memory may be faulty, or the kernel protects it")
+        }
+    }
+
+    private func synchronize() throws(WritingFailure) {
+        do throws(SystemError) { try memory.synchronize() } catch { throw WritingFailure(error) }
+    }
+}

@@ -1,0 +1,75 @@
+import KernelCommandLine
+import Linux
+import Machine
+import PRAM
+import Text
+import Verification
+
+/// What can be brought back of a chain, for commands that read and for those that write.
+struct Recovering {
+    let recovery: ChainRecovery
+    /// Memory with everything in it that comes back.
+    let memory: RecoveredMemory
+    /// The chain in it.
+    let evaluation: ChainEvaluation
+    let layout: ChainLayout
+
+    /// Looks for what is lost of a damaged chain; what it finds is in the report.
+    /// - Parameter ends: see `ChainRecovery`.
+    /// - Returns: nil when nothing protects the chain.
+    static func find(
+        _ head: PFN, _ memory: any PhysicalMemory, ends: [UInt64], threads: Int, _ report: inout Report
+    ) -> Recovering? {
+        do throws(ChainRecovery.Obstacle) {
+            let recovery = try ChainRecovery(
+                head: head, memory: memory, ends: ends, threads: threads, seed: randomNumber())
+            let recovered = RecoveredMemory(recovery)
+            var options = ChainCheck.Options()
+            options.threads = threads
+            let check = ChainCheck(head: head, memory: recovered, options: options, seed: randomNumber())
+            let evaluation = check.run()
+            report.repair = RepairReport(recovery, after: evaluation)
+            return Recovering(recovery: recovery, memory: recovered, evaluation: evaluation, layout: check.layout)
+        } catch {
+            // Most chains have no parity, and nothing is to be said of it.
+            if error != .noParity { report.repair = RepairReport(error) }
+            return nil
+        }
+    }
+
+    /// Pages that may be the last ones of the range in which the chain lies.
+    static func ends(_ call: Call, _ choice: MemoryChoice, head: PFN) -> [UInt64] {
+        var ends: [UInt64] = []
+        if let region = try? call.region(), region.start <= head.address ?? 0 { ends.append(lastPage(region)) }
+        switch choice {
+        case .file(let path):
+            guard let base = try? call.base(), let size = try? FileDescriptor.status(of: path).size else { break }
+            let (end, overflow) = base.addingReportingOverflow(size)
+            if !overflow && end >= UInt64(pageSize) { ends.append(end / UInt64(pageSize) - 1) }
+        case .live:
+            let text = try? FileDescriptor.contents(of: MachinePaths().commandLine, limit: MachineEvidence.lineLimit)
+            for range in ReservedMemory(ParameterLine(text ?? [])).elements where range.contains(head) {
+                ends.append(lastPage(range))
+            }
+            guard let machine = try? MachineEvidence.collect() else { break }
+            if let found = try? WritableRegion.find((try? call.region()) ?? nil, in: machine) {
+                ends.append(lastPage(found.range))
+            }
+        }
+        return ends
+    }
+
+    private static func lastPage(_ range: PhysicalRange) -> UInt64 {
+        // The last whole page.
+        (range.last / UInt64(pageSize)) - ((range.last + 1) % UInt64(pageSize) == 0 || range.last == .max ? 0 : 1)
+    }
+}
+
+extension Report {
+    /// What is reported is the chain with what has come back.
+    mutating func useRecovered(_ found: Recovering) {
+        evaluation = found.evaluation
+        layout = found.layout
+        repair?.doing = .onTheWay
+    }
+}
