@@ -80,13 +80,15 @@ let package = Package(
         .target(
             name: "MemorySources", dependencies: ["PRAM", "Machine", "Linux", "Compression", "Text"],
             swiftSettings: everywhere),
-        .target(name: "Verification", dependencies: ["PRAM", "Linux", "CChecksum", "Text"], swiftSettings: everywhere),
+        .target(
+            name: "Verification", dependencies: ["PRAM", "Manifest", "Linux", "CChecksum", "Text"],
+            swiftSettings: everywhere),
         .target(
             name: "InitrdImages", dependencies: ["Initrd", "Linux", "Compression", "Text", "CHookFiles"],
             swiftSettings: everywhere),
         .target(
             name: "ChainWriting",
-            dependencies: ["PRAM", "Machine", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
+            dependencies: ["PRAM", "Machine", "Manifest", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
             swiftSettings: everywhere),
 
         // L3: commands, reports, exit status: the only place with policy

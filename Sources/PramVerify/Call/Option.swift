@@ -4,6 +4,7 @@ enum Option: Int, CaseIterable {
     case json, linksOnly, threads, damaged, force, preserveMode
     case region, device, size, replace, erase, dryRun, keepHoles, refit, salvage, cut
     case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
+    case flat, oneFileSystem, exclude, strict, stdin, stdout, devices
     case resume
     case help, version
 
@@ -44,6 +45,13 @@ enum Option: Int, CaseIterable {
         case .kexecFile: ("kexec-file", nil, "kexec_file_load will be used (kexec -s)")
         case .kexecLoad: ("kexec-load", nil, "kexec_load will be used (kexec -c)")
         case .checkLoaded: ("check-loaded", nil, "see that a kernel is loaded, and check the chain once more")
+        case .flat: ("flat", nil, "regular files of the top directory alone, as the chain has them")
+        case .oneFileSystem: ("one-file-system", nil, "do not enter directories that something is mounted on")
+        case .exclude: ("exclude", "GLOB", "leave out what matches, with all below it; may be repeated")
+        case .strict: ("strict", nil, "whatever would be left out is an error")
+        case .stdin: ("stdin", "NAME", "save standard input too, as the file NAME")
+        case .stdout: ("stdout", "NAME", "write this one file to standard output")
+        case .devices: ("devices", nil, "make device nodes too")
         case .resume: ("resume", "DEVICE", "say whether a hibernated system waits on the device, and nothing else")
         case .help: ("help", nil, "show this help")
         case .version: ("version", nil, "show the version")

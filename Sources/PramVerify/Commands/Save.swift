@@ -3,15 +3,17 @@ import Linux
 import PRAM
 import Text
 
-/// `save`: a directory's regular files as a chain.
+/// `save`: a directory, with all below it, as a chain.
 enum Save: Command {
     static let name: StaticString = "save"
     static let task = Task.carry
     static let operands: StaticString = " DIR"
     static let summary: StaticString =
-        "write the regular files of the directory DIR as a chain into a reserved range of memory"
+        "write the directory DIR, with all below it, as a chain into a reserved range of memory"
     static let example: StaticString = "save /var/lib/pram-verify"
-    static let options: [Option] = Option.ofMemory + Option.ofWriting + [.size, .replace, .force, .json]
+    static let options: [Option] = Option.ofMemory + Option.ofWriting + [
+        .flat, .oneFileSystem, .exclude, .strict, .stdin, .size, .replace, .force, .json,
+    ]
     static let kernelParameters: [BootParameter] = []
     static let writes = true
 
@@ -23,27 +25,27 @@ enum Save: Command {
     }
 
     private static func save(_ call: Call, _ report: inout Report) throws(Failure) {
-        try call.requireOperands(1...1, "a directory")
+        try call.requireOperands((call.has(.stdin) ? 0 : 1)...1, "a directory")
         let threads = try call.threadCount()
         let size = try call.size(.size)
         let base = try call.base()
         try WritingTarget.checkOptions(call)
-        let directory = try calling { () throws(SystemError) in try SourceDirectory(call.operands[0]) }
-        let plan = try writing { () throws(WritingFailure) in try SavePlan(directory) }
+        let source = try SaveSource(call)
         let target = try WritingTarget.open(call, size: size, base: base, mayEditKernelMemory: false)
         do throws(Failure) {
             report.memory = Report.Memory(path: target.name, target.memory)
             report.head = Head(origin: .range, page: target.head)
+            try source.refuseWithin(call[.memory])
             try refuseHeldChain(target, replaces: call.has(.replace))
             var chainSave = try writing { () throws(WritingFailure) in
-                try ChainSave(plan, from: directory, into: target.memory, generation: randomNumber())
+                try ChainSave(source.plan, from: source.directory, into: target.memory, generation: randomNumber())
             }
             let (head, chain) = try writing { () throws(WritingFailure) in
                 try chainSave.run(threads: threads, seed: randomNumber())
             }
             report.evaluation = chain
             report.layout = .amd64
-            report.written = Written(purpose: .chain, head: head, warnings: plan.warnings)
+            report.written = Written(purpose: .chain, head: head, warnings: source.plan.warnings)
         } catch {
             target.growth?.undo()
             throw error
