@@ -83,6 +83,7 @@ struct Boot: Command {
             report.warnings? += hazards.sentences
             for sentence in hazards.sentences { log.write(.warning, Phrase(sentence)) }
         }
+        if !isCrashKernel, let sentence = report.origin?.warning { warn(Phrase(sentence), &report) }
         if report.runStatus == .damaged && !isCrashKernel { correct(&report) }
         let action = finish(&report, isCrashKernel: isCrashKernel)
 

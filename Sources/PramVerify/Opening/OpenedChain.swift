@@ -57,6 +57,9 @@ struct OpenedChain {
         report.memory?.notes = memory.notes  // asked last: some only show while pages are read
         report.evaluation = evaluation
         if !evaluation.links.isEmpty { report.layout = check.layout }
+        if !linksOnly && evaluation.findingCounts[Finding.Kind.timeout.rawValue] == 0 {
+            report.lookAtManifest(of: evaluation, head: head, memory: memory)
+        }
         return evaluation
     }
 

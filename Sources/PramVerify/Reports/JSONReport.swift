@@ -45,6 +45,7 @@ struct JSONReport {
         writeLinks(report, &json)
         writeFiles(report, &json)
         writeFindings(report, &json)
+        TreeJSON.write(report, &json)
         if let extractions = report.extractions { write(extractions, &json) }
         if let written = report.written { writeWritten(written, &json) }
         if let warnings = report.warnings {

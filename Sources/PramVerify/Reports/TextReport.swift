@@ -18,7 +18,8 @@ struct TextReport {
         writeHead(report, output)
         if let evaluation = report.evaluation {
             writeChain(report, evaluation, output)
-            writeFiles(evaluation, output)
+            writeFiles(evaluation, report.manifest?.file, output)
+            writeTree(report, output)
         }
         for finding in report.findings { writeFinding(finding, report, output) }
         for extraction in report.extractions ?? [] where extraction.outcome != .written {
@@ -38,6 +39,7 @@ struct TextReport {
     private static func label(_ outcome: Extraction.Outcome) -> StaticString {
         switch outcome {
         case .written: "extracted"
+        case .writtenFlat: "without metadata"
         case .writtenWithHoles: "with holes"
         case .writtenUnproved: "not proved"
         case .refused, .failed: "not extracted"
@@ -85,18 +87,29 @@ struct TextReport {
         output.write("pages:   \(pages) checked, \(byteCount(pages &* UInt64(pageSize))), \(milliseconds) ms\n")
     }
 
-    private static func writeFiles(_ evaluation: ChainEvaluation, _ output: Output) {
+    /// - Parameter manifest: the number of a file that is not the user's.
+    private static func writeFiles(_ evaluation: ChainEvaluation, _ manifest: Int?, _ output: Output) {
         guard !evaluation.files.isEmpty else { return }
-        output.write("files:   \(evaluation.files.count)")
+        var counts = [Int](repeating: 0, count: 5)
+        for (number, file) in evaluation.files.enumerated() where number != manifest { counts[file.status.rawValue] += 1 }
+        output.write("files:   \(evaluation.files.count - (manifest == nil ? 0 : 1))")
         for status: StoredFile.Status in [.intact, .quarantined, .indeterminate, .incomplete, .damaged] {
-            let number = evaluation.files.count { $0.status == status }
+            let number = counts[status.rawValue]
             if number > 0 { output.write(", \(number) \(status.name)") }
         }
         output.write("\n")
-        for file in evaluation.files where file.status != .intact {
+        for (number, file) in evaluation.files.enumerated() where file.status != .intact {
             let name = file.name.isEmpty ? "(name not known)" : escaped(file.name)
-            output.write("         \(file.status.name): \(name)\(file.metaFits ? "" : " (unverified)")\n")
+            let what = number == manifest ? " (the manifest)" : file.metaFits ? "" : " (unverified)"
+            output.write("         \(file.status.name): \(name)\(what)\n")
         }
+    }
+
+    private static func writeTree(_ report: Report, _ output: Output) {
+        guard let survey = report.survey, let manifest = report.manifest else { return }
+        let entries = counted(Int(clamping: survey.entries), "entry")
+        output.write("tree:    \(entries) in the manifest, which is \(manifest.stored.status.name)\n")
+        if let origin = report.origin { output.write("saved:   \(origin.sentence)\n") }
     }
 
     private static func writeFinding(_ finding: Finding, _ report: Report, _ output: Output) {
