@@ -56,6 +56,9 @@ extension SavePlan {
 /// Goes through a tree, and collects what is to be saved of it.
 private struct TreePlanner {
     let walk: TreeWalk?
+    /// Bytes of extended attributes that every name of a file tells of.
+    private static let repeated = 1024
+
     private let options: SavePlan.TreeOptions
     private let text: ManifestText
     private var names: ChainNames
@@ -140,6 +143,8 @@ private struct TreePlanner {
         }
         if isRepeated, let name = groupName(entry) {
             entry.contents = name
+            // They are those of the first name. Small ones are told again, in case that its line is lost.
+            if entry.attributes.reduce(0, { $0 + $1.value.count }) > TreePlanner.repeated { entry.attributes = [] }
         } else {
             let name = names.name(of: entry.path)
             entry.contents = name

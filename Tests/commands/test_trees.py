@@ -613,7 +613,7 @@ class Hostile(TreeTest):
 
     def test_symbolic_links_that_the_manifest_makes(self):
         text = (b"#mtree\n. type=dir\n./out type=link link=../precious\n./out/file type=file contents=file\n"
-                b"./out/new type=file contents=sub%file\n./abs type=link link=%s\n./abs/file type=file contents=file\n"
+                b"./out/new type=file contents=sub%%file\n./abs type=link link=%s\n./abs/file type=file contents=file\n"
                 % str(self.outside / "precious").encode())
         done = self.restore(text, "--force")
         self.assertNotEqual(done.status, INTACT, done)
