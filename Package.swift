@@ -81,7 +81,7 @@ let package = Package(
             name: "MemorySources", dependencies: ["PRAM", "Machine", "Linux", "Compression", "Text"],
             swiftSettings: everywhere),
         .target(
-            name: "Verification", dependencies: ["PRAM", "Parity", "Linux", "CChecksum", "Text"],
+            name: "Verification", dependencies: ["PRAM", "Parity", "Manifest", "Linux", "CChecksum", "Text"],
             swiftSettings: everywhere),
         .target(
             name: "InitrdImages", dependencies: ["Initrd", "Linux", "Compression", "Text", "CHookFiles"],
@@ -89,7 +89,7 @@ let package = Package(
         .target(
             name: "ChainWriting",
             dependencies: [
-                "PRAM", "Parity", "Machine", "Linux", "MemorySources", "Verification", "CChecksum", "Text",
+                "PRAM", "Parity", "Machine", "Manifest", "Linux", "MemorySources", "Verification", "CChecksum", "Text",
             ],
             swiftSettings: everywhere),
 

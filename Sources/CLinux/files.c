@@ -17,3 +17,5 @@ const char *pv_next_name(DIR *stream) {
     const struct dirent *entry = readdir(stream);
     return entry ? entry->d_name : NULL;
 }
+
+int pv_sync_file_system(int number) { return syncfs(number); }

@@ -28,6 +28,8 @@ public struct ChainDrop {
         public let isAtomic: Bool
         /// What a check says of the chain that was left.
         public let chain: ChainEvaluation?
+        /// Whether the manifest tells of the chain as it is now.
+        public var manifestFits = true
     }
 
     private let chain: SurveyedChain
@@ -63,15 +65,22 @@ public struct ChainDrop {
                 throw WritingFailure(error)
             }
         }
-        guard !plan.entries.isEmpty else {
+        let manifest = ManifestReplacement(chain, plan, in: memory)
+        let isLeft = manifest.map { freePages(free, pagesNeeded($0)) != nil } ?? false
+        guard !plan.entries.isEmpty || isLeft else {
             try write(chain.head, PageBytes())
             try synchronize()
             return Outcome(head: nil, isAtomic: true, chain: nil)
         }
         let stamp = LinkStamp(generation: generation)
         let isAtomic: Bool
-        if let pages = freePages(free, plan.renamed.count + (plan.entries.count - 1) / Link.capacity) {
-            try writeAnew(pages, stamp)
+        var manifestFits = manifest == nil
+        if let manifest, let pages = freePages(free, pagesNeeded(manifest)) {
+            try writeAnew(pages, stamp, manifest)
+            manifestFits = true
+            isAtomic = true
+        } else if let pages = freePages(free, pagesNeeded(nil)) {
+            try writeAnew(pages, stamp, nil)
             isAtomic = true
         } else {
             try editInPlace(stamp)
@@ -85,7 +94,13 @@ public struct ChainDrop {
                 .notVerified, "the chain that was written is \(after.verdict.name)",
                 remedy: "the memory may be faulty, or something else uses it")
         }
-        return Outcome(head: chain.head, isAtomic: isAtomic, chain: after)
+        return Outcome(head: chain.head, isAtomic: isAtomic, chain: after, manifestFits: manifestFits)
+    }
+
+    /// Free pages that a new chain takes, the head's not among them.
+    private func pagesNeeded(_ manifest: ManifestReplacement?) -> Int {
+        let entries = plan.entries.count + (manifest?.entriesAdded(to: plan.entries) ?? 0)
+        return plan.renamed.count + (max(entries, 1) - 1) / Link.capacity + (manifest?.pageCount ?? 0)
     }
 
     // MARK: - In one step
@@ -110,9 +125,18 @@ public struct ChainDrop {
         return state == .present && bytes.isZero
     }
 
-    private func writeAnew(_ pages: [PFN], _ stamp: LinkStamp) throws(WritingFailure) {
+    private func writeAnew(
+        _ pages: [PFN], _ stamp: LinkStamp, _ manifest: ManifestReplacement?
+    ) throws(WritingFailure) {
         var free = pages[...]
-        let entries = try renameFiles { free.popFirst() }
+        var entries = try renameFiles { free.popFirst() }
+        if let manifest {
+            entries = try manifest.place(in: entries) {
+                free.popFirst()
+            } write: { (page, bytes) throws(WritingFailure) in
+                try write(page, bytes)
+            }
+        }
         var writer = ChainWriter(head: chain.head, layout: chain.layout, stamp: stamp)
         var head: PageBytes?
         func store(_ finished: (page: PFN, link: PageBytes)?) throws(WritingFailure) {

@@ -15,12 +15,15 @@ public struct ChainSave {
     private static let batchCapacity = 256
 
     private let memory: any WritableMemory
-    private let directory: SourceDirectory
+    private let directory: SourceDirectory?
     private let plan: SavePlan
     private let head: PFN
     private var nextPage: UInt64
     private var writer: ChainWriter
     private var headLink: PageBytes?
+    private let stamp: LinkStamp
+    private var held: HeldLink?
+    private var streamed: (meta: PFN, file: SavePlan.File, size: UInt64)?
     private let buffers = ChecksumBuffers(capacity: batchCapacity)
     private let generation: UInt64
     // For parity, where there is to be any.
@@ -37,14 +40,14 @@ public struct ChainSave {
     ///     the range has no room, as much as fits.
     /// - Throws: `.tooSmall`, when the range cannot hold the chain; `.notSavable`, when there is nothing to save.
     public init(
-        _ plan: SavePlan, from directory: SourceDirectory, into memory: any WritableMemory, generation: UInt64,
+        _ plan: SavePlan, from directory: SourceDirectory?, into memory: any WritableMemory, generation: UInt64,
         parity: Int = 0
     ) throws(WritingFailure) {
         guard !plan.isEmpty else {
             throw WritingFailure(
-                .notSavable, "\(escaped(directory.path)) holds no regular file: a chain cannot be empty")
+                .notSavable, "\(escaped(directory?.path ?? [])) holds no regular file: a chain cannot be empty")
         }
-        if let target = memory.writtenFile, let file = plan.files.first(where: { $0.identity.isFile(target) }) {
+        if let target = memory.writtenFile, let file = plan.files.first(where: { $0.source.identity?.isFile(target) == true }) {
             throw WritingFailure(
                 .notSavable, "\(escaped(file.name)) is the very file that is to be written",
                 remedy: "keep the image outside of the directory that is saved")
@@ -65,12 +68,13 @@ public struct ChainSave {
         head = PFN(pages.lowerBound)
         self.generation = generation
         links = [pages.lowerBound]
-        if parity > 0, let most = plan.entryCount {
+        if parity > 0, !plan.hasStream, let most = plan.entryCount {
             placement = ChainPlacement(pages, most: most, percent: parity)
         }
         nextPage = placement?.firstPage ?? pages.lowerBound + 1
         nextLink = placement?.links.lowerBound ?? 0
-        writer = ChainWriter(head: head, stamp: LinkStamp(generation: generation))
+        stamp = LinkStamp(generation: generation)
+        writer = ChainWriter(head: head, stamp: stamp)
     }
 
     /// - Parameter threads: for the verification at the end.
@@ -83,11 +87,17 @@ public struct ChainSave {
             try memory.write(head, PageBytes())
             try memory.synchronize()
             for file in plan.files { try save(file) }
+            try storeHeldLink()
             protection = placement?.layout(pages: protected.count)
             if let protection { try saveParity(protection, threads: threads) }
             if let (page, link) = writer.finish() { try store(link, at: page) }
             if let protection { try saveCopies(protection, threads: threads) }
         } catch {
+            if error.code == ErrorCode.noSpace, plan.hasStream {
+                throw WritingFailure(
+                    .tooSmall, "the range is full, and \(escaped(error.path)) more bytes came; no chain was left",
+                    remedy: "reserve a larger range (for an image: a larger --size), or save less")
+            }
             if error.code == ErrorCode.stale {
                 throw WritingFailure(.changed, "\(escaped(error.path)) changed while it was saved; no chain was left")
             }
@@ -134,28 +144,102 @@ public struct ChainSave {
     }
 
     private mutating func save(_ file: SavePlan.File) throws(SystemError) {
-        let source = try directory.open(file.name)
-        guard SavePlan.Identity(try source.status()) == file.identity else {
-            throw SystemError("read", code: ErrorCode.stale, path: file.name)
+        switch file.source {
+        case .stream(let number): return try saveStream(number, file)
+        case .text(let text): return try saveText(text, file)
+        case .named, .path: break
         }
-        let image = FileImage(size: file.size, mode: file.mode, name: file.name).encoded()
-        let meta = try takePages(1)
-        try memory.write(meta, image)
-        var state = PageState.absent
-        try append(
-            Entry(flags: 1, checksum: PageBytes(meta, of: memory, state: &state).pageChecksum, page: meta, index: 0))
+        guard let source = try plan.open(file, in: directory),
+            try source.isStill(file.source.identity)
+        else { throw SystemError("read", code: ErrorCode.stale, path: file.name) }
+        try saveMeta(of: file, size: file.size)
         let isExact = source.tellsHolesExactly
         var offset: UInt64 = 0
         while let run = try source.nextPages(from: offset, size: file.size, holesAreExact: isExact) {
             try copy(run, of: source, size: file.size)
             offset = run.upperBound * UInt64(pageSize)
         }
-        guard try source.endsAt(file.size), SavePlan.Identity(try source.status()) == file.identity else {
+        guard try source.endsAt(file.size), try source.isStill(file.source.identity) else {
             throw SystemError("read", code: ErrorCode.stale, path: file.name)
         }
     }
 
-    /// Copies a run of the file's pages, takes their checksums from where they have arrived, and enters them.
+    private mutating func saveMeta(of file: SavePlan.File, size: UInt64) throws(SystemError) {
+        let meta = try takePages(1)
+        try append(try metaEntry(at: meta, of: file, size: size))
+    }
+
+    private func metaEntry(at page: PFN, of file: SavePlan.File, size: UInt64) throws(SystemError) -> Entry {
+        try memory.write(page, FileImage(size: size, mode: file.mode, name: file.name).encoded())
+        var state = PageState.absent
+        return Entry(flags: 1, checksum: PageBytes(page, of: memory, state: &state).pageChecksum, page: page, index: 0)
+    }
+
+    /// The manifest, whose text is at hand.
+    private mutating func saveText(_ text: ManifestText, _ file: SavePlan.File) throws(SystemError) {
+        let end = text.finish()
+        try saveMeta(of: file, size: end)
+        var offset: UInt64 = 0
+        while offset < end {
+            let count = Int(min(UInt64(ChainSave.batchCapacity), (end - offset - 1) / UInt64(pageSize) + 1))
+            let first = try takePages(count)
+            let start = offset
+            try memory.fill(first, count: count) { (bytes) throws(SystemError) in
+                guard text.copy(from: start, to: bytes) else {
+                    throw SystemError("write", code: ErrorCode.badAddress, path: file.name)
+                }
+            }
+            try enter(first, count: count, index: offset / UInt64(pageSize), path: file.name)
+            offset += UInt64(count * pageSize)
+        }
+    }
+
+    /// What comes until the stream ends. How long it is shows at its end alone, so its META page is written then, and
+    /// the link that lists it is kept back until then.
+    private mutating func saveStream(_ number: Int32, _ file: SavePlan.File) throws(SystemError) {
+        let meta = try takePages(1)
+        try append(Entry(flags: 1, checksum: 0, page: meta, index: 0))
+        held = HeldLink(page: writer.currentPage, entry: writer.count - 1, meta: meta)
+        let source = StreamSource(number, path: file.name)
+        var size: UInt64 = 0
+        while !source.hasEnded {
+            var got = 0
+            let index = size / UInt64(pageSize)
+            let room = min(UInt64(ChainSave.batchCapacity), pagesLeft(besides: plan.pagesBehindStream))
+            guard room > 0 else {
+                let more = try source.skip()
+                if more == 0 { break }
+                throw SystemError("write", code: ErrorCode.noSpace, path: Array("\(more)".utf8))
+            }
+            let first = PFN(nextPage)
+            try memory.fill(first, count: Int(room)) { (bytes) throws(SystemError) in
+                got = try source.fill(bytes)
+            }
+            let count = (got + pageSize - 1) / pageSize
+            if count == 0 { break }
+            _ = try takePages(count)
+            try enter(first, count: count, index: index, path: file.name)
+            size += UInt64(got)
+        }
+        streamed = (meta, file, size)
+        plan.tell(streamed: file.name, size: size)
+    }
+
+    /// The stream's META page, and the link with its entry.
+    private mutating func storeHeldLink() throws(SystemError) {
+        guard let (meta, file, size) = streamed, let held else { return }
+        let entry = try metaEntry(at: meta, of: file, size: size)
+        self.held = nil
+        guard let link = held.link else {
+            writer.replace(held.entry, entry)
+            return
+        }
+        var decoded = Link(decoding: link, writer.layout)
+        decoded.entries[held.entry] = entry
+        try store(decoded.encoded(writer.layout, slack: stamp.bytes), at: held.page)
+    }
+
+    /// Copies a run of the file's pages, and enters them.
     private mutating func copy(_ run: Range<UInt64>, of source: borrowing FileDescriptor, size: UInt64)
         throws(SystemError)
     {
@@ -166,16 +250,19 @@ public struct ChainSave {
             let offset = index * UInt64(pageSize)
             let length = Int(min(UInt64(count * pageSize), size - offset))
             try source.fill(memory, first, count: count, from: offset, length: length)
-            guard let checksums = buffers.checksums(of: first, count: count, in: memory) else {
-                throw SystemError("read", code: ErrorCode.inputOutput, path: source.path)
-            }
-            for i in 0..<count {
-                try append(
-                    Entry(
-                        flags: 2, checksum: checksums[i], page: PFN(first.number + UInt64(i)), index: index + UInt64(i))
-                )
-            }
+            try enter(first, count: count, index: index, path: source.path)
             index += UInt64(count)
+        }
+    }
+
+    /// Takes the checksums of adjacent pages from where they have arrived, and enters them.
+    private mutating func enter(_ first: PFN, count: Int, index: UInt64, path: [UInt8]) throws(SystemError) {
+        guard let checksums = buffers.checksums(of: first, count: count, in: memory) else {
+            throw SystemError("read", code: ErrorCode.inputOutput, path: path)
+        }
+        for i in 0..<count {
+            try append(
+                Entry(flags: 2, checksum: checksums[i], page: PFN(first.number + UInt64(i)), index: index + UInt64(i)))
         }
     }
 
@@ -190,6 +277,10 @@ public struct ChainSave {
     }
 
     private mutating func store(_ link: PageBytes, at page: PFN) throws(SystemError) {
+        if held?.page == page {
+            held?.link = link
+            return
+        }
         if page == head { headLink = link } else { try memory.write(page, link) }
     }
 
@@ -257,6 +348,13 @@ public struct ChainSave {
         try memory.write(PFN(layout.backLocator), geometry)
     }
 
+    /// How many pages are left for content, when so many are kept for other things, with links for all of them.
+    private func pagesLeft(besides kept: UInt64) -> UInt64 {
+        let free = memory.pages.upperBound - nextPage
+        let links = free / UInt64(Link.capacity + 1) + 2
+        return free > kept + links ? free - kept - links : 0
+    }
+
     /// The next free pages. The plan has counted them; a file that has grown since shows here.
     private mutating func takePages(_ count: Int) throws(SystemError) -> PFN {
         guard memory.pages.upperBound - nextPage >= UInt64(count) else {
@@ -267,7 +365,21 @@ public struct ChainSave {
     }
 }
 
+/// A link that lists the META page of a stream, and waits for the stream's end.
+private struct HeldLink {
+    let page: PFN
+    let entry: Int
+    let meta: PFN
+    /// nil while it is not full.
+    var link: PageBytes?
+}
+
 extension FileDescriptor {
+    /// Whether it is what was looked at, and unchanged.
+    fileprivate borrowing func isStill(_ identity: SavePlan.Identity?) throws(SystemError) -> Bool {
+        SavePlan.Identity(try status()) == identity
+    }
+
     /// Fills pages of the memory with `length` bytes of the file and zeros behind them. A file that ends early has
     /// changed.
     fileprivate borrowing func fill(

@@ -1,16 +1,37 @@
 import Linux
+import Manifest
 import PRAM
 import Text
 
-/// What is to be saved from a directory: its regular files, looked at before the first byte is written.
+/// What is to be saved: the files of the chain, looked at before the first byte is written.
 public struct SavePlan {
     struct File {
+        /// In the chain.
         let name: [UInt8]
         let size: UInt64
         let mode: UInt32
-        let identity: Identity
-        /// Pages that hold data; holes are not stored.
+        let source: Source
+        /// Pages that hold data; holes are not stored. Of a stream, of which nobody knows: none.
         let pages: UInt64
+    }
+
+    /// Where a file's content comes from.
+    enum Source {
+        /// A file of the directory, by its name.
+        case named([UInt8], Identity)
+        /// A file of the tree.
+        case path(TreePath, Identity)
+        /// The manifest.
+        case text(ManifestText)
+        /// Standard input or the like, until it ends.
+        case stream(Int32)
+
+        var identity: Identity? {
+            switch self {
+            case .named(_, let identity), .path(_, let identity): identity
+            case .text, .stream: nil
+            }
+        }
     }
 
     /// What must not change while a file is saved.
@@ -32,9 +53,18 @@ public struct SavePlan {
         func isFile(_ other: FileStatus) -> Bool { device == other.device && inode == other.inode }
     }
 
+    /// In the order of the chain. A manifest is the first, or, where it has to tell of a stream, the last.
     let files: [File]
     /// What is left out, and why: sentences.
     public let warnings: [String]
+    /// The tree that files with paths are in.
+    let tree: TreeWalk?
+
+    init(files: [File], warnings: [String], tree: TreeWalk?) {
+        self.files = files
+        self.warnings = warnings
+        self.tree = tree
+    }
 
     /// Looks at every file; nothing is written.
     /// - Throws: a file that cannot be read, or has a size that the format does not hold.
@@ -50,8 +80,16 @@ public struct SavePlan {
             }
             if let file = try SavePlan.look(at: name, in: directory, &warnings) { files.append(file) }
         }
-        self.files = files
-        self.warnings = warnings
+        self.init(files: files, warnings: warnings, tree: nil)
+    }
+
+    /// Opens what a file's content comes from; nil for what is no file.
+    func open(_ file: File, in directory: SourceDirectory?) throws(SystemError) -> FileDescriptor? {
+        switch file.source {
+        case .named(let name, _): return try directory?.open(name)
+        case .path(let path, _): return try tree?.open(path)
+        case .text, .stream: return nil
+        }
     }
 
     /// - Returns: nil for what is left out, with a warning.
@@ -81,7 +119,7 @@ public struct SavePlan {
             } else {
                 warn(of: status, name, &warnings)
                 return File(
-                    name: name, size: identity.size, mode: status.mode, identity: identity,
+                    name: name, size: identity.size, mode: status.mode, source: .named(name, identity),
                     pages: try file.countDataPages(size: identity.size))
             }
         } catch {
@@ -123,6 +161,8 @@ public struct SavePlan {
     }
 
     public var isEmpty: Bool { files.isEmpty }
+    /// Whether its length is only known when it is written.
+    var hasStream: Bool { files.contains { if case .stream = $0.source { true } else { false } } }
 
     private static func typeName(_ kind: FileStatus.Kind) -> String {
         switch kind {

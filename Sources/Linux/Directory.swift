@@ -18,7 +18,44 @@ public final class Directory {
         self.path = path
     }
 
+    /// Makes a directory with a name that nobody else uses within another, for the owner alone: what is on its way to
+    /// other places lies there.
+    public init(stagingIn parent: [UInt8]) throws(SystemError) {
+        var serial = 0
+        while true {
+            serial += 1
+            let path = parent + Array("/.pram-verify-\(SystemCalls.getpid())-\(serial).staging".utf8)
+            let made = SystemCalls.mkdir(path, 0o700)
+            if made.code == EEXIST { continue }
+            guard !made.failed else { throw SystemError("mkdir", code: made.code, path: path) }
+            let answer = SystemCalls.openat(SystemCalls.workingDirectory, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)
+            try answer.get("open", path: path)
+            descriptor = answer.number
+            self.path = path
+            isNew = true
+            return
+        }
+    }
+
     deinit { SystemCalls.close(descriptor) }
+
+    /// For calls that take a directory's descriptor; open as long as this object is.
+    public var number: Int32 { descriptor }
+
+    /// A second name for a file in this directory.
+    public func link(_ old: [UInt8], to new: [UInt8]) throws(SystemError) {
+        try SystemCalls.linkat(descriptor, old, descriptor, new).get("link", path: old)
+    }
+
+    /// Removes this directory, which has to be empty.
+    public func removeDirectory() throws(SystemError) {
+        try SystemCalls.rmdir(path).get("rmdir", path: path)
+    }
+
+    /// syncfs(2): everything on this file system is on the disk when it returns.
+    public func synchronizeFileSystem() throws(SystemError) {
+        try SystemCalls.syncfs(descriptor).get("syncfs", path: path)
+    }
 
     /// Makes a directory (its mode less the umask) where there is none.
     /// - Returns: whether there was none.

@@ -597,3 +597,10 @@ extension SystemCalls {
     }
     static func exit(_ status: Int32) -> Never { _exit(status) }
 }
+
+// MARK: - Staging
+
+extension SystemCalls {
+    static func rmdir(_ path: [UInt8]) -> Answer { make(.unlink, path) { CLinux.rmdir($0) } }
+    static func syncfs(_ number: Int32) -> Answer { make(.fsync) { Int(pv_sync_file_system(number)) } }
+}

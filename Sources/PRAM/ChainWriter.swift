@@ -51,6 +51,13 @@ public struct ChainWriter {
     /// Whether the next entry needs a page for a further link.
     public var needsPage: Bool { entries.count == Link.capacity }
 
+    /// The page of the link that takes entries now, and how many it has.
+    public var currentPage: PFN { page }
+    public var count: Int { entries.count }
+
+    /// Puts another entry in the place of one that the link which takes entries now has already.
+    public mutating func replace(_ place: Int, _ entry: Entry) { entries[place] = entry }
+
     /// Adds an entry.
     /// - Parameter nextLink: the page of the next link; used only when `needsPage`.
     /// - Returns: the link that is full and finished by this, if any.

@@ -51,6 +51,8 @@ public struct Finding: Equatable, Sendable {
         case entryType, dataBeforeMeta, metaChecksum, dataChecksum, zeroChecksum, unknownFlags
         // Files
         case metaSize, metaMode, metaNameLength, metaName, duplicateName, duplicateIndex, indexPastEnd, fileCut
+        // The manifest: how it agrees with the chain
+        case manifestLine, manifestContents, manifestUnnamed
         // The run
         case pagesNotChecked, timeout, malformedParameter, kernelRefused, parityStale, findingsOmitted
 
@@ -83,6 +85,9 @@ public struct Finding: Equatable, Sendable {
             case .duplicateIndex: "duplicate-index"
             case .indexPastEnd: "index-past-end"
             case .fileCut: "file-cut"
+            case .manifestLine: "manifest-line"
+            case .manifestContents: "manifest-contents"
+            case .manifestUnnamed: "manifest-unnamed"
             case .pagesNotChecked: "pages-not-checked"
             case .timeout: "timeout"
             case .malformedParameter: "malformed-parameter"
@@ -94,11 +99,16 @@ public struct Finding: Equatable, Sendable {
 
         public var severity: Severity {
             switch self {
-            case .linkVouched, .zeroChecksum, .unknownFlags, .malformedParameter, .parityStale,
-                .findingsOmitted: .note
-            case .linkIndeterminate, .chainCut, .pageNotInSource, .pageUnreadable, .fileCut, .pagesNotChecked, .timeout:
+            case .linkVouched, .zeroChecksum, .unknownFlags, .malformedParameter, .parityStale, .manifestUnnamed,
+                .findingsOmitted:
+                .note
+            case .linkIndeterminate, .chainCut, .pageNotInSource, .pageUnreadable, .fileCut, .pagesNotChecked, .timeout,
+                .manifestLine, .manifestContents:
                 .doubt
-            default: .damage
+            case .noChain, .linkMagic, .linkChecksum, .linkLength, .linkLoop, .pfnInvalid, .pageShared, .entryType,
+                .dataBeforeMeta, .metaChecksum, .dataChecksum, .metaSize, .metaMode, .metaNameLength, .metaName,
+                .duplicateName, .duplicateIndex, .indexPastEnd, .kernelRefused:
+                .damage
             }
         }
     }

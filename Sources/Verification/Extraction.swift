@@ -6,11 +6,12 @@ import Text
 /// What became of one file that was to be extracted.
 public struct Extraction {
     public enum Outcome: Int, CaseIterable, Sendable {
-        case written, writtenWithHoles, writtenUnproved, refused, failed
+        case written, writtenFlat, writtenWithHoles, writtenUnproved, refused, failed
 
         public var name: StaticString {
             switch self {
             case .written: "written"
+            case .writtenFlat: "written-flat"
             case .writtenWithHoles: "written-with-holes"
             case .writtenUnproved: "written-unproved"
             case .refused: "refused"
@@ -60,53 +61,66 @@ public struct Extractor {
     ) -> [Extraction] {
         var results: [Extraction] = []
         var found = [Bool](repeating: false, count: names.count)
-        var target: Target?
         let files = evaluation.files
         let wanted = WantedNames(names)
         directory.removeLeftovers()
+        extract(of: evaluation, head: head, memory: memory) { number in
+            if names.isEmpty { return true }
+            guard let place = wanted.place(of: files[number].name) else { return false }
+            found[place] = true
+            return true
+        } told: { _, result in
+            results.append(result)
+        }
+        for (place, name) in names.enumerated() where !found[wanted.place(of: name) ?? place] {
+            results.append(Extraction(name: name, outcome: .failed, message: "the chain has no file of this name"))
+        }
+        return results
+    }
+
+    /// - Parameters:
+    ///   - wants: whether a file, by its number, is to be written.
+    ///   - told: what became of each that was, with its number; -1 for what concerns all of them.
+    func extract(
+        of evaluation: ChainEvaluation, head: PFN, memory: any PhysicalMemory, wants: (Int) -> Bool,
+        told: (Int, Extraction) -> Void
+    ) {
+        var target: Target?
+        let files = evaluation.files
         var reached = 0
         ChainExtraction(memory: memory, files: files, seed: randomNumber()).run(head: head) { number in
             let file = files[number]
             reached = number + 1
             if file.isParity { return nil }
-            if !names.isEmpty {
-                guard let place = wanted.place(of: file.name) else { return nil }
-                found[place] = true
-            }
+            guard wants(number) else { return nil }
             if let reason = refusal(file) {
-                results.append(Extraction(name: file.name, outcome: .refused, message: reason))
+                told(number, Extraction(name: file.name, outcome: .refused, message: reason))
                 return nil
             }
             do throws(SystemError) {
                 target = try Target(directory, file, readsBack: synchronizes)
                 return target
             } catch {
-                results.append(Extraction(name: file.name, outcome: .failed, message: error.message))
+                told(number, Extraction(name: file.name, outcome: .failed, message: error.message))
                 return nil
             }
         } end: { number, outcome in
             guard let ended = target else { return }
             target = nil
-            results.append(complete(files[number], ended, outcome))
+            told(number, complete(files[number], ended, outcome))
         }
         // The chain ended earlier than when it was checked: what it held there is not to be missed in silence.
-        for file in files.dropFirst(reached) where !file.isParity {
-            if !names.isEmpty {
-                guard let place = wanted.place(of: file.name) else { continue }
-                found[place] = true
-            }
-            results.append(
-                Extraction(name: file.name, outcome: .failed, message: "the chain has changed since it was checked"))
+        for number in reached..<max(reached, files.count) where !files[number].isParity && wants(number) {
+            told(
+                number,
+                Extraction(
+                    name: files[number].name, outcome: .failed, message: "the chain has changed since it was checked"))
         }
         if synchronizes {
             do throws(SystemError) { try directory.synchronize() } catch {
-                results.append(Extraction(name: [], outcome: .failed, message: error.message))
+                told(-1, Extraction(name: [], outcome: .failed, message: error.message))
             }
         }
-        for (place, name) in names.enumerated() where !found[wanted.place(of: name) ?? place] {
-            results.append(Extraction(name: name, outcome: .failed, message: "the chain has no file of this name"))
-        }
-        return results
     }
 
     private func refusal(_ file: StoredFile) -> String? {

@@ -8,6 +8,7 @@ import chain
 from support import DAMAGED, FAILED, INTACT, USAGE, CommandTest, kinds, statuses
 
 CORRECTED = 1
+MANIFEST = ".pram-manifest.mtree"
 
 
 class Writing(CommandTest):
@@ -59,6 +60,7 @@ class Writing(CommandTest):
         with open(self.path, "rb") as image:
             data = image.read()
         files = chain.read_files(lambda pfn: data[pfn * 4096:(pfn + 1) * 4096], 1, strict=True)
+        self.assertTrue(files.pop(MANIFEST.encode()).startswith(b"#mtree\n"))
         self.assertEqual({name.decode(): bytes(content) for name, content in files.items()}, self.contents)
 
     def test_a_range_that_holds_a_chain_is_not_saved_over(self):
@@ -85,7 +87,7 @@ class Writing(CommandTest):
         (self.source / "folder").mkdir()
         (self.source / "link").symlink_to("a")
         os.mkfifo(self.source / "fifo")
-        saved = self.save("--size", "2M")
+        saved = self.save("--size", "2M", "--flat")
         self.assertEqual(saved.status, INTACT, saved)
         for name in (b"folder", b"link", b"fifo"):
             self.assertIn(name + b" is left out", saved.err)
@@ -101,7 +103,7 @@ class Writing(CommandTest):
         self.assertEqual((dropped.status, dropped.out), (CORRECTED, b"pram=1\n"), dropped)
         report = self.run_json("check", "--memory", self.path, "--pfn", "1").report
         self.assertEqual(report["verdict"], "intact")
-        self.assertEqual({file["name"] for file in report["files"]}, {*self.contents, "holes"} - {"a"})
+        self.assertEqual({file["name"] for file in report["files"]}, {*self.contents, "holes", MANIFEST} - {"a"})
         again = self.run_json("drop", "--memory", self.path)
         self.assertEqual((again.status, again.report["written"]["changed"]), (INTACT, False))
 
@@ -140,7 +142,7 @@ class Writing(CommandTest):
     def test_nothing_left_is_pram_0(self):
         for name in ("a", "empty", "page and one", "holes"):
             (self.source / name).unlink()
-        self.save("--size", "2M")
+        self.save("--size", "2M", "--flat")
         self.damage("b")
         dropped = self.run_program("drop", "--memory", self.path)
         self.assertEqual((dropped.status, dropped.out), (CORRECTED, b"pram=0\n"), dropped)
@@ -150,7 +152,7 @@ class Writing(CommandTest):
     def test_a_plan_says_what_would_come_and_that_nothing_was_changed(self):
         for name in ("a", "empty", "page and one", "holes"):
             (self.source / name).unlink()
-        self.save("--size", "2M")
+        self.save("--size", "2M", "--flat")
         self.damage("b")
         before = open(self.path, "rb").read()
         plan = self.run_program("drop", "--memory", self.path, "--dry-run")

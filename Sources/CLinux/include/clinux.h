@@ -36,6 +36,7 @@ static inline int pv_openat(int directory, const char *path, int flags, mode_t m
 
 /* open(2) with O_TMPFILE: an empty file in the directory, for reading and writing, without a name. -1 and errno. */
 int pv_open_nameless(const char *directory);
+int pv_sync_file_system(int number);
 
 /* mkostemp(3): makes a file of the template's name, its last six X replaced. */
 int pv_make_temporary(char *template);

@@ -6,6 +6,7 @@ enum Option: Int, CaseIterable {
     case parity, partial, repair, noRepair, all
     case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
     case withoutChain, ifChain
+    case flat, oneFileSystem, exclude, strict, stdin, stdout
     case resume
     case long, segments, config, flavour, compress, output, directory, devices
     case help, version
@@ -65,6 +66,12 @@ enum Option: Int, CaseIterable {
         case .checkLoaded: ("check-loaded", nil, "see that a kernel is loaded, and check the chain once more")
         case .withoutChain: ("without-chain", nil, "load the kernel also where a chain cannot be handed on")
         case .ifChain: ("if-chain", nil, "load nothing where there is no chain to hand on")
+        case .flat: ("flat", nil, "regular files of the top directory alone, as the chain has them")
+        case .oneFileSystem: ("one-file-system", nil, "do not enter directories that something is mounted on")
+        case .exclude: ("exclude", "GLOB", "leave out what matches, with all below it; may be repeated")
+        case .strict: ("strict", nil, "whatever would be left out is an error")
+        case .stdin: ("stdin", "NAME", "save standard input too, as the file NAME")
+        case .stdout: ("stdout", "NAME", "write this one file to standard output")
         case .resume: ("resume", "DEVICE", "say whether a hibernated system waits on the device, and nothing else")
         case .long: ("long", nil, "with permissions, owners, sizes and times, as ls -l")
         case .segments: ("segments", nil, "the parts of the image instead: where they lie and how they are packed")

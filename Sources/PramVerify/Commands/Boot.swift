@@ -101,6 +101,7 @@ struct Boot: Command {
         if report.head?.page != nil, let hazards, report.runStatus != .empty {
             report.warnings? += hazards.sentences
         }
+        if !isCrashKernel, let sentence = report.origin?.warning { warn(Phrase(sentence), &report) }
         if isToBeCorrected(report.runStatus) && !isCrashKernel {
             // Should correcting it not come to an end, this is what is known.
             publish(report, action(for: report, isCrashKernel).0)

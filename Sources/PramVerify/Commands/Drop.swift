@@ -1,6 +1,7 @@
 import ChainWriting
 import Linux
 import Machine
+import Manifest
 import PRAM
 import Text
 import Verification
@@ -190,6 +191,10 @@ enum Cutting {
             report.written?.warnings.append(
                 "there was no free page, so links were changed one by one, not in a single step")
         }
+        if !outcome.manifestFits {
+            report.written?.warnings.append(
+                "there was no free page for the manifest, so it still tells of the chain as it was")
+        }
         report.evaluation = outcome.chain
     }
 
@@ -202,7 +207,10 @@ enum Cutting {
             switch fate {
             case .kept: break
             case .quarantined(let new): files.append((name, "quarantined", "kept as \(escaped(new)), marked"))
-            case .dropped(let reason): files.append((name, "dropped", "\(reason.sentence)"))
+            case .dropped(let reason):
+                let isManifest = name == ManifestFile.name && evaluation.files[number].metaFits
+                files.append(
+                    (name, "dropped", "\(reason.sentence)\(isManifest ? "; what can be read of it is kept" : "")"))
             case .undecided: files.append((name, "undecided", "nothing proves that it belongs to this chain"))
             }
         }

@@ -14,7 +14,9 @@ enum Load: Command {
     static let summary: StaticString = "check the chain, and restore its intact files into the directory DIR"
     static let example: StaticString = "load --erase /var/lib/pram-verify"
     static let options: [Option] =
-        Option.ofReading + Option.ofWriting + [.damaged, .repair, .force, .preserveMode, .erase, .json]
+        Option.ofReading + Option.ofWriting + [
+            .flat, .stdout, .damaged, .repair, .force, .preserveMode, .devices, .erase, .json,
+        ]
     static let kernelParameters: [BootParameter] = []
     static let writes = true
 
@@ -31,7 +33,7 @@ enum Load: Command {
     }
 
     private static func load(_ call: Call, _ report: inout Report) throws(Failure) {
-        try call.requireOperands(1...1, "a directory")
+        try call.requireOperands(call.has(.stdout) ? 0...0 : 1...1, "a directory")
         let threads = try call.threadCount()
         try WritingTarget.checkOptions(call)
         let choice = MemoryChoice(call[.memory])
@@ -64,6 +66,7 @@ enum Load: Command {
                 report.useRecovered(found)
             }
         }
+        report.lookAtManifest(of: chain, head: page, memory: memory)
         let isComplete = try restore(chain, page, memory, call, &report)
         guard call.has(.erase), let target else { return }
         guard isComplete else {
@@ -95,22 +98,25 @@ enum Load: Command {
     private static func restore(
         _ chain: ChainEvaluation, _ head: PFN, _ memory: any PhysicalMemory, _ call: Call, _ report: inout Report
     ) throws(Failure) -> Bool {
-        let files = chain.files.filter { !$0.isParity }
-        guard files.contains(where: { $0.status == .intact }) || call.has(.damaged) else {
+        let restoration = Restoration(call, synchronizes: true)
+        if call.has(.stdout) {
+            restoration.pour(of: chain, head: head, memory: memory, &report)
+            return false
+        }
+        let manifest = report.manifest?.file
+        let hasGood = chain.files.indices.contains {
+            $0 != manifest && !chain.files[$0].isParity && chain.files[$0].status == .intact
+        }
+        guard hasGood || call.has(.damaged) || manifest != nil && chain.files.count(where: { !$0.isParity }) == 1 else {
             // Nothing was restored, so this is no success, also where the chain as such is intact.
-            report.extractions = files.map {
-                Extraction(name: $0.name, outcome: .refused, message: "it is \($0.status.name)")
+            report.extractions = chain.files.indices.filter { $0 != manifest && !chain.files[$0].isParity }.map {
+                Extraction(
+                    name: chain.files[$0].name, outcome: .refused, message: "it is \(chain.files[$0].status.name)")
             }
             return false
         }
         let directory = try calling { () throws(SystemError) in try Directory(call.operands[0]) }
-        let extractor = Extractor(
-            directory: directory, takesDamaged: call.has(.damaged), replaces: call.has(.force),
-            keepsModeBits: call.has(.preserveMode), synchronizes: true)
-        let extractions = extractor.extract([], of: chain, head: head, memory: memory)
-        report.extractions = extractions
-        return chain.verdict == .intact && extractions.count == files.count
-            && extractions.allSatisfy { $0.outcome == .written }
+        return try restoration.restore([], of: chain, head: head, memory: memory, directory, &report)
     }
 
     private static func refuseCrashKernel(_ call: Call) throws(Failure) {

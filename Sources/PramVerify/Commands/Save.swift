@@ -4,15 +4,17 @@ import PRAM
 import Parity
 import Text
 
-/// `save`: a directory's regular files as a chain.
+/// `save`: a directory, with all below it, as a chain.
 enum Save: Command {
     static let name: StaticString = "save"
     static let task = Task.carry
     static let operands: StaticString = " DIR"
     static let summary: StaticString =
-        "write the regular files of the directory DIR as a chain into a reserved range of memory"
+        "write the directory DIR, with all below it, as a chain into a reserved range of memory"
     static let example: StaticString = "save /var/lib/pram-verify"
-    static let options: [Option] = Option.ofMemory + Option.ofWriting + [.parity, .size, .replace, .force, .json]
+    static let options: [Option] = Option.ofMemory + Option.ofWriting + [
+        .flat, .oneFileSystem, .exclude, .strict, .stdin, .parity, .size, .replace, .force, .json,
+    ]
     static let kernelParameters: [BootParameter] = []
     static let writes = true
 
@@ -38,22 +40,24 @@ enum Save: Command {
     }
 
     private static func save(_ call: Call, _ report: inout Report) throws(Failure) {
-        try call.requireOperands(1...1, "a directory")
+        try call.requireOperands((call.has(.stdin) ? 0 : 1)...1, "a directory")
         let threads = try call.threadCount()
         let size = try call.size(.size)
         let parity = try call.parityPercent()
         let base = try call.base()
         try WritingTarget.checkOptions(call)
-        let directory = try calling { () throws(SystemError) in try SourceDirectory(call.operands[0]) }
-        let plan = try writing { () throws(WritingFailure) in try SavePlan(directory) }
+        let source = try SaveSource(call)
         let target = try WritingTarget.open(call, size: size, base: base, for: .chain)
         do throws(Failure) {
             report.memory = Report.Memory(path: target.name, target.memory)
             report.head = Head(origin: .range, page: target.head)
+            try source.refuseWithin(call[.memory])
             try target.refuseHeldChains(call)
             if MemoryChoice(call[.memory]).isLive { SaveNote(.unfinished).write() }
             var chainSave = try writing { () throws(WritingFailure) in
-                try ChainSave(plan, from: directory, into: target.memory, generation: randomNumber(), parity: parity)
+                try ChainSave(
+                    source.plan, from: source.directory, into: target.memory, generation: randomNumber(),
+                    parity: parity)
             }
             let (head, chain) = try writing { () throws(WritingFailure) in
                 try chainSave.run(threads: threads, seed: randomNumber())
@@ -61,7 +65,7 @@ enum Save: Command {
             report.evaluation = chain
             report.layout = .amd64
             report.written = Written(
-                purpose: .chain, head: head, warnings: plan.warnings + loadedKernelWarning(head, call))
+                purpose: .chain, head: head, warnings: source.plan.warnings + loadedKernelWarning(head, call))
             report.written?.warnings += shortfall(chainSave, of: parity)
         } catch {
             target.growth?.undo()

@@ -66,6 +66,9 @@ struct OpenedChain {
         report.evaluation = evaluation
         report.hasStaleParity = !linksOnly && witness.isStale(evaluation, in: memory)
         if !evaluation.links.isEmpty { report.layout = check.layout }
+        if !linksOnly && evaluation.findingCounts[Finding.Kind.timeout.rawValue] == 0 {
+            report.lookAtManifest(of: evaluation, head: head, memory: memory)
+        }
         return evaluation
     }
 

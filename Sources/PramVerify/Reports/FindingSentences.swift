@@ -1,3 +1,4 @@
+import Manifest
 import PRAM
 import Text
 
@@ -69,6 +70,17 @@ extension Report {
             return "page index \(finding.detail)\(inFile) lies behind the end of the file"
         case .fileCut:
             return "the chain breaks off before the file is known to be complete"
+        case .manifestLine:
+            let kind = ManifestFinding.Kind(rawValue: Int(finding.detail >> 48))?.name ?? "unknown"
+            return "line \(finding.detail & 0xffff_ffff_ffff) of the manifest cannot be used: \(kind)"
+        case .manifestContents:
+            return finding.file >= 0
+                ? "entry \(finding.detail) of the manifest gives another size than \(fileName(finding.file)) has"
+                : "entry \(finding.detail) of the manifest is of a file whose content the chain does not have"
+        case .manifestUnnamed:
+            return
+                "\(finding.detail) of the files, \(fileName(finding.file)) first, have no entry in the manifest: what "
+                + "is known of them is their names in the chain"
         case .pagesNotChecked:
             return "only links were looked at: that a page fits is not proved"
         case .timeout:

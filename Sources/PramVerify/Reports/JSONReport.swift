@@ -47,6 +47,7 @@ struct JSONReport {
         writeLinks(report, limit, &json)
         writeFiles(report, limit, &json)
         writeFindings(report, limit, &json)
+        TreeJSON.write(report, &json)
         if let repair = report.repair { repair.write(to: &json) }
         if let extractions = report.extractions { write(extractions.prefix(limit), &json) }
         if let written = report.written { writeWritten(written, &json) }

@@ -1,5 +1,6 @@
 import PRAM
 import Text
+import Verification
 
 extension Report {
     /// How a command tells what it found where --json does not ask for JSON.
@@ -9,6 +10,8 @@ extension Report {
         case list
         /// One line for scripts, `pram=PFN`.
         case head
+        /// Nothing but what went wrong, on standard error: a file's content is on standard output.
+        case streamed
     }
 
     /// Prints the report, and on standard error what it does not hold: why the run could not look.
@@ -16,12 +19,21 @@ extension Report {
     func print(_ form: Form, _ call: Call, _ streams: Streams) -> ExitStatus {
         var report = self
         report.duration = elapsedNanoseconds
-        if call.has(.json) {
+        if call.has(.json) && !call.has(.stdout) {
             JSONReport.write(report, to: streams.output)
         } else {
             switch form {
             case .text: TextReport.write(report, to: streams.output)
-            case .list: FileList.write(report, all: call.has(.all), to: streams.output)
+            case .list:
+                if let manifest = report.manifest, report.listsTree {
+                    TreeList.write(manifest, to: streams.output)
+                } else {
+                    FileList.write(report, all: call.has(.all), to: streams.output)
+                }
+            case .streamed:
+                for extraction in report.extractions ?? [] where extraction.outcome != .written {
+                    streams.say("\(escaped(extraction.name)): \(extraction.message)")
+                }
             case .head: WrittenReport.write(report, to: streams.output, streams.errors)
             }
         }

@@ -15,6 +15,11 @@ struct Report {
     /// nil when there was no chain to judge.
     var evaluation: ChainEvaluation?
     var layout: ChainLayout?
+    /// The chain's manifest, and what it says as a whole; nil where there is none, or only links were looked at.
+    var manifest: ChainManifest?
+    var survey: ManifestSurvey?
+    /// Whether the entries of the manifest are to be listed.
+    var listsTree = false
     var linksOnly = false
     /// What the run was kept from doing.
     var failure: Failure?
@@ -41,6 +46,19 @@ struct Report {
         self.warnings = warnings
     }
 
+    /// Reads the manifest of a chain that was checked, where it has one.
+    mutating func lookAtManifest(of evaluation: ChainEvaluation, head: PFN, memory: any PhysicalMemory) {
+        guard let manifest = ChainManifest(of: evaluation, head: head, memory: memory) else { return }
+        self.manifest = manifest
+        survey = ManifestSurvey(manifest)
+    }
+
+    /// Where the chain comes from, by its manifest's head.
+    var origin: Origin? {
+        guard let provenance = survey?.provenance else { return nil }
+        return Origin(provenance, isLive: memory?.isLive ?? false)
+    }
+
     var elapsedNanoseconds: UInt64 { duration ?? monotonicNanoseconds() - started }
 
     /// Takes in what has ended the run.
@@ -56,11 +74,14 @@ struct Report {
         /// Whatever else there is to say about the source.
         var notes: [String] = []
         let zerosMayBeHoles: Bool
+        /// Whether it is this machine's.
+        var isLive = false
         /// What was refused, why, and what would help.
         var refusals: [MemoryFailure] = []
 
         init(_ choice: MemoryChoice, _ memory: any PhysicalMemory) {
             self.init(path: escaped(choice.path), memory)
+            isLive = choice.isLive
         }
 
         init(path: String, _ memory: any PhysicalMemory) {
@@ -133,7 +154,7 @@ extension Extraction.Outcome {
         switch self {
         case .failed: .failed
         case .refused: .damaged
-        case .written, .writtenWithHoles, .writtenUnproved: []
+        case .written, .writtenFlat, .writtenWithHoles, .writtenUnproved: []
         }
     }
 }

@@ -19,7 +19,8 @@ struct TextReport {
         writeHead(report, output)
         if let evaluation = report.evaluation {
             writeChain(report, evaluation, output)
-            writeFiles(evaluation, limit, output)
+            writeFiles(evaluation, report.manifest?.file, limit, output)
+            writeTree(report, output)
             report.repair?.write(to: output)
         }
         let findings = report.findings
@@ -44,6 +45,7 @@ struct TextReport {
     private static func label(_ outcome: Extraction.Outcome) -> StaticString {
         switch outcome {
         case .written: "extracted"
+        case .writtenFlat: "without metadata"
         case .writtenWithHoles: "with holes"
         case .writtenUnproved: "not proved"
         case .refused, .failed: "not extracted"
@@ -91,25 +93,42 @@ struct TextReport {
         output.write("pages:   \(pages) checked, \(byteCount(pages &* UInt64(pageSize))), \(milliseconds) ms\n")
     }
 
-    private static func writeFiles(_ evaluation: ChainEvaluation, _ limit: Int, _ output: Output) {
-        let files = evaluation.files.filter { !$0.isParity }
-        if !files.isEmpty { writeCounts(files, output) }
-        for file in evaluation.files where file.isParity {
+    /// - Parameter manifest: the number of a file that is not the user's.
+    private static func writeFiles(
+        _ evaluation: ChainEvaluation, _ manifest: Int?, _ limit: Int, _ output: Output
+    ) {
+        let files = evaluation.files
+        var counts = [Int](repeating: 0, count: 5)
+        var users = 0
+        for (number, file) in files.enumerated() where number != manifest && !file.isParity {
+            counts[file.status.rawValue] += 1
+            users += 1
+        }
+        if users > 0 || manifest != nil {
+            output.write("files:   \(users)")
+            for status: StoredFile.Status in [.intact, .quarantined, .indeterminate, .incomplete, .damaged]
+            where counts[status.rawValue] > 0 {
+                output.write(", \(counts[status.rawValue]) \(status.name)")
+            }
+            output.write("\n")
+        }
+        for file in files where file.isParity {
             output.write("parity:  \(file.status.name), \(counted(Int(clamping: file.pages), "page"))\n")
         }
-        for file in files.lazy.filter({ $0.status != .intact }).prefix(limit) {
+        var listed = 0
+        for (number, file) in files.enumerated() where file.status != .intact && !file.isParity && listed < limit {
+            listed += 1
             let name = file.name.isEmpty ? "(name not known)" : escaped(file.name)
-            output.write("         \(file.status.name): \(name)\(file.metaFits ? "" : " (unverified)")\n")
+            let what = number == manifest ? " (the manifest)" : file.metaFits ? "" : " (unverified)"
+            output.write("         \(file.status.name): \(name)\(what)\n")
         }
     }
 
-    private static func writeCounts(_ files: [StoredFile], _ output: Output) {
-        output.write("files:   \(files.count)")
-        for status: StoredFile.Status in [.intact, .quarantined, .indeterminate, .incomplete, .damaged] {
-            let number = files.count { $0.status == status }
-            if number > 0 { output.write(", \(number) \(status.name)") }
-        }
-        output.write("\n")
+    private static func writeTree(_ report: Report, _ output: Output) {
+        guard let survey = report.survey, let manifest = report.manifest else { return }
+        let entries = counted(Int(clamping: survey.entries), "entry")
+        output.write("tree:    \(entries) in the manifest, which is \(manifest.stored.status.name)\n")
+        if let origin = report.origin { output.write("saved:   \(origin.sentence)\n") }
     }
 
     private static func writeFinding(_ finding: Finding, _ report: Report, _ output: Output) {
