@@ -137,6 +137,20 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
         expectSame(quoted(row[2]), actions, report)
     }
 
+    @Test func filesInRun() throws {
+        let files = words(RunFolder.File.allCases.map(\.name) + ["lock"])
+        let rows = try table(report, "| file | mode | content |")
+        expectSame(rows.compactMap { quoted($0[0]).first }, files, report)
+        for row in rows {
+            guard let file = RunFolder.File.allCases.first(where: { "\($0.name)" == quoted(row[0]).first }) else {
+                continue
+            }
+            #expect("0" + String(file.mode, radix: 8) == row[1], "\(row[0])")
+        }
+        let state = try #require(try table(report, "| line of `saved` | value |").first { $0[0] == "`state`" })
+        expectSame(quoted(state[1]), words(SaveNote.State.allCases.map(\.name)), report)
+    }
+
     @Test func commands() throws {
         let commands = words(CommandEntry.all.map(\.name))
         let readme = try document("README.md")

@@ -84,8 +84,9 @@ struct RunFolder {
         do throws(SystemError) { try write(.cmdline, in: try Directory(FileLock.directory), body) } catch { return }
     }
 
-    /// A note about what was done. Where it cannot be written, there is none: an old one would be taken for it.
-    static func publishNote(_ file: File, _ body: (Output) -> Void) {
+    /// A note about what was done.
+    /// - Parameter keepsOld: whether an older one stays where this one cannot be written, or would be taken for it.
+    static func publishNote(_ file: File, keepsOld: Bool = false, _ body: (Output) -> Void) {
         do throws(SystemError) {
             try Directory.make(FileLock.directory, mode: 0o755)
             let folder = try Directory(FileLock.directory)
@@ -95,7 +96,7 @@ struct RunFolder {
                     return true
                 }
             } catch {
-                folder.remove(file.bytes)
+                if !keepsOld { folder.remove(file.bytes) }
             }
         } catch { return }
     }

@@ -53,7 +53,8 @@ struct SaveNote {
     }
 
     func write() {
-        RunFolder.publishNote(.saved) { output in
+        // That a save has begun is still true of one that failed.
+        RunFolder.publishNote(.saved, keepsOld: state == .failed) { output in
             output.write("state \(state.name)\ntime \(time)\n")
             if let head { output.write("head \(String(head, radix: 16))\n") }
             if let generation { output.write("generation \(String(generation, radix: 16))\n") }
