@@ -252,16 +252,17 @@ public struct ImageAppend {
 
 /// What will be replaced: the file itself where the path is a link to it, and what it is like; nil where there is none.
 func replacementTarget(_ path: [UInt8]) throws(ImageFailure) -> (path: [UInt8], status: FileStatus?) {
+    let target: [UInt8]
+    let status: FileStatus
     do throws(SystemError) {
         guard FileDescriptor.exists(path) else { return (path, nil) }
-        let status = try FileDescriptor.status(of: path)
-        guard FileType(mode: status.mode) == .regular else {
-            throw SystemError("open", code: ErrorCode.invalid, path: path)
-        }
-        return (try canonicalPath(path), status)
+        status = try FileDescriptor.status(of: path)
+        target = try canonicalPath(path)
     } catch {
         throw ImageFailure(.system(error), path: path)
     }
+    if let kind = otherKind(status) { throw ImageFailure(.notAFile(kind), path: path) }
+    return (target, status)
 }
 
 func write(_ bytes: [UInt8], at offset: UInt64, _ file: borrowing FileDescriptor) throws(ImageFailure) {

@@ -125,7 +125,9 @@ public struct ImageCheck: Sendable {
                 .segments, .bad, "the unified kernel image has no initrd",
                 "Build it with an initrd: ukify build --initrd=...")
         } else {
-            add(.segments, .good, "\(counted(facts.segments.count, "segment")), read to the end as the kernel takes them")
+            add(
+                .segments, .good,
+                "\(counted(facts.segments.count, "segment")), read to the end as the kernel takes them")
         }
         for segment in facts.segments where !segment.isUnpacked {
             if segment.format == .lz4Frame {

@@ -69,7 +69,7 @@ public struct ImageFailure: Error {
         case .stream(_, let error) where error.cause == .truncated: "Make the image again: the file is cut short."
         case .recordBeyondStream:
             "Pack the archive as one stream: the kernel stops at the end of the first one too."
-        case .notAFile: "Name a file that holds an image."
+        case .notAFile: "Name a regular file."
         case .isLink(let target): Phrase("Name the file that it points to: \(escaped(target)).").text
         case .refused(_, let remedy): remedy
         default: nil

@@ -64,7 +64,7 @@ extension ImageFile {
 }
 
 /// What the path names when it is no regular file.
-private func otherKind(_ status: FileStatus) -> StaticString? {
+func otherKind(_ status: FileStatus) -> StaticString? {
     switch FileType(mode: status.mode) {
     case .regular: nil
     case .directory: "a directory"

@@ -42,7 +42,7 @@ public final class ImageList: ImageVisitor {
             appendEscaped(record.name)
             endLine()
         case .long:
-            line += longLine(record)
+            appendLongLine(record, to: &line)
             endLine()
         case .segments: break
         }
@@ -88,9 +88,7 @@ public final class ImageList: ImageVisitor {
     private func appendEscaped(_ name: [UInt8]) { appendPrintable(name, to: &line) }
 
     private func append(number: UInt64, width: Int) {
-        let digits = Array(String(number).utf8)
-        if digits.count < width { line += [UInt8](repeating: UInt8(ascii: " "), count: width - digits.count) }
-        line += digits
+        appendNumber(number, width: width, to: &line)
     }
 
     private func endLine() {
@@ -108,40 +106,59 @@ private func appendPrintable(_ name: [UInt8], to line: inout [UInt8]) {
     if isPlain { line += name } else { line += Array(escaped(name).utf8) }
 }
 
-private func padded(_ text: [UInt8], to width: Int, right: Bool = false) -> [UInt8] {
-    guard text.count < width else { return text }
-    let blanks = [UInt8](repeating: UInt8(ascii: " "), count: width - text.count)
-    return right ? blanks + text : text + blanks
+private func padded(_ text: [UInt8], to width: Int) -> [UInt8] {
+    text + [UInt8](repeating: UInt8(ascii: " "), count: max(0, width - text.count))
+}
+
+/// A number in decimal, filled up in front. No text of its own is made: images can have a million records.
+private func appendNumber(_ number: UInt64, width: Int, filler: UInt8 = UInt8(ascii: " "), to line: inout [UInt8]) {
+    var digits = 1
+    var scale: UInt64 = 1
+    while number / scale >= 10 {
+        scale *= 10
+        digits += 1
+    }
+    for _ in 0..<max(0, width - digits) { line.append(filler) }
+    var rest = number
+    for _ in 0..<digits {
+        line.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest / scale))
+        rest %= scale
+        scale = max(1, scale / 10)
+    }
 }
 
 /// One line as ls -ln prints it, with times in UTC: permissions, links, owner, group, size or device numbers, time, name,
 /// and what a link points to.
-func longLine(_ record: NewcRecord) -> [UInt8] {
-    var line = modeText(record.mode)
-    func column(_ text: String, _ width: Int) {
-        line += [UInt8(ascii: " ")] + padded(Array(text.utf8), to: width, right: true)
+private func appendLongLine(_ record: NewcRecord, to line: inout [UInt8]) {
+    line += modeText(record.mode)
+    func column(_ number: UInt32, _ width: Int) {
+        line.append(UInt8(ascii: " "))
+        appendNumber(UInt64(number), width: width, to: &line)
     }
-    column(String(record.linkCount), 3)
-    column(String(record.user), 5)
-    column(String(record.group), 5)
+    column(record.linkCount, 3)
+    column(record.user, 5)
+    column(record.group, 5)
     if record.type.isDevice {
-        column("\(String(record.nodeMajor)), \(String(record.nodeMinor))", 10)
+        let minor = record.nodeMinor
+        let taken = minor < 10 ? 1 : minor < 100 ? 2 : String(minor).utf8.count
+        column(record.nodeMajor, max(1, 8 - taken))
+        line.append(UInt8(ascii: ","))
+        column(minor, 1)
     } else {
-        column(String(record.size), 10)
+        column(record.size, 10)
     }
     line.append(UInt8(ascii: " "))
-    line += timeText(record.modified)
+    appendTime(record.modified, to: &line)
     line.append(UInt8(ascii: " "))
     appendPrintable(record.name, to: &line)
     if let target = record.target {
         line += Array(" -> ".utf8)
         appendPrintable(target, to: &line)
     }
-    return line
 }
 
 /// `2026-11-28 00:05`, in UTC.
-func timeText(_ seconds: UInt32) -> [UInt8] {
+func appendTime(_ seconds: UInt32, to text: inout [UInt8]) {
     let minutes = Int(seconds) / 60
     let days = minutes / 1440
     // Counted from 1 March of the year 0, so that a leap day is the last of its year. 719468 days lie before 1970; an
@@ -154,10 +171,8 @@ func timeText(_ seconds: UInt32) -> [UInt8] {
     let month = (5 * dayOfYear + 2) / 153
     let day = dayOfYear - (153 * month + 2) / 5 + 1
     let year = era * 400 + yearOfEra + (month >= 10 ? 1 : 0)
-    var text: [UInt8] = []
     func put(_ number: Int, _ width: Int, _ after: UInt8?) {
-        let digits = Array(String(number).utf8)
-        text += [UInt8](repeating: UInt8(ascii: "0"), count: max(0, width - digits.count)) + digits
+        appendNumber(UInt64(number), width: width, filler: UInt8(ascii: "0"), to: &text)
         if let after { text.append(after) }
     }
     put(year, 4, UInt8(ascii: "-"))
@@ -165,5 +180,4 @@ func timeText(_ seconds: UInt32) -> [UInt8] {
     put(day, 2, UInt8(ascii: " "))
     put(minutes % 1440 / 60, 2, UInt8(ascii: ":"))
     put(minutes % 60, 2, nil)
-    return text
 }

@@ -22,9 +22,10 @@ import Testing
     }
 
     @Test func theMarkerSaysTheProgramsVersion() {
-        let program = String(decoding: file("Sources/PramVerify/Program.swift"), as: UTF8.self)
+        // Said there alone: the program takes it from the marker.
+        let source = String(decoding: file("Sources/CHookFiles/hook_files.c"), as: UTF8.self)
         let version = String(decoding: ProgramMarker.version, as: UTF8.self)
-        #expect(!version.isEmpty && program.contains("version: StaticString = \"\(version)\""))
+        #expect(!version.isEmpty && source.contains("#define VERSION \"\(version)\"\n"))
         #expect(ProgramMarker.parse(Array("1.2.3:x86_64\n".utf8)[...])?.architecture == Array("x86_64".utf8))
         for wrong in ["", ":", "1.2.3", "1.2.3:", "1.2.3:x86_64", "a:b\n", "1.2.3:\n", "1.2.3:x 6\n"] {
             #expect(ProgramMarker.parse(Array(wrong.utf8)[...]) == nil)

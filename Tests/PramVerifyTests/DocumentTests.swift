@@ -172,7 +172,9 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
     @Test func options() throws {
         let options = Set(Option.allCases.map { "--\($0.name)" })
         let rows = try table("README.md", "| option | meaning |")
-        let named = rows.flatMap { quoted($0[0]) }.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" && $0 != " " }) }
+        let named = rows.flatMap { quoted($0[0]) }.filter { $0.hasPrefix("--") }.map {
+            String($0.prefix { $0 != "=" && $0 != " " })
+        }
         expectSame(named, options, "README.md")
         // With the word for its argument.
         for option in Option.allCases {

@@ -16,30 +16,46 @@ PACKED = ("zstd", "gzip", "xz", "lz4", "lzma")
 KINDS = {"initramfs-tools": "zstd", "dracut-shell": "dracut-shell", "systemd": "dracut-systemd"}
 
 
-@functools.cache
-def folder():
-    """The folder of what mkinitramfs and dracut have made, used again until the program or a hook changes."""
-    digest = hashlib.sha256(PROGRAM.read_bytes())
-    sources = [path for name in ("initramfs-hooks", "dracut") for path in sorted((ROOT / name).rglob("*"))]
-    for path in [HERE / "make-images", ROOT / "Makefile", *filter(pathlib.Path.is_file, sources)]:
-        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
-    made = ROOT / "build/initrds" / digest.hexdigest()[:16]
+def _made(digest, *words):
+    """The folder of what make-images makes when it is called so; used again while the digest is the same."""
+    made = ROOT / "build/initrds" / f"{'with' if words else 'bare'}-{digest.hexdigest()[:16]}"
     if made.is_dir():
         return made
-    shutil.rmtree(made.parent, ignore_errors=True)
+    for old in made.parent.glob(f"{made.name[:5]}*"):
+        shutil.rmtree(old)
     work = made.with_name(f"unfinished-{os.getpid()}")
     work.mkdir(parents=True)
-    with tempfile.TemporaryDirectory() as tree, open(made.parent / "log", "wb") as log:
-        subprocess.run(["make", "-s", "install", f"DESTDIR={tree}", "prefix=/usr", f"PROGRAM={PROGRAM}"], cwd=ROOT,
-                       check=True, stdout=log, stderr=log)
-        subprocess.run([HERE / "make-images", work, tree], check=True, stdin=subprocess.DEVNULL, stdout=log,
+    with open(made.parent / f"{made.name[:4]}.log", "wb") as log:
+        subprocess.run([HERE / "make-images", work, *words], check=True, stdin=subprocess.DEVNULL, stdout=log,
                        stderr=log)
     work.rename(made)
     return made
 
 
+@functools.cache
+def bare():
+    """What mkinitramfs and dracut make where there are no hooks."""
+    return _made(hashlib.sha256((HERE / "make-images").read_bytes()))
+
+
+@functools.cache
+def hooked():
+    """What they make with the hooks and the program, again whenever one of these changes."""
+    with tempfile.TemporaryDirectory() as tree:
+        subprocess.run(["make", "-s", "install", f"DESTDIR={tree}", "prefix=/usr", f"PROGRAM={PROGRAM}"], cwd=ROOT,
+                       check=True, capture_output=True)
+        digest = hashlib.sha256((HERE / "make-images").read_bytes())
+        for path in sorted(filter(pathlib.Path.is_file, pathlib.Path(tree).rglob("*"))):
+            digest.update(str(path.relative_to(tree)).encode() + b"\0" + path.read_bytes())
+        return _made(digest, tree)
+
+
+def folder(name):
+    return hooked() if name.startswith("with-") else bare()
+
+
 def image(name):
-    return folder() / f"{name}.img"
+    return folder(name) / f"{name}.img"
 
 
 def unpacked(content, form):

@@ -103,7 +103,7 @@ class Listing(ImageTest):
             with self.subTest(form):
                 lines = self.listed(initrds.image(form))
                 self.assertGreater(len(lines), 300)
-                self.assertEqual(lines, (initrds.folder() / f"{form}.list").read_text().splitlines())
+                self.assertEqual(lines, (initrds.folder(form) / f"{form}.list").read_text().splitlines())
                 content = initrds.unpacked(initrds.image(form).read_bytes(), form)
                 self.assertEqual(lines, tool("cpio", "-t", "--quiet", content=content).decode().splitlines())
                 self.assertEqual(lines, tool("bsdtar", "-tf", "-", content=content).decode().splitlines())
@@ -116,7 +116,7 @@ class Listing(ImageTest):
             with self.subTest(name):
                 theirs = {}
                 pattern = re.compile(r"^([-dlcbps]\S{9}) +(\d+) +\S+ +\S+ +([\d, ]+) \w{3} [ \d]\d [ \d:]{5} (.+)$")
-                for line in (initrds.folder() / f"{name}.long").read_text().splitlines():
+                for line in (initrds.folder(name) / f"{name}.long").read_text().splitlines():
                     if match := pattern.match(line):
                         mode, links, size, path = match.groups()
                         theirs[path] = (mode, int(links), size.replace(" ", ""))
@@ -486,7 +486,8 @@ class Hostile(ImageTest):
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             if is_static():
-                self.assertLess(spent, 2, words)
+                # A million records make 150 MB of JSON, which is no error.
+                self.assertLess(spent, 4 if words == ["list", "--json"] and result.status == 0 else 2, words)
             if result.status & FAILED and "check" not in words:
                 self.assertTrue(result.err.startswith(b"pram-verify: "), result)
             self.assertNotIn(b"Cannot allocate", result.err)
@@ -504,7 +505,7 @@ class Hostile(ImageTest):
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self.scratch / "socket"))
             for path in (self.write(b"", "empty"), self.write(b"#!/bin/sh\n", "script"), self.write(b"MZ", "MZ"),
-                         self.write(b"\0" * 4096, "zeros") if False else self.write(b"0707", "begun"), self.scratch,
+                         self.write(b"0707", "begun"), self.scratch,
                          "/dev/null", "/dev/zero", self.scratch / "fifo", self.scratch / "socket", "/no/such/file"):
                 with self.subTest(str(path)):
                     self.assert_refused(path)

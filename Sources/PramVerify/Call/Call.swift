@@ -39,7 +39,7 @@ struct Call {
     /// `--`.
     /// - Throws: `UsageError`
     init(_ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) throws(UsageError) {
-        let options = Option.allCases.map { 
+        let options = Option.allCases.map {
             OptionScanner.Option($0.name, takesArgument: $0.argument != nil, letter: $0.letter)
         }
         do throws(OptionScanner.Problem) {

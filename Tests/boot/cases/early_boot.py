@@ -112,8 +112,9 @@ class EarlyBoot(unittest.TestCase):
 
     def kexec(self, machine, line):
         """Starts this kernel once more with a whole command line, by kexec_file_load."""
+        # Reading the files takes minutes where other work has the processors.
         machine.must(f"kexec -s -l /boot/vmlinuz --initrd=/boot/{self.initrd}.img "
-                     f"--command-line={shlex.quote(line)}")
+                     f"--command-line={shlex.quote(line)}", deadline=900)
         machine.kexec()
 
     def status(self, machine):

@@ -30,7 +30,8 @@ enum AppendImage: Command {
             case .appended(let flavour, let place):
                 streams.say("\(escaped(path)): appended for \(flavour.name), at byte \(place)")
             case .replaced(let flavour, let place):
-                streams.say("\(escaped(path)): replaced what was appended before, for \(flavour.name), at byte \(place)")
+                streams.say(
+                    "\(escaped(path)): replaced what was appended before, for \(flavour.name), at byte \(place)")
             }
             return []
         }
