@@ -36,6 +36,6 @@ extension FileDescriptor {
     public static func openDirectory(
         _ path: [UInt8], in directory: Int32 = AT_FDCWD
     ) throws(SystemError) -> FileDescriptor {
-        try open(path, O_RDONLY | O_DIRECTORY, in: directory)
+        try .open(path, O_RDONLY | O_DIRECTORY, in: directory)
     }
 }
