@@ -38,7 +38,7 @@ def loop_mounted(scratch, kind, size=512 * MIB):
         yield place
     finally:
         subprocess.run(["chattr", "-R", "-f", "-i", "-a", str(place)], timeout=60, stderr=subprocess.DEVNULL)
-        subprocess.run(["umount", str(place)], check=True, timeout=60)
+        subprocess.run(["umount", "-l", str(place)], check=True, timeout=60)
 
 
 def plant(top, seed, root=True, flags=False, deep=0, attributes=True):
@@ -95,7 +95,7 @@ def plant(top, seed, root=True, flags=False, deep=0, attributes=True):
                 with open(path, "wb") as file:
                     file.write(dice.randbytes(dice.choice([0, 1, 4095, 4096, 4097, 30000])))
                     if dice.random() < 0.2:
-                        file.truncate(dice.choice([10**6, 10**9]))
+                        file.truncate(dice.choice([10**6, 10**7]))
                 files.append(path)
             later.append((path, kind))
 
