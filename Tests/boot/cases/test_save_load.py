@@ -66,13 +66,15 @@ class SavedThroughDevMem(BootCase):
 
     def test_a_second_save_is_refused_and_changes_nothing(self):
         before = self.range()
-        self.assert_run(run(self.machine, "save", "--flat", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
+        self.assert_run(
+            run(self.machine, "save", "--flat", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
         self.assertEqual(self.range(), before)
 
     def test_a_second_save_is_refused_for_a_damaged_chain_too(self):
         flip_in_guest(self.machine, RANGE + 2000)
         before = self.range()
-        self.assert_run(run(self.machine, "save", "--flat", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
+        self.assert_run(
+            run(self.machine, "save", "--flat", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
         self.assertEqual(self.range(), before)
 
     def test_load_restores_bytes_and_modes_and_leaves_the_chain(self):

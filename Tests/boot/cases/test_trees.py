@@ -1,5 +1,5 @@
-"""Whole trees over a real kexec: what a database leaves in its directory comes back on a stock kernel, and a kernel with
-pram mounts what `save` wrote, where bsdtar restores the tree from its manifest.
+"""Whole trees over a real kexec: what a database leaves in its directory comes back on a stock kernel, and a kernel
+with pram mounts what `save` wrote, where bsdtar restores the tree from its manifest.
 """
 
 import functools
@@ -121,7 +121,8 @@ class ManifestOnAPramKernel(BootCase):
         cls.names = machine.must("ls -A /mnt")
         machine.must("mkdir /tmp/database")
         cls.restored = machine.run(
-            "cd /mnt && bsdtar --options hdrcharset=BINARY -cf - @.pram-manifest.mtree | bsdtar -xpf - -C /tmp/database")
+            "cd /mnt && bsdtar --options hdrcharset=BINARY -cf - @.pram-manifest.mtree | "
+            "bsdtar -xpf - -C /tmp/database")
 
     def test_the_kernel_takes_the_chain(self):
         self.assert_run(self.saved, 0, f"pram={HEAD:x}\n")
