@@ -36,6 +36,13 @@ extension FileDescriptor {
     public static func openDirectory(
         _ path: [UInt8], in directory: Int32 = AT_FDCWD
     ) throws(SystemError) -> FileDescriptor {
-        try open(path, O_RDONLY | O_DIRECTORY, in: directory)
+        try .open(path, O_RDONLY | O_DIRECTORY, in: directory)
+    }
+}
+
+extension FileDescriptor {
+    /// Opens a regular file in a directory for reading; no symbolic link is followed, and nothing is waited for.
+    public static func openFile(_ name: [UInt8], in directory: Int32) throws(SystemError) -> FileDescriptor {
+        try .open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, in: directory)
     }
 }

@@ -39,6 +39,9 @@ public struct Extractor {
     let replaces: Bool
     let keepsModeBits: Bool
     let synchronizes: Bool
+    /// Whether the directory is one where files only wait for their places: then they are brought to the disk and read
+    /// back many at a time.
+    var isStaging = false
 
     /// - Parameters:
     ///   - takesDamaged: damaged files too, as far as they fit.
@@ -83,8 +86,9 @@ public struct Extractor {
     ///   - told: what became of each that was, with its number; -1 for what concerns all of them.
     func extract(
         of evaluation: ChainEvaluation, head: PFN, memory: any PhysicalMemory, wants: (Int) -> Bool,
-        told: (Int, Extraction) -> Void
+        told: @escaping (Int, Extraction) -> Void
     ) {
+        let readBack = isStaging && synchronizes ? ReadBack(directory, told) : nil
         var target: Target?
         let files = evaluation.files
         var reached = 0
@@ -107,8 +111,14 @@ public struct Extractor {
         } end: { number, outcome in
             guard let ended = target else { return }
             target = nil
-            told(number, complete(files[number], ended, outcome))
+            let result = complete(files[number], ended, outcome)
+            if let readBack, let written = ended.written, result.outcome != .failed {
+                readBack.add(number, result, written)
+            } else {
+                told(number, result)
+            }
         }
+        readBack?.finish()
         // The chain ended earlier than when it was checked: what it held there is not to be missed in silence.
         for number in reached..<max(reached, files.count) where !files[number].isParity && wants(number) {
             told(
@@ -116,7 +126,7 @@ public struct Extractor {
                 Extraction(
                     name: files[number].name, outcome: .failed, message: "the chain has changed since it was checked"))
         }
-        if synchronizes {
+        if synchronizes && !isStaging {
             do throws(SystemError) { try directory.synchronize() } catch {
                 told(-1, Extraction(name: [], outcome: .failed, message: error.message))
             }
@@ -144,7 +154,9 @@ public struct Extractor {
             return failed("its pages have changed since they were checked")
         }
         do throws(SystemError) {
-            guard try target.finish(mode: file.mode & (keepsModeBits ? 0o7777 : 0o777)) else {
+            if isStaging {
+                // Its owner and its mode come with its place.
+            } else if try !target.finish(mode: file.mode & (keepsModeBits ? 0o7777 : 0o777)) {
                 return failed("it does not read back as written")
             }
             try directory.rename(target.name, to: file.name, replace: replaces)
@@ -216,6 +228,8 @@ private final class Target: FileSink {
 
     /// The temporary name.
     var name: [UInt8] { file.path }
+    /// What is to be read back.
+    var written: ReadBack.Written? { copies?.written }
 
     deinit { vectors.deallocate() }
 
@@ -257,8 +271,7 @@ private final class Target: FileSink {
 private final class WrittenCopies {
     private static let capacity = 256
     private let buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity * pageSize, alignment: pageSize)
-    private var checksum: UInt32 = 0
-    private var parts: [(offset: UInt64, count: UInt64)] = []
+    private(set) var written = ReadBack.Written()
 
     deinit { buffer.deallocate() }
 
@@ -267,31 +280,21 @@ private final class WrittenCopies {
         guard place < WrittenCopies.capacity else { return nil }
         let copy = buffer + place * pageSize
         guard guardedCopy(source, to: copy, count: count) else { return nil }
-        checksum = pv_crc32c(checksum, copy, count)
+        written.checksum = pv_crc32c(written.checksum, copy, count)
         return UnsafeRawPointer(copy)
     }
 
     func wrote(_ offset: UInt64, _ count: UInt64) {
-        if let last = parts.last, last.offset + last.count == offset {
-            parts[parts.count - 1].count += count
+        if let last = written.parts.last, last.offset + last.count == offset {
+            written.parts[written.parts.count - 1].count += count
         } else {
-            parts.append((offset, count))
+            written.parts.append((offset, count))
         }
     }
 
     func readBack(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
-        var found: UInt32 = 0
-        for part in parts {
-            var done: UInt64 = 0
-            while done < part.count {
-                let count = Int(min(part.count - done, UInt64(WrittenCopies.capacity * pageSize)))
-                let read = try file.read(
-                    at: part.offset + done, into: UnsafeMutableRawBufferPointer(start: buffer, count: count))
-                guard read == count else { return false }
-                found = pv_crc32c(found, buffer, count)
-                done += UInt64(count)
-            }
-        }
-        return found == checksum
+        try ReadBack.fits(
+            file, written,
+            UnsafeMutableRawBufferPointer(start: buffer, count: WrittenCopies.capacity * pageSize))
     }
 }

@@ -52,10 +52,11 @@ public struct TreeExtractor {
         let writer = try TreeWriter(target, options: writing) { run.fell($0) }
         let staging = try Directory(stagingIn: target)
         run.select()
-        Extractor(
+        var extractor = Extractor(
             directory: staging, takesDamaged: options.takesDamaged, replaces: false, keepsModeBits: false,
-            synchronizes: options.synchronizes
-        ).extract(of: manifest.evaluation, head: manifest.head, memory: manifest.memory) {
+            synchronizes: options.synchronizes)
+        extractor.isStaging = true
+        extractor.extract(of: manifest.evaluation, head: manifest.head, memory: manifest.memory) {
             run.isSelected[$0]
         } told: {
             run.stage($0, $1)

@@ -234,7 +234,7 @@ class SavedByAnotherKernel(Mounted, BootCase):
         cls.machine = machine = cls.start(provision.stock_kernel().image, image, cls.APPEND, STOCK_MEMORY)
         make_samples(machine, "/tmp/files")
         cls.files = contents(machine, "/tmp/files")
-        cls.saved = run(machine, "save", "/tmp/files")
+        cls.saved = run(machine, "save", "--flat", "/tmp/files")
         cls.bad_page = page_of(machine, chain.walk(page_reader(machine), 0x9000), "page and one", 1)
         flip_in_guest(machine, cls.bad_page * chain.PAGE)
         cls.dropped = run(machine, "drop")
@@ -277,7 +277,7 @@ class OnHost(Mounted, BootCase):
                 output.truncate(file.size)
             path.chmod(file.mode & 0o7777)
             cls.expected[path.name] = (hashlib.sha256(path.read_bytes()).hexdigest(), f"{file.mode & 0o7777:o}")
-        cls.saved = cls.program("save", cls.folder / "files", "--size", cls.SIZE)
+        cls.saved = cls.program("save", "--flat", cls.folder / "files", "--size", cls.SIZE)
 
     @classmethod
     def change(cls):

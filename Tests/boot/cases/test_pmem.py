@@ -24,23 +24,23 @@ class SavedToPmem(BootCase):
         cls.machine = machine = cls.start(first.image, image, APPEND, STOCK_MEMORY)
         make_samples(machine, "/tmp/files")
         cls.files = contents(machine, "/tmp/files")
-        cls.unclaimed = run(machine, "save", "--region", f"{RANGE:#x}+32M", "/tmp/files")
+        cls.unclaimed = run(machine, "save", "--flat", "--region", f"{RANGE:#x}+32M", "/tmp/files")
         cls.by_dev_mem = chain_contents(machine, HEAD)
         run(machine, "erase", "--region", f"{RANGE:#x}+32M", "--pfn", f"{HEAD:x}")
 
         machine.must("load-modules")
         cls.iomem = machine.must("cat /proc/iomem")
-        cls.claimed = run(machine, "save", "--region", f"{RANGE:#x}+32M", "/tmp/files")
+        cls.claimed = run(machine, "save", "--flat", "--region", f"{RANGE:#x}+32M", "/tmp/files")
         machine.must("mke2fs -F /dev/pmem0 >/dev/null && sync")
         before = machine.memory(RANGE, SIZE)
-        cls.over_a_file_system = run(machine, "save", "--device", "/dev/pmem0", "/tmp/files")
+        cls.over_a_file_system = run(machine, "save", "--flat", "--device", "/dev/pmem0", "/tmp/files")
         cls.file_system_stays = machine.memory(RANGE, SIZE) == before
-        cls.forced = run(machine, "save", "--device", "/dev/pmem0", "--force", "/tmp/files")
+        cls.forced = run(machine, "save", "--flat", "--device", "/dev/pmem0", "--force", "/tmp/files")
         cls.forced_contents = chain_contents(machine, HEAD)
-        cls.twice = run(machine, "save", "--device", "/dev/pmem0", "/tmp/files")
+        cls.twice = run(machine, "save", "--flat", "--device", "/dev/pmem0", "/tmp/files")
         cls.erased = run(machine, "erase", "--device", "/dev/pmem0")
         cls.head_after_erase = machine.memory(RANGE, chain.PAGE)
-        cls.saved = run(machine, "save", "--device", "/dev/pmem0", "/tmp/files")
+        cls.saved = run(machine, "save", "--flat", "--device", "/dev/pmem0", "/tmp/files")
         cls.checked = in_guest(machine, "--pfn", f"{HEAD:x}")
 
         machine.must("kexec -s -l /boot/vmlinuz --initrd=/boot/initrd --command-line='console=ttyS0 panic=-1 "
@@ -55,9 +55,9 @@ class SavedToPmem(BootCase):
         cls.head_after_load = machine.memory(RANGE, chain.PAGE)
         machine.must("echo later >/tmp/again/later")
         cls.files_locked = contents(machine, "/tmp/again")
-        cls.saved_locked = run(machine, "save", "--device", "/dev/pmem0", "/tmp/again")
+        cls.saved_locked = run(machine, "save", "--flat", "--device", "/dev/pmem0", "/tmp/again")
         cls.contents_locked = chain_contents(machine, HEAD)
-        cls.dev_mem_locked = run(machine, "save", "--region", "0x14000000+16M", "/tmp/again")
+        cls.dev_mem_locked = run(machine, "save", "--flat", "--region", "0x14000000+16M", "/tmp/again")
 
     def test_control_the_driver_has_the_range_and_lockdown_is_on(self):
         self.assertRegex(self.iomem, r"10000000-11ffffff : Persistent Memory \(legacy\)\n\s+.*namespace0\.0")

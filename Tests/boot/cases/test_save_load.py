@@ -28,7 +28,7 @@ class SavedThroughDevMem(BootCase):
         cls.files = contents(machine, "/tmp/files")
 
     def setUp(self):
-        self.saved = run(self.machine, "save", "--replace", "/tmp/files")
+        self.saved = run(self.machine, "save", "--flat", "--replace", "/tmp/files")
         self.assert_run(self.saved, 0, f"pram={HEAD:x}\n")
 
     def range(self):
@@ -66,13 +66,15 @@ class SavedThroughDevMem(BootCase):
 
     def test_a_second_save_is_refused_and_changes_nothing(self):
         before = self.range()
-        self.assert_run(run(self.machine, "save", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
+        self.assert_run(
+            run(self.machine, "save", "--flat", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
         self.assertEqual(self.range(), before)
 
     def test_a_second_save_is_refused_for_a_damaged_chain_too(self):
         flip_in_guest(self.machine, RANGE + 2000)
         before = self.range()
-        self.assert_run(run(self.machine, "save", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
+        self.assert_run(
+            run(self.machine, "save", "--flat", "/tmp/many"), 8, "", r"holds a chain already(.|\n)*--replace")
         self.assertEqual(self.range(), before)
 
     def test_load_restores_bytes_and_modes_and_leaves_the_chain(self):
@@ -135,7 +137,7 @@ class SavedThroughDevMem(BootCase):
 
     def test_nobody_writes_or_reads_while_a_writer_is_not_done(self):
         self.machine.must("""
-            pram-verify save --replace /tmp/many >/tmp/first 2>&1 &
+            pram-verify save --flat --replace /tmp/many >/tmp/first 2>&1 &
             first=$!
             until grep -q "FLOCK.* $first " /proc/locks; do kill -0 $first || exit 9; done
             kill -STOP $first
@@ -158,15 +160,15 @@ class SavedThroughDevMem(BootCase):
         self.assertEqual(len(report.files()), MANY)
 
     def test_killed_at_any_moment_it_leaves_the_old_chain_or_none_or_the_new_one(self):
-        self.machine.must("pram-verify save --replace /tmp/many >/dev/null")
+        self.machine.must("pram-verify save --flat --replace /tmp/many >/dev/null")
         begun = time.monotonic()
-        self.machine.must("pram-verify save --replace /tmp/many >/dev/null")
+        self.machine.must("pram-verify save --flat --replace /tmp/many >/dev/null")
         duration = time.monotonic() - begun
         rounds = 8
         self.machine.must(f"""
             for round in $(seq 0 {rounds - 1}); do
-                pram-verify save --replace /tmp/files >/dev/null 2>&1 || exit 9
-                pram-verify save --replace /tmp/many >/dev/null 2>&1 &
+                pram-verify save --flat --replace /tmp/files >/dev/null 2>&1 || exit 9
+                pram-verify save --flat --replace /tmp/many >/dev/null 2>&1 &
                 saving=$!
                 usleep $((round * {int(duration * 1e6 / (rounds - 1))} + $RANDOM % 5000))
                 kill -9 $saving
@@ -192,7 +194,7 @@ class SavedThroughDevMem(BootCase):
         self.assertIn(True, killed, "none was killed in time")
         self.assertIn("none", seen, "none was killed while it wrote")
         # Whatever was left: saving once more is always possible.
-        self.assert_run(run(self.machine, "save", "--replace", "/tmp/files"), 0, f"pram={HEAD:x}\n")
+        self.assert_run(run(self.machine, "save", "--flat", "--replace", "/tmp/files"), 0, f"pram={HEAD:x}\n")
         self.assertEqual(chain_contents(self.machine, HEAD), self.files)
 
 
@@ -205,7 +207,7 @@ class SavedForTheNextKernel(BootCase):
         make_samples(machine, "/tmp/files")
         cls.files = contents(machine, "/tmp/files")
         machine.must("kexec -s -l /boot/vmlinuz --initrd=/boot/initrd "
-                     f"--command-line='console=ttyS0 panic=-1 {APPEND} '\"$(pram-verify save /tmp/files)\"")
+                     f"--command-line='console=ttyS0 panic=-1 {APPEND} '\"$(pram-verify save --flat /tmp/files)\"")
         machine.kexec()
         machine.must("mkdir /tmp/out /tmp/again")
         cls.checked = in_guest(machine)
