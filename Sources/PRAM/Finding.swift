@@ -95,7 +95,8 @@ public struct Finding: Equatable, Sendable {
         public var severity: Severity {
             switch self {
             case .linkVouched, .zeroChecksum, .unknownFlags, .malformedParameter, .parityStale,
-                .findingsOmitted: .note
+                .findingsOmitted:
+                .note
             case .linkIndeterminate, .chainCut, .pageNotInSource, .pageUnreadable, .fileCut, .pagesNotChecked, .timeout:
                 .doubt
             default: .damage

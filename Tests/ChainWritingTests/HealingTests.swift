@@ -277,7 +277,9 @@ private struct Healing {
         }
     }
 
-    @Test func `save killed at any write leaves the old chain, none, or the new, and nothing brings back another`() throws {
+    @Test func `save killed at any write leaves the old chain, none, or the new, and nothing brings back another`()
+        throws
+    {
         var dice = Dice(12)
         let files = SourceFiles()
         try files.add([65], size: 4096 * 30, pages: Array(0..<30), &dice)
