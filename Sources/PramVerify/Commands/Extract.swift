@@ -31,7 +31,7 @@ enum Extract: Command {
         var memory = chain.memory
         if call.has(.repair) && evaluation.verdict != .intact {
             let ends = Recovering.ends(call, MemoryChoice(call[.memory]), head: chain.head)
-            if let found = Recovering.find(chain.head, memory, ends: ends, threads: threads, &report) {
+            if let found = Recovering.find(chain.head, memory, ends: ends, threads: threads, reads: true, &report) {
                 (evaluation, memory) = (found.evaluation, found.memory)
                 report.useRecovered(found)
             }
