@@ -97,7 +97,9 @@ struct Repairing {
         _ found: Recovering, isPartial: Bool, isDryRun: Bool, _ report: inout Report
     ) throws(Failure) {
         let recovery = found.recovery
-        if let kernels = target.memory as? PramKernelMemory, let refusal = kernels.refusal, !recovery.isNeedless {
+        if !isDryRun, !recovery.isNeedless, let kernels = target.memory as? PramKernelMemory,
+            let refusal = kernels.refusal
+        {
             throw .memory(refusal)
         }
         let repair = ChainRepair(recovery, in: target.memory, writesCopies: target.freePages != .none) {
