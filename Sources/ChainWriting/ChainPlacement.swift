@@ -11,10 +11,12 @@ struct ChainPlacement {
 
     /// - Parameters:
     ///   - range: all of its pages; it begins with the head.
-    ///   - most: how many pages there will be to protect; more than there will be where nobody knows.
+    ///   - most: how many pages there will be to protect, or more.
+    ///   - isExact: whether there will be just so many. Where there may be fewer, links have room for the most, and pages
+    ///     that they do not take are lost.
     ///   - percent: parity pages for 100 pages, 1 to 50.
     /// - Returns: nil when the range has no room even for a second copy of the links.
-    init?(_ range: Range<UInt64>, most: Int, percent: Int) {
+    init?(_ range: Range<UInt64>, most: Int, isExact: Bool = true, percent: Int) {
         guard let size = Int(exactly: range.upperBound - range.lowerBound), most > 0 else { return nil }
         let most = min(most, size)
         let count: Int
@@ -22,7 +24,7 @@ struct ChainPlacement {
             count = layout.links
         } else {
             // So many will not come, or it will be without parity.
-            guard let code = Interleaving(pages: most, percent: percent) else { return nil }
+            guard !isExact, let code = Interleaving(pages: most, percent: percent) else { return nil }
             count = min((most + code.parityPages + 2) / Link.capacity + 1, size / Link.capacity + 1)
         }
         guard count + 2 < size else { return nil }

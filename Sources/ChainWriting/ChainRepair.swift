@@ -23,6 +23,8 @@ public final class ChainRepair {
     private let memory: any WritableMemory
     private let writesCopies: Bool
     private let permit: () throws(WritingFailure) -> Void
+    /// What was rebuilt to see whether it fits, where it is not too much: 128 MiB.
+    private var kept: KeptPages?
 
     /// - Parameters:
     ///   - writesCopies: whether pages that no link lists are ours to write: not in a kernel's System RAM.
@@ -79,11 +81,13 @@ public final class ChainRepair {
             throw WritingFailure(
                 .noChain, "page \(hexadecimal(page)) of the chain does not lie in the range that may be written")
         }
-        guard recovery.prove(threads: threads) else {
+        let kept = KeptPages(recovery.lostPages + recovery.lostParityPages)
+        guard recovery.prove(threads: threads, keep: { kept?.take($0, $1) }) else {
             throw WritingFailure(
                 .notVerified, "what was rebuilt does not fit its checksums, so nothing was changed",
                 remedy: "something else may be writing to the range")
         }
+        self.kept = kept
         let links = recovery.links
         for number in links.lost where number != 0 {
             try write(links.places[number], links.link(number)?.page)
@@ -116,6 +120,13 @@ public final class ChainRepair {
         for (page, bytes) in recovery.madePages {
             try write(page, bytes)
             outcome.pages += 1
+        }
+        if let kept {
+            for number in 0..<kept.count {
+                try write(kept.page(number), kept.bytes(number))
+                outcome.pages += 1
+            }
+            return
         }
         guard let code = recovery.geometry.code else { return }
         let rebuilder = ParityRebuilder(code)

@@ -135,7 +135,9 @@ public enum Locators {
         for page in pages {
             guard let geometry = GeometryPage(locator: page, in: memory), geometry.head == head.number else { continue }
             for locator in [geometry.front, geometry.back] where memory.pages.contains(locator) {
-                guard let other = GeometryPage(locator: locator, in: memory), other.head == head.number else { continue }
+                guard let other = GeometryPage(locator: locator, in: memory), other.head == head.number else {
+                    continue
+                }
                 try memory.write(PFN(locator), PageBytes())
             }
         }

@@ -94,6 +94,9 @@ public final class ChainRecovery {
         return losses.isRecoverable(page: rank)
     }
 
+    /// Whether the name of a file is lost for now.
+    public var losesNames: Bool { evaluation.files.contains { !$0.metaFits } }
+
     /// For each file that has lost pages: its number, how many, and whether all of them come back.
     public var files: [(number: Int, lost: Int, isRecoverable: Bool)] {
         var files: [(number: Int, lost: Int, isRecoverable: Bool)] = []
@@ -187,16 +190,21 @@ public final class ChainRecovery {
         return low < lost.count && lost[low].page == page ? lost[low] : nil
     }
 
-    /// Rebuilds every group that can be, and compares what comes back with its checksum; nothing is kept.
+    /// Rebuilds every group that can be, and compares what comes back with its checksum.
+    /// - Parameter keep: called for each page that fits, by any thread; valid during the call.
     /// - Returns: whether all of it fits.
-    public func prove(threads: Int) -> Bool {
+    public func prove(threads: Int, keep: @escaping (UInt64, UnsafeRawPointer) -> Void = { _, _ in }) -> Bool {
         guard let losses else { return true }
         let groups = groups
         let outcome = Outcome()
         Division.run(groups.count, threads: threads) { part in
             let rebuilder = ParityRebuilder(losses.code)
             for place in part {
-                if self.rebuild(rebuilder, groups[place], take: { _, _ in true }) { continue }
+                let fits = self.rebuild(rebuilder, groups[place]) { page, bytes in
+                    keep(page, bytes)
+                    return true
+                }
+                if fits { continue }
                 outcome.monitor.lock()
                 outcome.fits = false
                 outcome.monitor.unlock()

@@ -28,7 +28,7 @@ enum Check: Command {
         if evaluation.verdict != .intact && !call.has(.linksOnly) {
             _ = Recovering.find(
                 chain.head, chain.memory, ends: Recovering.ends(call, MemoryChoice(call[.memory]), head: chain.head),
-                threads: threads, &report)
+                threads: threads, reads: false, &report)
         }
         chain.close()
     }

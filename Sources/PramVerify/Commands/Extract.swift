@@ -45,7 +45,7 @@ enum Extract: Command {
     ) {
         guard call.has(.repair) && evaluation.verdict != .intact else { return }
         let ends = Recovering.ends(call, MemoryChoice(call[.memory]), head: chain.head)
-        guard let found = Recovering.find(chain.head, memory, ends: ends, threads: threads, &report) else { return }
+        guard let found = Recovering.find(chain.head, memory, ends: ends, threads: threads, reads: true, &report) else { return }
         (evaluation, memory) = (found.evaluation, found.memory)
         report.useRecovered(found)
         report.lookAtManifest(of: evaluation, head: chain.head, memory: memory)

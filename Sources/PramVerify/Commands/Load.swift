@@ -61,7 +61,7 @@ enum Load: Command {
         if call.has(.repair) && chain.verdict != .intact {
             let end = target.map { [$0.memory.pages.upperBound &- 1] } ?? []
             let ends = end + Recovering.ends(call, choice, head: page)
-            if let found = Recovering.find(page, memory, ends: ends, threads: threads, &report) {
+            if let found = Recovering.find(page, memory, ends: ends, threads: threads, reads: true, &report) {
                 (chain, memory) = (found.evaluation, found.memory)
                 report.useRecovered(found)
             }

@@ -15,15 +15,22 @@ struct Recovering {
     let layout: ChainLayout
 
     /// Looks for what is lost of a damaged chain; what it finds is in the report.
+    /// - Parameter reads: whether the chain is to be read as it comes back. Otherwise that is looked at only where names
+    ///   of files have to come back.
     /// - Parameter ends: see `ChainRecovery`.
     /// - Returns: nil when nothing protects the chain.
     static func find(
-        _ head: PFN, _ memory: any PhysicalMemory, ends: [UInt64], threads: Int, _ report: inout Report
+        _ head: PFN, _ memory: any PhysicalMemory, ends: [UInt64], threads: Int, reads: Bool, _ report: inout Report
     ) -> Recovering? {
         do throws(ChainRecovery.Obstacle) {
             let recovery = try ChainRecovery(
                 head: head, memory: memory, ends: ends, threads: threads, seed: randomNumber())
             let recovered = RecoveredMemory(recovery)
+            guard reads || recovery.losesNames else {
+                report.repair = RepairReport(recovery, after: recovery.evaluation)
+                return Recovering(
+                    recovery: recovery, memory: recovered, evaluation: recovery.evaluation, layout: .amd64)
+            }
             var options = ChainCheck.Options()
             options.threads = threads
             let check = ChainCheck(head: head, memory: recovered, options: options, seed: randomNumber())

@@ -26,6 +26,9 @@ RAM_PFN = 0x18000000 // chain.PAGE
 STOCK_APPEND = "nokaslr memmap=16M$0x10000000"
 STOCK_MEMORY = "768M"
 
+# The file of a chain that nobody has saved.
+PARITY = ".pram-parity"
+
 EXIT_STATUS = {"intact": 0, "absent": 0, "damaged": 4, "indeterminate": 4}
 COULD_NOT_LOOK = 8
 
@@ -97,7 +100,7 @@ class Report:
     def files(self, status="intact"):
         """{name: (size, mode)} of the files with this status."""
         return {bytes.fromhex(file["name_hex"]): (file["size"], int(file["mode"], 8))
-                for file in self.json.get("files", []) if file.get("status") == status}
+                for file in self.json.get("files", []) if file.get("status") == status and not file.get("parity")}
 
     def says(self, pattern):
         """Whether something it said matches: not what it was asked, which the JSON repeats (paths, the head)."""
@@ -131,12 +134,13 @@ def kernel_log_lines(machine):
 
 
 def contents(machine, folder):
-    """{name: (SHA-256, mode)} of the files of a folder in a guest."""
+    """{name: (SHA-256, mode)} of the files of a folder in a guest; where a chain is mounted, without its parity."""
     sums = machine.must(f"cd {folder} && find . -type f -maxdepth 1 -exec sha256sum {{}} +")
     modes = machine.must(f"cd {folder} && find . -type f -maxdepth 1 -exec stat -c '%a %n' {{}} +")
     modes = {name: mode for mode, name in (line.split(" ", 1) for line in modes.splitlines())}
     return {name.removeprefix("./"): (digest, modes[name])
-            for digest, name in (line.split("  ", 1) for line in sums.splitlines())}
+            for digest, name in (line.split("  ", 1) for line in sums.splitlines())
+            if name.removeprefix("./") != PARITY}
 
 
 def chain_contents(machine, head):
@@ -152,7 +156,7 @@ def chain_contents(machine, head):
                 _, mode, length = chain.FILE_IMAGE.unpack_from(page)
                 modes[page[16:16 + length]] = f"{mode & 0o7777:o}"
     return {name.decode(): (hashlib.sha256(data).hexdigest(), modes[name])
-            for name, data in chain.read_files(read_page, head).items()}
+            for name, data in chain.read_files(read_page, head).items() if name != PARITY.encode()}
 
 
 def flip_in_guest(machine, address):

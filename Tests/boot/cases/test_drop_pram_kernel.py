@@ -237,7 +237,7 @@ class SavedByAnotherKernel(Mounted, BootCase):
         cls.saved = run(machine, "save", "--flat", "/tmp/files")
         cls.bad_page = page_of(machine, chain.walk(page_reader(machine), 0x9000), "page and one", 1)
         flip_in_guest(machine, cls.bad_page * chain.PAGE)
-        cls.dropped = run(machine, "drop")
+        cls.dropped = run(machine, "drop", "--no-repair")
         machine.must("kexec -s -l /boot/bzImage-pram --initrd=/boot/initrd --command-line='console=ttyS0 panic=-1 "
                      f"nokaslr {cls.dropped.output.strip()}'")
         machine.kexec()
@@ -258,6 +258,7 @@ class OnHost(Mounted, BootCase):
 
     needs_pram_kernels = True
     ADDRESS, SIZE = 0x9000000, 8 << 20
+    options = ()
 
     @classmethod
     def program(cls, *words):
@@ -277,7 +278,7 @@ class OnHost(Mounted, BootCase):
                 output.truncate(file.size)
             path.chmod(file.mode & 0o7777)
             cls.expected[path.name] = (hashlib.sha256(path.read_bytes()).hexdigest(), f"{file.mode & 0o7777:o}")
-        cls.saved = cls.program("save", "--flat", cls.folder / "files", "--size", cls.SIZE)
+        cls.saved = cls.program("save", "--flat", cls.folder / "files", "--size", cls.SIZE, *cls.options)
 
     @classmethod
     def change(cls):
@@ -316,6 +317,8 @@ class SavedOnHost(OnHost):
 
 class DroppedOnHost(OnHost):
     """One file is damaged in the image and dropped, a second one is quarantined."""
+
+    options = ("--parity=0",)
 
     @classmethod
     def change(cls):

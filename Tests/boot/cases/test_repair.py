@@ -1,0 +1,119 @@
+"""Chains with parity on machines that run Debian's own kernels: what a kexec, a device or a person has put onto them is
+undone in the very boot that finds it, or by `repair`.
+"""
+
+import random
+
+import chain
+from cases.support import *
+
+# Near the top of 768 MiB: where kexec_load puts what it carries over, whatever memmap= says.
+HIGH, HIGH_SIZE = 0x2c000000, 48 << 20
+LOW, LOW_SIZE = 0x10000000, 32 << 20
+
+
+def fill(machine, folder, mebibytes):
+    machine.must(f"mkdir {folder}; cd {folder}; head -c {mebibytes}M /dev/urandom >large; "
+                 "head -c 3000001 /dev/urandom >second; echo s >small")
+
+
+class OverwrittenByKexec(BootCase):
+    """`kexec -c` puts the next kernel's segments onto a range near the top of memory; half as much parity as pages is
+    enough to undo that, before anybody uses the files.
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        append = f"nokaslr memmap={HIGH_SIZE >> 20}M${HIGH:#x}"
+        cls.machine = machine = cls.start(provision.stock_kernel().image, stock_image(), append, STOCK_MEMORY)
+        fill(machine, "/tmp/files", 20)
+        cls.files = contents(machine, "/tmp/files")
+        cls.saved = run(machine, "save", "--parity=50", "/tmp/files")
+        cls.before = machine.memory(HIGH, HIGH_SIZE)
+        line = f"console=ttyS0 panic=-1 {append} {cls.saved.output.strip()} pram_verify.policy=repair"
+        machine.must(f"kexec -c -l /boot/vmlinuz --initrd=/boot/initrd --command-line='{line}'")
+        machine.kexec()
+        cls.after = machine.memory(HIGH, HIGH_SIZE)
+        cls.found = in_guest(machine)
+        cls.boot = machine.run("pram-verify boot")
+        cls.status = machine.must("cat /run/pram-verify/status")
+        cls.log = kernel_log_lines(machine)
+        cls.checked = in_guest(machine)
+        machine.must("mkdir /tmp/out")
+        cls.loaded = run(machine, "load", "/tmp/out")
+
+    def overwritten(self):
+        return [place for place in range(0, HIGH_SIZE, chain.PAGE)
+                if self.before[place:place + chain.PAGE] != self.after[place:place + chain.PAGE]]
+
+    def test_control_the_range_was_overwritten(self):
+        self.assertGreater(len(self.overwritten()), 100)
+        self.assertNotEqual(self.found.verdict, "intact", f"\n{self.found}")
+
+    def test_the_boot_repairs_it(self):
+        self.assertEqual(self.status, "corrected", f"\n{self.boot}\n{self.log}")
+        self.assert_verdict(self.checked, "intact")
+        self.assertTrue(any("repair: all of what was lost comes back" in text for _, text in self.log), self.log)
+
+    def test_every_file_is_what_it_was(self):
+        self.assert_run(self.loaded, 0)
+        self.assertEqual(contents(self.machine, "/tmp/out"), self.files)
+
+
+class Overwritten(BootCase):
+    """Parity as save makes it unless it is told otherwise."""
+
+    @classmethod
+    def setUpClass(cls):
+        append = f"nokaslr memmap={LOW_SIZE >> 20}M${LOW:#x} pram={LOW // chain.PAGE:x} pram_verify.policy=repair"
+        cls.machine = machine = cls.start(provision.stock_kernel().image, stock_image(), append, STOCK_MEMORY)
+        fill(machine, "/tmp/files", 20)
+        cls.files = contents(machine, "/tmp/files")
+        cls.dice = random.Random(4)
+
+    def setUp(self):
+        self.assert_run(run(self.machine, "save", "--replace", "/tmp/files"), 0)
+        self.report = in_guest(self.machine)
+        self.assert_verdict(self.report, "intact")
+        self.before = self.machine.memory(LOW, LOW_SIZE)
+        self.pages = self.report.json["counts"]["entries"] + self.report.json["counts"]["links"]
+
+    def overwrite(self, first, count=1):
+        """Random bytes over pages of the range."""
+        self.machine.must(f"dd if=/dev/urandom of=/dev/mem bs=4096 seek={LOW // chain.PAGE + first} count={count} "
+                          "conv=notrunc 2>/dev/null")
+
+    def assert_repaired_by_boot(self):
+        self.machine.must("pram-verify boot")
+        self.assertEqual(self.machine.must("cat /run/pram-verify/status"), "corrected")
+        self.assertEqual(self.machine.memory(LOW, LOW_SIZE), self.before)
+
+    def test_a_run_of_4_percent(self):
+        self.overwrite(2000, self.pages * 4 // 100)
+        self.assert_repaired_by_boot()
+
+    def test_the_first_4_percent_with_the_head(self):
+        self.overwrite(0, self.pages * 4 // 100)
+        self.assert_repaired_by_boot()
+
+    def test_the_head_page(self):
+        self.overwrite(0)
+        self.assert_repaired_by_boot()
+
+    def test_a_head_page_of_zeros(self):
+        self.machine.must(f"dd if=/dev/zero of=/dev/mem bs=4096 seek={LOW // chain.PAGE} count=1 conv=notrunc 2>/dev/null")
+        self.assert_repaired_by_boot()
+
+    def test_pages_at_random(self):
+        for page in self.dice.sample(range(100, 5000), 20):
+            self.overwrite(page)
+        self.assert_run(run(self.machine, "repair", "--dry-run"), 4, errors="nothing was changed")
+        self.assert_run(run(self.machine, "repair"), 1, f"pram={LOW // chain.PAGE:x}\n")
+        self.assertEqual(self.machine.memory(LOW, LOW_SIZE), self.before)
+
+    def test_what_was_erased_stays_erased(self):
+        self.assert_run(run(self.machine, "erase"), 0)
+        erased = self.machine.memory(LOW, LOW_SIZE)
+        self.machine.must("pram-verify boot")
+        self.assertEqual(self.machine.must("cat /run/pram-verify/status"), "empty")
+        self.assertEqual(self.machine.memory(LOW, LOW_SIZE), erased)

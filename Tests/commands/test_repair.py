@@ -1,0 +1,223 @@
+"""Parity: what `save` writes of it, what `repair`, `check`, `extract`, `load` and `drop` make of it, on images."""
+
+import os
+import random
+
+import chain
+from support import DAMAGED, FAILED, INTACT, USAGE, CommandTest, kinds
+
+CORRECTED = 1
+PAGE = 4096
+
+
+class Repair(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.source = self.scratch / "source"
+        self.source.mkdir()
+        self.contents = {"a": os.urandom(3_000_000), "b": os.urandom(700_001), "small": b"s"}
+        for name, content in self.contents.items():
+            (self.source / name).write_bytes(content)
+        self.path = str(self.scratch / "image")
+        self.dice = random.Random(15)
+
+    def save(self, *words, size="6M"):
+        saved = self.run_program("save", str(self.source), "--memory", self.path, "--size", size, *words)
+        self.assertEqual((saved.status, saved.out), (INTACT, b"pram=1\n"), saved)
+        self.whole = self.bytes()
+        return saved
+
+    def bytes(self):
+        with open(self.path, "rb") as image:
+            return image.read()
+
+    def overwrite(self, first, count=1):
+        with open(self.path, "r+b") as image:
+            os.pwrite(image.fileno(), self.dice.randbytes(count * PAGE), first * PAGE)
+
+    def check(self, *words):
+        return self.run_json("check", "--memory", self.path, "--pfn", "1", *words)
+
+    def repair(self, *words):
+        return self.run_json("repair", "--memory", self.path, *words)
+
+    def assert_loads(self, *words):
+        target = self.scratch / "target"
+        result = self.run_json("load", str(target), "--memory", self.path, *words)
+        self.assertEqual(result.status, INTACT, result)
+        self.assertEqual({path.name: path.read_bytes() for path in target.iterdir()}, self.contents)
+        return result
+
+    def break_group(self):
+        """One page more than comes back, all of one group and of file a. Returns nothing."""
+        report = self.check().report
+        parity = report["files"][-1]["pages"] - 1
+        pages = report["counts"]["entries"] - parity - 2
+        groups = parity // 8
+        first = 2 + report["counts"]["links"]
+        self.assertGreater(pages, 9 * groups)
+        for column in range(1, 10):
+            self.overwrite(first + column * groups)
+
+    # What save writes
+
+    def test_parity_is_a_file_that_nobody_restores(self):
+        self.save()
+        report = self.check().report
+        self.assertEqual([(file["name"], file["parity"]) for file in report["files"]],
+                         [("a", False), ("b", False), ("small", False), (".pram-parity", True)])
+        text = self.run_program("check", "--memory", self.path, "--pfn", "1").out
+        self.assertIn(b"files:   3, 3 intact\n", text)
+        self.assertIn(b"parity:  intact, 49 pages\n", text)
+        listed = self.run_program("list", "--memory", self.path, "--pfn", "1").out
+        self.assertNotIn(b".pram-parity", listed)
+        listed = self.run_program("list", "--all", "--memory", self.path, "--pfn", "1").out
+        self.assertIn(b"-r--------  49  200704 intact        .pram-parity\n", listed)
+        self.assert_loads()
+        named = self.run_json("extract", str(self.scratch / "other"), ".pram-parity", "--memory", self.path,
+                              "--pfn", "1")
+        self.assertEqual(named.status, FAILED)
+        self.assertFalse((self.scratch / "other" / ".pram-parity").exists())
+
+    def test_a_chain_with_parity_is_one_by_the_documents(self):
+        self.save()
+        files = chain.read_files(lambda pfn: self.whole[pfn * PAGE:(pfn + 1) * PAGE], 1, strict=True)
+        self.assertEqual(len(files.pop(b".pram-parity")), 49 * PAGE)
+        self.assertEqual({name.decode(): bytes(content) for name, content in files.items()}, self.contents)
+
+    def test_without_parity_the_chain_has_none(self):
+        self.save("--parity=0")
+        self.assertEqual(len(self.check().report["files"]), 3)
+        self.overwrite(20)
+        report = self.check().report
+        self.assertNotIn("repair", report)
+        self.assertEqual(self.repair().status, DAMAGED)
+
+    def test_a_file_of_the_reserved_name_is_left_out(self):
+        (self.source / ".pram-parity").write_bytes(b"mine")
+        saved = self.save()
+        self.assertIn(b".pram-parity is left out: its name is reserved for parity", saved.err)
+        self.assert_loads()
+
+    def test_a_small_range_has_what_fits_and_that_is_said(self):
+        saved = self.save(size="3860K")
+        self.assertIn(b"parity pages", saved.err)
+        run = int(saved.err.split(b"a run of ")[1].split()[0])
+        self.assertIn(run, range(1, 48))
+        self.overwrite(100, run)
+        self.assertEqual(self.repair().status, CORRECTED)
+        self.assertEqual(self.bytes(), self.whole)
+        os.unlink(self.path)
+        self.assertIn(b"no room for parity", self.save(size="3730K").err)
+        self.assert_loads()
+
+    def test_percentages(self):
+        for percent, wrong in (("50", False), ("1", False), ("51", True), ("-1", True), ("x", True), ("", True)):
+            result = self.run_program("save", str(self.source), "--memory", self.path, "--size", "9M", "--replace",
+                                      f"--parity={percent}")
+            self.assertEqual(result.status, USAGE if wrong else INTACT, result)
+
+    # Repair
+
+    def test_a_run_comes_back_wherever_it_lies(self):
+        self.save()
+        end = len(self.whole) // PAGE
+        links = self.check().report["counts"]["links"]
+        for first in (1, 2, 3, 1 + links, 400, 890, 910, end - 70, end - 48, end - 20):
+            run = min(48, end - first)
+            self.overwrite(first, run)
+            damaged = self.bytes()
+            plan = self.repair("--dry-run")
+            self.assertEqual(self.bytes(), damaged)
+            result = self.repair()
+            # Between the last page and the parity file everything is free.
+            for part in (slice(0, 916 * PAGE), slice(-61 * PAGE, None)):
+                self.assertEqual(self.bytes()[part], self.whole[part], first)
+            self.assertEqual(self.check().status, INTACT)
+            if "repair" in result.report and result.report["repair"]["pages"]:
+                self.assertEqual((plan.status, result.status), (DAMAGED, CORRECTED), first)
+                self.assertEqual(result.report["repair"]["possible"], "all")
+            self.assertEqual(self.repair().status, INTACT)
+
+    def test_scattered_pages_and_bits_come_back(self):
+        self.save()
+        for page in self.dice.sample(range(1, 910), 12):
+            with open(self.path, "r+b") as image:
+                place = page * PAGE + self.dice.randrange(PAGE)
+                byte = os.pread(image.fileno(), 1, place)[0]
+                os.pwrite(image.fileno(), bytes([byte ^ 1 << self.dice.randrange(8)]), place)
+        looked = self.check()
+        self.assertEqual((looked.status, looked.report["repair"]["possible"], looked.report["repair"]["done"]),
+                         (DAMAGED, "all", False))
+        text = self.run_program("check", "--memory", self.path, "--pfn", "1").out
+        self.assertIn(b"repairable: all of it, by pram-verify repair\n", text)
+        self.assertEqual(self.repair().status, CORRECTED)
+        self.assertEqual(self.bytes(), self.whole)
+
+    def test_what_does_not_all_come_back_is_not_begun(self):
+        self.save()
+        self.break_group()
+        self.overwrite(2 + 6 + 734 + 2)  # a page of b, of another group or of the same
+        damaged = self.bytes()
+        result = self.repair()
+        self.assertEqual(result.status, DAMAGED, result)
+        self.assertEqual(self.bytes(), damaged)
+        lost = {file["name"]: file["repairable"] for file in result.report["repair"]["files"]}
+        self.assertFalse(lost["a"])
+        partial = self.repair("--partial")
+        self.assertEqual(partial.status, DAMAGED, partial)
+        after = {file["name"]: file["status"] for file in self.check().report["files"]}
+        self.assertEqual(after["a"], "damaged")
+        self.assertEqual(after["b"], "intact" if lost["b"] else "damaged")
+
+    def test_readers_rebuild_on_the_way_and_write_nothing(self):
+        self.save()
+        self.overwrite(1, 40)
+        damaged = self.bytes()
+        target = self.scratch / "read"
+        result = self.run_json("extract", str(target), "--repair", "--memory", self.path, "--pfn", "1")
+        self.assertEqual((result.status, result.report["verdict"]), (INTACT, "intact"), result)
+        self.assertTrue(result.report["repair"]["done"])
+        self.assertEqual({path.name: path.read_bytes() for path in target.iterdir()}, self.contents)
+        self.assert_loads("--repair")
+        self.assertEqual(self.bytes(), damaged)
+        without = self.run_json("extract", str(self.scratch / "none"), "--memory", self.path, "--pfn", "1")
+        self.assertEqual(without.status, DAMAGED)
+
+    # What gives way stays away
+
+    def test_what_was_erased_stays_erased(self):
+        self.save()
+        self.assertEqual(self.run_json("erase", "--memory", self.path).status, INTACT)
+        before = self.bytes()
+        self.assertEqual(self.repair().status, DAMAGED)
+        self.assertEqual((self.bytes(), kinds(self.check().report)), (before, ["no-chain"]))
+
+    def test_drop_repairs_first_and_cuts_out_what_stays_lost(self):
+        self.save()
+        self.overwrite(300)
+        self.assertEqual(self.run_json("drop", "--memory", self.path).status, CORRECTED)
+        self.assertEqual(self.bytes(), self.whole)
+        self.overwrite(300)
+        dropped = self.run_json("drop", "--no-repair", "--memory", self.path)
+        self.assertEqual(dropped.status, CORRECTED, dropped)
+        self.assertEqual([file["name"] for file in self.check().report["files"]], ["b", "small"])
+        # The parity went with what it was of, and brings nothing back.
+        self.overwrite(1)
+        self.assertEqual(self.repair().status, DAMAGED)
+
+    def test_drop_of_what_comes_back_in_part(self):
+        self.save()
+        self.break_group()
+        dropped = self.run_json("drop", "--memory", self.path)
+        self.assertEqual(dropped.status, CORRECTED, dropped)
+        self.assertEqual([file["name"] for file in self.check().report["files"]], ["b", "small"])
+
+    def test_parity_of_another_chain_is_said_and_not_used(self):
+        parity = self.dice.randbytes(3 * PAGE)
+        image, head = self.chain_image([chain.File("a", b"first"), chain.File(".pram-parity", parity)])
+        report = self.run_json("check", "--memory", image, "--pfn", head).report
+        self.assertEqual((report["verdict"], kinds(report)), ("intact", ["parity-stale"]))
+        self.save()
+        report = self.check().report
+        self.assertEqual(kinds(report), [])
