@@ -122,6 +122,7 @@ private struct TreePlanner {
         case .unreadable(let call, let code):
             throw WritingFailure(SystemError(call, code: code, path: path))
         case .socket: sentence = "it is a socket"
+        case .leftover: sentence = "it is what an extraction has left that was ended"
         case .longPath: sentence = "its path is longer than \(TreePath.longest) bytes"
         case .attributesTooLarge:
             sentence = "its extended attributes are more than \(options.walk.attributes) bytes"

@@ -32,6 +32,8 @@ public final class TreeWalk {
         case socket
         /// It, or for a directory what is in it, matches a pattern of `excluded`.
         case excluded
+        /// What a run of this program has left that was ended while it restored a file.
+        case leftover
         /// A directory that something is mounted on; it is an entry itself.
         case otherFileSystem
         /// Longer than `TreePath.longest`.
@@ -45,7 +47,9 @@ public final class TreeWalk {
 
         public static func == (a: LeftOut, b: LeftOut) -> Bool {
             switch (a, b) {
-            case (.socket, .socket), (.excluded, .excluded), (.otherFileSystem, .otherFileSystem): true
+            case (.socket, .socket), (.leftover, .leftover), (.excluded, .excluded),
+                (.otherFileSystem, .otherFileSystem):
+                true
             case (.longPath, .longPath), (.attributesTooLarge, .attributesTooLarge), (.changed, .changed): true
             case (.unreadable(_, let a), .unreadable(_, let b)): a == b
             default: false
@@ -166,6 +170,10 @@ public final class TreeWalk {
             path = try self.path.appending(name)
         } catch {
             untold.append(.leftOut(self.path.bytes + [UInt8(ascii: "/")] + name, .longPath))
+            return
+        }
+        if TemporaryName.process(of: name) != nil {
+            untold.append(.leftOut(path.bytes, .leftover))
             return
         }
         if isExcluded(path) {

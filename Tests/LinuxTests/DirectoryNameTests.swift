@@ -40,8 +40,12 @@ import Testing
     @Test func onlyWhatEndedRunsHaveLeftIsRemoved() throws {
         defer { try? FileManager.default.removeItem(atPath: root) }
         let directory = try directory
-        let kept = [".pram-verify-1-1.tmp", ".pram-verify-x-1.tmp", ".pram-verify-4194304.tmp", "pram-verify-4194303-1.tmp"]
-        for name in kept + [".pram-verify-4194303-1.tmp"] { FileManager.default.createFile(atPath: file(name), contents: nil) }
+        let kept = [
+            ".pram-verify-1-1.tmp", ".pram-verify-x-1.tmp", ".pram-verify-4194304.tmp", "pram-verify-4194303-1.tmp",
+        ]
+        for name in kept + [".pram-verify-4194303-1.tmp"] {
+            FileManager.default.createFile(atPath: file(name), contents: nil)
+        }
         let own = try directory.createTemporary()
         directory.removeLeftovers()
         let names = try Directory.names(in: Array(root.utf8)).map { String(decoding: $0, as: UTF8.self) }

@@ -43,7 +43,9 @@ private let unknownKernel = MachinePaths(root: Array("/no/such/root".utf8))
     @Test func aHibernatedSystemIsFound() throws {
         let path = NSTemporaryDirectory() + "pram-verify-resume-\(getpid())"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        func hibernation(_ line: String) -> Hibernation { Hibernation.find(ParameterLine(Array(line.utf8)), unknownKernel) }
+        func hibernation(_ line: String) -> Hibernation {
+            Hibernation.find(ParameterLine(Array(line.utf8)), unknownKernel)
+        }
         var swap = Data(count: 4 << 20)
         try swap.write(to: URL(fileURLWithPath: path))
         #expect(hibernation("resume=\(path)") == .none)
@@ -58,7 +60,9 @@ private let unknownKernel = MachinePaths(root: Array("/no/such/root".utf8))
     @Test func aHibernatedSystemInASwapFileIsFound() throws {
         let path = NSTemporaryDirectory() + "pram-verify-resume-offset-\(getpid())"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        func hibernation(_ line: String) -> Hibernation { Hibernation.find(ParameterLine(Array(line.utf8)), unknownKernel) }
+        func hibernation(_ line: String) -> Hibernation {
+            Hibernation.find(ParameterLine(Array(line.utf8)), unknownKernel)
+        }
         var disk = Data(count: 4 << 20)
         disk.replaceSubrange(256 * 4096 + 4086..<257 * 4096, with: Array("S1SUSPEND\0".utf8))
         try disk.write(to: URL(fileURLWithPath: path))

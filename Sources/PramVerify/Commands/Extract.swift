@@ -10,9 +10,10 @@ enum Extract: Command {
     static let operands: StaticString = " DIR [NAME...]"
     static let summary: StaticString = "write the intact files of the chain into the directory DIR"
     static let example: StaticString = "extract --memory dump.img --pfn 9b79 out"
-    static let options: [Option] = Option.ofReading + [
-        .flat, .stdout, .damaged, .repair, .force, .preserveMode, .devices, .json,
-    ]
+    static let options: [Option] =
+        Option.ofReading + [
+            .flat, .stdout, .damaged, .repair, .force, .preserveMode, .devices, .json,
+        ]
     static let kernelParameters: [BootParameter] = []
     static let writes = false
 
@@ -45,7 +46,9 @@ enum Extract: Command {
     ) {
         guard call.has(.repair) && evaluation.verdict != .intact else { return }
         let ends = Recovering.ends(call, MemoryChoice(call[.memory]), head: chain.head)
-        guard let found = Recovering.find(chain.head, memory, ends: ends, threads: threads, reads: true, &report) else { return }
+        guard let found = Recovering.find(chain.head, memory, ends: ends, threads: threads, reads: true, &report) else {
+            return
+        }
         (evaluation, memory) = (found.evaluation, found.memory)
         report.useRecovered(found)
         report.lookAtManifest(of: evaluation, head: chain.head, memory: memory)
