@@ -44,7 +44,7 @@ import Testing
             ".pram-verify-1-1.tmp", ".pram-verify-x-1.tmp", ".pram-verify-4194304.tmp", "pram-verify-4194303-1.tmp",
         ]
         for name in kept + [".pram-verify-4194303-1.tmp"] {
-            FileManager.default.createFile(atPath: file(name), contents: nil)
+            _ = FileManager.default.createFile(atPath: file(name), contents: nil)
         }
         let own = try directory.createTemporary()
         directory.removeLeftovers()

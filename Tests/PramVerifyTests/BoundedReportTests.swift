@@ -9,7 +9,7 @@ import Testing
 @Suite struct BoundedReportTests {
     private func json(_ report: Report, listing limit: Int) throws -> [String: Any] {
         let path = NSTemporaryDirectory() + "bounded-\(UUID().uuidString)"
-        FileManager.default.createFile(atPath: path, contents: nil)
+        _ = FileManager.default.createFile(atPath: path, contents: nil)
         defer { try? FileManager.default.removeItem(atPath: path) }
         let file = try FileDescriptor.openForUpdate(Array(path.utf8))
         let output = Output(file.number, name: "test")
