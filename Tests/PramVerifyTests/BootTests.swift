@@ -36,7 +36,7 @@ private func text(_ name: StaticString) -> String { "\(name)" }
     @Test func theLastWellFormedOneCounts() {
         let configuration = configured("pram_verify.policy=drop pram_verify.policy=off pram_verify.policy=nonsense")
         #expect(configuration.policy == .off)
-        let sentence = "pram_verify.policy=nonsense is ignored: it takes report|drop|quarantine|off"
+        let sentence = "pram_verify.policy=nonsense is ignored: it takes report|repair|repair-drop|drop|quarantine|off"
         #expect(configuration.problems == [sentence])
     }
 
