@@ -88,7 +88,9 @@ let package = Package(
             swiftSettings: everywhere),
         .target(
             name: "ChainWriting",
-            dependencies: ["PRAM", "Machine", "Manifest", "Linux", "MemorySources", "Verification", "CChecksum", "Text"],
+            dependencies: [
+                "PRAM", "Machine", "Manifest", "Linux", "MemorySources", "Verification", "CChecksum", "Text",
+            ],
             swiftSettings: everywhere),
 
         // L3: commands, reports, exit status: the only place with policy

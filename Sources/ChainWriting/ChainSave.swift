@@ -34,7 +34,9 @@ public struct ChainSave {
             throw WritingFailure(
                 .notSavable, "\(escaped(directory?.path ?? [])) holds no regular file: a chain cannot be empty")
         }
-        if let target = memory.writtenFile, let file = plan.files.first(where: { $0.source.identity?.isFile(target) == true }) {
+        if let target = memory.writtenFile,
+            let file = plan.files.first(where: { $0.source.identity?.isFile(target) == true })
+        {
             throw WritingFailure(
                 .notSavable, "\(escaped(file.name)) is the very file that is to be written",
                 remedy: "keep the image outside of the directory that is saved")

@@ -105,7 +105,11 @@ public struct ChainNameIndex {
         var high = sorted.count
         while low < high {
             let middle = (low + high) / 2
-            if files[Int(sorted[middle])].name.lexicographicallyPrecedes(name) { low = middle + 1 } else { high = middle }
+            if files[Int(sorted[middle])].name.lexicographicallyPrecedes(name) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         guard low < sorted.count, files[Int(sorted[low])].name == name else { return nil }
         return Int(sorted[low])
@@ -166,7 +170,8 @@ public struct ManifestSurvey {
             switch event {
             case .finding(let finding):
                 report(
-                    Finding(.manifestLine, detail: UInt64(finding.kind.rawValue) << 48 | finding.line & 0xffff_ffff_ffff))
+                    Finding(
+                        .manifestLine, detail: UInt64(finding.kind.rawValue) << 48 | finding.line & 0xffff_ffff_ffff))
             case .entry(let entry): take(entry)
             }
         }

@@ -9,9 +9,10 @@ enum Extract: Command {
     static let operands: StaticString = " DIR [NAME...]"
     static let summary: StaticString = "write the intact files of the chain into the directory DIR"
     static let example: StaticString = "extract --memory dump.img --pfn 9b79 out"
-    static let options: [Option] = Option.ofReading + [
-        .flat, .stdout, .damaged, .force, .preserveMode, .devices, .json,
-    ]
+    static let options: [Option] =
+        Option.ofReading + [
+            .flat, .stdout, .damaged, .force, .preserveMode, .devices, .json,
+        ]
     static let kernelParameters: [BootParameter] = []
     static let writes = false
 
@@ -32,7 +33,8 @@ enum Extract: Command {
         let evaluation = chain.verify(&report, threads: threads)
         report.extractions = []
         try Restoration(call, synchronizes: false).restore(
-            Array(call.operands.dropFirst()), of: evaluation, head: chain.head, memory: chain.memory, directory, &report)
+            Array(call.operands.dropFirst()), of: evaluation, head: chain.head, memory: chain.memory, directory, &report
+        )
     }
 
     private static func pour(_ call: Call, _ threads: Int, _ report: inout Report) throws(Failure) {

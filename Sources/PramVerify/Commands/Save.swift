@@ -11,9 +11,10 @@ enum Save: Command {
     static let summary: StaticString =
         "write the directory DIR, with all below it, as a chain into a reserved range of memory"
     static let example: StaticString = "save /var/lib/pram-verify"
-    static let options: [Option] = Option.ofMemory + Option.ofWriting + [
-        .flat, .oneFileSystem, .exclude, .strict, .stdin, .size, .replace, .force, .json,
-    ]
+    static let options: [Option] =
+        Option.ofMemory + Option.ofWriting + [
+            .flat, .oneFileSystem, .exclude, .strict, .stdin, .size, .replace, .force, .json,
+        ]
     static let kernelParameters: [BootParameter] = []
     static let writes = true
 

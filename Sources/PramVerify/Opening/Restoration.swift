@@ -82,7 +82,9 @@ struct Restoration {
             holes = outcome.holeCount
         }
         if let failure { return end(.failed, failure.message) }
-        if stored.status == .intact && holes > 0 { return end(.failed, "its pages have changed since they were checked") }
+        if stored.status == .intact && holes > 0 {
+            return end(.failed, "its pages have changed since they were checked")
+        }
         do throws(SystemError) { try sink.finish() } catch { return end(.failed, error.message) }
         switch stored.status {
         case .intact: end(.written, "")

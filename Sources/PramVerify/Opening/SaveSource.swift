@@ -86,7 +86,8 @@ extension Provenance {
         var provenance = Provenance()
         provenance.program = Program.version.withUTF8Buffer { Array($0) }
         provenance.kernel = SystemIdentity.kernelRelease()
-        provenance.boot = FileDescriptor.firstLine(of: Array("/proc/sys/kernel/random/boot_id".utf8)).map(Array.init) ?? []
+        provenance.boot =
+            FileDescriptor.firstLine(of: Array("/proc/sys/kernel/random/boot_id".utf8)).map(Array.init) ?? []
         if let id = FileDescriptor.firstLine(of: Array("/etc/machine-id".utf8)) {
             provenance.machine = MachineIdentity.hashed(machineID: Array(id)) ?? []
         }

@@ -55,7 +55,8 @@ struct Origin {
     var sentence: String {
         var text: Phrase
         switch age {
-        case .unknown: text = Phrase(provenance.time.map { CivilTime(secondsSince1970: $0.seconds).text } ?? "at an unknown time")
+        case .unknown:
+            text = Phrase(provenance.time.map { CivilTime(secondsSince1970: $0.seconds).text } ?? "at an unknown time")
         case .thisBoot: text = "since this kernel started"
         case .beforeStart(let seconds): text = "\(Origin.duration(seconds)) before this kernel started"
         case .afterStart: text = "after this kernel started, by the clock of then"

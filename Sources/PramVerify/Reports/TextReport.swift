@@ -91,7 +91,9 @@ struct TextReport {
     private static func writeFiles(_ evaluation: ChainEvaluation, _ manifest: Int?, _ output: Output) {
         guard !evaluation.files.isEmpty else { return }
         var counts = [Int](repeating: 0, count: 5)
-        for (number, file) in evaluation.files.enumerated() where number != manifest { counts[file.status.rawValue] += 1 }
+        for (number, file) in evaluation.files.enumerated() where number != manifest {
+            counts[file.status.rawValue] += 1
+        }
         output.write("files:   \(evaluation.files.count - (manifest == nil ? 0 : 1))")
         for status: StoredFile.Status in [.intact, .quarantined, .indeterminate, .incomplete, .damaged] {
             let number = counts[status.rawValue]
