@@ -13,7 +13,8 @@ let everywhere: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Embedded", shipped),
-    .unsafeFlags(["-wmo", "-Osize", "-Xfrontend", "-function-sections"], shipped),
+    .unsafeFlags(
+        ["-wmo", "-Osize", "-Xfrontend", "-function-sections", "-Xllvm", "-inline-threshold=0"], shipped),
 ]
 
 /// The layers that decode untrusted bytes are also compiled with strict memory safety.
@@ -28,7 +29,7 @@ func tests(_ target: String, _ others: String...) -> Target {
         name: target + "Tests", dependencies: ([target] + others).map { .byName(name: $0) },
         swiftSettings: [.treatAllWarnings(as: .error)],
         linkerSettings: [
-            .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("lz4"),
+            .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"),
             .linkedLibrary("blkid"),
         ])
 }
@@ -58,7 +59,7 @@ let package = Package(
         .target(
             name: "CHookFiles",
             cSettings: [.unsafeFlags(["-std=c23", "-fdata-sections", "-Wall", "-Wextra", "-Werror"])]),
-        library("CZlib"), library("CLzma"), library("CZstd"), library("CLz4"), library("CBlkid"),
+        library("CZlib"), library("CLzma"), library("CZstd"), library("CBlkid"),
 
         // L0: pure, no system calls, none imports another
         .target(name: "PRAM", dependencies: ["CChecksum"], swiftSettings: untrusted),
@@ -71,7 +72,7 @@ let package = Package(
         // L1: the system and its libraries
         .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Manifest", "Text"], swiftSettings: everywhere),
         .target(
-            name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd", "CLz4"],
+            name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd"],
             swiftSettings: everywhere),
 
         // L2: what the machine says of itself; where pages come from, the engine that verifies them, and writing
@@ -109,11 +110,13 @@ let package = Package(
             exclude: ["no-unwind-tables.ld"],
             swiftSettings: everywhere,
             linkerSettings: [
-                .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("lz4"),
+                .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"),
                 .linkedLibrary("blkid"), .linkedLibrary("m"),
                 .unsafeFlags(
                     ["-Xclang-linker", "-static", "-enable-experimental-feature", "Embedded", "-use-ld=lld"]
-                        + ["--gc-sections", "--icf=all", "-s", "--wrap=posix_memalign"].flatMap { ["-Xlinker", $0] }
+                        + ["--gc-sections", "--icf=all", "-O2", "-s", "--wrap=posix_memalign"].flatMap {
+                            ["-Xlinker", $0]
+                        }
                         + ["-Xlinker", "\(Context.packageDirectory)/Sources/pram-verify/no-unwind-tables.ld"], shipped),
             ]),
 

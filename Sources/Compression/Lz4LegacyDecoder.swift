@@ -1,5 +1,3 @@
-import CLz4
-
 /// lz4's legacy form, as lib/decompress_unlz4.c of the kernel reads it: the magic 02 21 4c 18; then blocks, each a
 /// length of four bytes, little-endian, and that many bytes which unpack to 8 MiB or, the last one, to less. The magic
 /// may come again in place of a length. It ends with the file; inside an image, with a length of 0: that is padding.
@@ -103,14 +101,10 @@ final class Lz4LegacyDecoder: StreamDecoder {
         return nil
     }
 
-    /// LZ4_decompress_safe stays within both ranges, whatever the block says. Where a damaged one makes it write over
-    /// what it has yet to read, it unpacks to nonsense, which is what it was.
     private func unpack() -> Bool {
-        let base = buffer.baseAddress!.assumingMemoryBound(to: CChar.self)
-        let count = LZ4_decompress_safe(
-            base + (Self.capacity - Int(length)), base, Int32(truncatingIfNeeded: length), Int32(Self.blockSize))
-        guard count >= 0 else { return false }
-        ready = 0..<Int(count)
+        let start = Self.capacity - Int(length)
+        guard let count = Lz4Block.unpack(buffer, from: start, limit: Self.blockSize) else { return false }
+        ready = 0..<count
         state = .output
         return true
     }
