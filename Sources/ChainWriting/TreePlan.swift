@@ -80,7 +80,7 @@ private struct TreePlanner {
             walk = nil
         }
         if let stream = options.stream { top.append(stream.name) }
-        names = ChainNames(top: top, seed: (randomNumber(), randomNumber()))
+        names = ChainNames(top: top, reserved: [bytes(FileImage.parityName)], seed: (randomNumber(), randomNumber()))
     }
 
     mutating func look() throws(WritingFailure) {

@@ -14,18 +14,21 @@ public struct ChainNames {
     private var taken: NameSet
     /// The next number to try behind a name that was taken, by the name.
     private var next: [UInt32] = []
-    /// How many names are those of the top directory, and the manifest's.
-    private var reserved = 0
+    /// Which names are those of the top directory: before them stand the chain's own.
+    private var top = 0..<0
 
     /// - Parameters:
     ///   - top: the names of everything in the top directory that will be asked for: no other file gets one of these.
+    ///   - reserved: names that the chain has a use of its own for, besides the manifest's.
     ///   - seed: nobody can foresee it, so that nobody can choose names that are slow to tell apart. It has no bearing
     ///     on the names that come out.
-    public init(top: [[UInt8]], seed: (UInt64, UInt64)) {
+    public init(top: [[UInt8]], reserved: [[UInt8]] = [], seed: (UInt64, UInt64)) {
         taken = NameSet(seed: seed)
         _ = insert(ChainNames.manifest.withUTF8Buffer { bytes in unsafe Array(bytes) })
+        for name in reserved { _ = insert(name) }
+        let start = next.count
         for name in top { _ = insert(name) }
-        reserved = next.count
+        self.top = start..<next.count
     }
 
     private mutating func insert(_ name: [UInt8]) -> Int? {
@@ -41,8 +44,7 @@ public struct ChainNames {
     public mutating func name(of path: TreePath) -> [UInt8] {
         let readable = ChainNames.readable(path)
         guard let number = insert(readable) else { return readable }
-        // Number 0 is the manifest's.
-        if path.isShallow && (1..<reserved).contains(number) { return readable }
+        if path.isShallow && top.contains(number) { return readable }
         while true {
             var suffix: [UInt8] = [UInt8(ascii: "~")]
             Number.append(UInt64(next[number]), to: &suffix)

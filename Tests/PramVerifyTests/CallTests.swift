@@ -101,7 +101,7 @@ import Testing
             #expect(lines.contains { $0 == "  \(word)" || $0.hasPrefix("  \(word) ") }, "\(word)")
         }
         #expect(lines.allSatisfy { $0.utf8.count < 80 })
-        #expect(lines.count <= 33)
+        #expect(lines.count <= 36)
     }
 
     @Test func namesAreTheirOwn() {

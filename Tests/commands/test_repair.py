@@ -22,7 +22,7 @@ class Repair(CommandTest):
         self.dice = random.Random(15)
 
     def save(self, *words, size="6M"):
-        saved = self.run_program("save", str(self.source), "--memory", self.path, "--size", size, *words)
+        saved = self.run_program("save", "--flat", str(self.source), "--memory", self.path, "--size", size, *words)
         self.assertEqual((saved.status, saved.out), (INTACT, b"pram=1\n"), saved)
         self.whole = self.bytes()
         return saved
@@ -98,6 +98,15 @@ class Repair(CommandTest):
         saved = self.save()
         self.assertIn(b".pram-parity is left out: its name is reserved for parity", saved.err)
         self.assert_loads()
+
+    def test_in_a_tree_it_keeps_its_place_under_another_name_of_the_chain(self):
+        (self.source / ".pram-parity").write_bytes(b"mine")
+        saved = self.run_program("save", str(self.source), "--memory", self.path, "--size", "9M")
+        self.assertEqual(saved.status, INTACT, saved)
+        target = self.scratch / "tree"
+        loaded = self.run_program("load", str(target), "--memory", self.path)
+        self.assertEqual(loaded.status, INTACT, loaded)
+        self.assertEqual((target / ".pram-parity").read_bytes(), b"mine")
 
     def test_a_small_range_has_what_fits_and_that_is_said(self):
         saved = self.save(size="3860K")

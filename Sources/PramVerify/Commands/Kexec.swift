@@ -188,7 +188,7 @@ extension Cmdline {
         if found.isPramKernel && !next.line.contains(named: "nokaslr") {
             say("with KASLR the next kernel may come to lie on the chain: --append nokaslr")
         }
-        let files = counted(report.evaluation?.files.count ?? 0, "file")
+        let files = counted(report.usersFileCount, "file")
         let bytes = byteCount((report.evaluation?.pagesChecked ?? 0) &* UInt64(pageSize))
         return NextKernel.Chain(
             head: found.head, line: line.text, options: options, contents: "\(files), \(bytes)")

@@ -120,7 +120,7 @@ extension Service {
         let head = report.written?.head
         let pages = byteCount((report.evaluation?.pagesChecked ?? 0) &* UInt64(pageSize))
         say(
-            "saved \(counted(report.evaluation?.files.count ?? 0, "file")) (\(pages)) of "
+            "saved \(counted(report.usersFileCount, "file")) (\(pages)) of "
                 + "\(escaped(settings.saveDirectory)) at page \(hexadecimal(head?.number ?? 0))")
         return try loadAgain(way, head)
     }

@@ -1,5 +1,6 @@
 import Linux
 import Machine
+import Manifest
 import MemorySources
 import PRAM
 import Text
@@ -132,6 +133,12 @@ struct Report {
             for extraction in extractions ?? [] { status.formUnion(extraction.outcome.status) }
             return status
         }
+    }
+
+    /// How many files there are but those that hold the tree's manifest and the parity.
+    var usersFileCount: Int {
+        let manifest = bytes(ChainNames.manifest)
+        return evaluation?.files.count { !$0.isParity && !$0.name.elementsEqual(manifest) } ?? 0
     }
 
     /// Every finding in the order of the report: those of the command line, those of the chain, and what was left out.
