@@ -213,7 +213,8 @@ struct Boot: Command {
     private func isToBeCorrected(_ status: RunStatus) -> Bool {
         switch configuration.policy {
         case .repair, .repairDrop: status == .damaged || status == .indeterminate || status == .empty
-        default: status == .damaged
+        case .drop, .quarantine: status == .damaged
+        case .report, .off: false
         }
     }
 
