@@ -138,7 +138,7 @@ class SavedThroughDevMem(BootCase):
 
     def test_nobody_writes_or_reads_while_a_writer_is_not_done(self):
         self.machine.must("""
-            pram-verify save --flat --replace /tmp/many >/tmp/first 2>&1 &
+            pram-verify save --flat --parity=0 --replace /tmp/many >/tmp/first 2>&1 &
             first=$!
             until grep -q "FLOCK.* $first " /proc/locks; do kill -0 $first || exit 9; done
             kill -STOP $first
@@ -161,15 +161,15 @@ class SavedThroughDevMem(BootCase):
         self.assertEqual(len(report.files()), MANY)
 
     def test_killed_at_any_moment_it_leaves_the_old_chain_or_none_or_the_new_one(self):
-        self.machine.must("pram-verify save --flat --replace /tmp/many >/dev/null")
+        self.machine.must("pram-verify save --flat --parity=0 --replace /tmp/many >/dev/null")
         begun = time.monotonic()
-        self.machine.must("pram-verify save --flat --replace /tmp/many >/dev/null")
+        self.machine.must("pram-verify save --flat --parity=0 --replace /tmp/many >/dev/null")
         duration = time.monotonic() - begun
         rounds = 8
         self.machine.must(f"""
             for round in $(seq 0 {rounds - 1}); do
-                pram-verify save --flat --replace /tmp/files >/dev/null 2>&1 || exit 9
-                pram-verify save --flat --replace /tmp/many >/dev/null 2>&1 &
+                pram-verify save --flat --parity=0 --replace /tmp/files >/dev/null 2>&1 || exit 9
+                pram-verify save --flat --parity=0 --replace /tmp/many >/dev/null 2>&1 &
                 saving=$!
                 usleep $((round * {int(duration * 1e6 / (rounds - 1))} + $RANDOM % 5000))
                 kill -9 $saving
