@@ -108,6 +108,11 @@ class Repair(CommandTest):
         self.assertEqual(loaded.status, INTACT, loaded)
         self.assertEqual((target / ".pram-parity").read_bytes(), b"mine")
 
+    def test_load_erase_of_a_flat_chain_with_parity_clears_the_head(self):
+        self.save()
+        loaded = self.run_json("load", str(self.scratch / "again"), "--memory", self.path, "--erase")
+        self.assertEqual((loaded.status, loaded.report["written"]["changed"]), (INTACT, True), loaded)
+
     def test_a_small_range_has_what_fits_and_that_is_said(self):
         saved = self.save(size="3860K")
         self.assertIn(b"parity pages", saved.err)

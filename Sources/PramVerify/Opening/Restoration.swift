@@ -28,7 +28,7 @@ struct Restoration {
                 keepsModeBits: call.has(.preserveMode), synchronizes: synchronizes)
             let extractions = extractor.extract(names, of: chain, head: head, memory: memory)
             report.extractions = extractions
-            return chain.verdict == .intact && extractions.count == chain.files.count
+            return chain.verdict == .intact && extractions.count == chain.files.count(where: { !$0.isParity })
                 && extractions.allSatisfy { $0.outcome == .written }
         }
         var options = TreeExtractor.Options()
