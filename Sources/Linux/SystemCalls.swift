@@ -521,17 +521,17 @@ extension SystemCalls {
 
     /// pthread_create(3), which returns its errno.
     static func createThread(
-        _ handle: inout pthread_t, _ body: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?,
+        _ thread: inout UInt, _ body: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?,
         _ context: UnsafeMutableRawPointer
     ) -> Answer {
         make(.pthreadCreate) {
-            let code = pthread_create(&handle, nil, body, context)
+            let code = pv_thread_start(&thread, body, context)
             pv_set_errno(code)
             return code == 0 ? 0 : -1
         }
     }
 
-    static func joinThread(_ handle: pthread_t) { pthread_join(handle, nil) }
+    static func joinThread(_ thread: UInt) { pv_thread_join(thread) }
 
     /// The reading end and the writing end.
     static func pipe(_ ends: inout (reading: Int32, writing: Int32)) -> Answer {

@@ -2,11 +2,11 @@ import CLinux
 
 /// A thread of its own. `join` it before what it uses goes away.
 public struct Thread: ~Copyable {
-    private let handle: pthread_t
+    private let handle: UInt
 
     /// - Throws: EAGAIN where the system allows no further thread.
     public init(_ body: @escaping () -> Void) throws(SystemError) {
-        var handle = pthread_t()
+        var handle: UInt = 0
         let box = Unmanaged.passRetained(Body(body))
         let answer = SystemCalls.createThread(&handle, runThread, box.toOpaque())
         guard !answer.failed else {

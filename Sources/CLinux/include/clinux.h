@@ -97,6 +97,11 @@ bool pv_guarded_copy(void *destination, const void *source, size_t length);
 /* Processors this process may run on (sched_getaffinity), at least 1. */
 int pv_processor_count(void);
 
+/* pthread_create(3) with a stack of 8 MiB whatever the C library's own choice is (musl's is 128 KiB), and pthread_join(3).
+ * A thread is a number here, since the type differs between the C libraries. Its errno. */
+int pv_thread_start(uintptr_t *thread, void *(*body)(void *), void *context);
+void pv_thread_join(uintptr_t thread);
+
 /* How often the calling thread has touched a page that was not in the page tables, so far. */
 long pv_thread_page_faults(void);
 
