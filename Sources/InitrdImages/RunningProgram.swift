@@ -14,6 +14,8 @@ public final class RunningProgram {
     /// How many bytes from its start are ever loaded (by the ELF program headers): what follows names sections, and
     /// dracut strips that from what it puts into an image.
     let loadedSize: UInt64
+    /// Where the program headers of empty segments name a place in the file, which nobody reads and strip(1) changes.
+    private let unusedPlaces: [UInt64]
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
 
     public init(_ path: [UInt8] = path) throws(ImageFailure) {
@@ -26,7 +28,9 @@ public final class RunningProgram {
         }
         let start = try read(file, at: 0, count: 4096)
         machine = elfMachine(start.prefix(20)) ?? 0
-        loadedSize = min(loadedEnd(start) ?? .max, size)
+        let segments = segments(of: start)
+        loadedSize = min(segments?.end ?? .max, size)
+        unusedPlaces = segments?.unusedPlaces ?? []
     }
 
     deinit { buffer.deallocate() }
@@ -61,6 +65,7 @@ public final class RunningProgram {
     /// e_shoff, e_shnum and e_shstrndx lie at 0x28 and from 0x3a on in an ELF header of 64 bits.
     private func isLoaded(_ place: UInt64) -> Bool {
         place < loadedSize && !(place >= 0x28 && place < 0x30) && !(place >= 0x3a && place < 0x40)
+            && !unusedPlaces.contains { place >= $0 && place < $0 + 8 }
     }
 
     /// All of it.
@@ -83,8 +88,9 @@ func elfMachine(_ start: ArraySlice<UInt8>) -> UInt16? {
     return bigEndian ? UInt16(start[18]) << 8 | UInt16(start[19]) : UInt16(start[19]) << 8 | UInt16(start[18])
 }
 
-/// Where the last segment of an ELF file of 64 bits, little-endian, ends; nil for any other file.
-private func loadedEnd(_ start: [UInt8]) -> UInt64? {
+/// The segments of an ELF file of 64 bits, little-endian; nil for any other file.
+/// - Returns: where the last one that is loaded ends, and where the p_offset of empty ones lies in the header.
+private func segments(of start: [UInt8]) -> (end: UInt64, unusedPlaces: [UInt64])? {
     func number(_ place: Int, _ count: Int) -> UInt64? {
         guard place >= 0, place <= start.count - count else { return nil }
         var value: UInt64 = 0
@@ -95,6 +101,7 @@ private func loadedEnd(_ start: [UInt8]) -> UInt64? {
         let table = number(0x20, 8), table < 4096, let size = number(0x36, 2), let count = number(0x38, 2)
     else { return nil }
     var end: UInt64?
+    var unused: [UInt64] = []
     for index in 0..<Int(count) {
         let header = Int(table) + index * Int(size)
         // 1: PT_LOAD.
@@ -102,12 +109,13 @@ private func loadedEnd(_ start: [UInt8]) -> UInt64? {
         else {
             return nil
         }
+        if length == 0 { unused.append(UInt64(header) + 8) }
         guard type == 1 else { continue }
         let (last, overflow) = offset.addingReportingOverflow(length)
         guard !overflow else { return nil }
         end = max(end ?? 0, last)
     }
-    return end
+    return end.map { ($0, unused) }
 }
 
 /// A name for an e_machine.

@@ -121,23 +121,23 @@ class TreeTest(CommandTest):
     def setUp(self):
         super().setUp()
         self.path = str(self.scratch / "image")
+        # Where `save` begins in a small image; those of 16 MiB and more begin at page 0x100.
+        self.pfn = "1"
 
-    def slowly(self, *words, seconds=300, **options):
+    def slowly(self, *words, **options):
         """For trees that take longer than other tests."""
-        import support
-        before, support.TIMEOUT = support.TIMEOUT, seconds
-        try:
-            return self.run_program(*words, **options)
-        finally:
-            support.TIMEOUT = before
+        return self.run_program(*words, timeout=300, **options)
 
-    def save(self, source, *words, size="64M", **options):
-        result = self.slowly("save", str(source), "--memory", self.path, "--size", size, *words, **options)
-        self.assertEqual((result.status, result.out), (INTACT, b"pram=100\n"), result)
+    def save(self, source, *words, size="8M", **options):
+        """Without parity unless `words` ask for it: what is damaged here stays damaged."""
+        self.pfn = "1" if size in ("1M", "8M") else "100"
+        parity = () if "--parity" in words else ("--parity", "0")
+        result = self.slowly("save", str(source), "--memory", self.path, "--size", size, *parity, *words, **options)
+        self.assertEqual((result.status, result.out), (INTACT, f"pram={self.pfn}\n".encode()), result)
         return result
 
     def extract(self, target, *words, **options):
-        return self.slowly("extract", "--memory", self.path, "--pfn", "100", str(target), *words, **options)
+        return self.slowly("extract", "--memory", self.path, "--pfn", self.pfn, str(target), *words, **options)
 
     def differences(self, one, other):
         done = subprocess.run(
@@ -193,7 +193,7 @@ class Trees(TreeTest):
         with loop_mounted(self.scratch, kind) as place:
             source, target = place / "source", place / "target"
             plant(source, seed, flags=kind != "tmpfs", **planting)
-            self.save(source, "--strict")
+            self.save(source, "--strict", "--parity", "5", size="64M")
             extracted = self.extract(target, "--preserve-mode", "--devices")
             self.assertEqual(extracted.status, INTACT, extracted)
             self.assert_same_tree(source, target)
@@ -238,7 +238,7 @@ class Trees(TreeTest):
         self.assertEqual(os.waitpid(child, 0)[1], 0)
         user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
         self.path = str(home / "image")
-        self.save(home / "source", "--strict", prefix=user)
+        self.save(home / "source", "--strict", size="64M", prefix=user)
         extracted = self.extract(home / "target", "--preserve-mode", prefix=user)
         self.assertEqual(extracted.status, INTACT, extracted)
         self.assert_same_tree(home / "source", home / "target")
@@ -251,7 +251,7 @@ class Trees(TreeTest):
             os.setxattr(source / "file", "user.large", os.urandom(65536))
             for number in range(1200):
                 os.link(source / "file", source / f"name{number}")
-            self.save(source, "--strict")
+            self.save(source, "--strict", size="64M")
             self.assertEqual(self.extract(place / "target").status, INTACT)
             self.assert_same_tree(source, place / "target")
             self.assertEqual((place / "target/file").stat().st_nlink, 1201)
@@ -287,7 +287,7 @@ class Trees(TreeTest):
         self.assertEqual(self.extract(self.scratch / "target").status, INTACT)
         text = subprocess.run(["tar", "-C", str(self.scratch / "target"), "-cf", "-", "."], capture_output=True).stdout
         self.assertIn(b"deep", text)
-        listed = self.run_program("list", "--memory", self.path, "--pfn", "100")
+        listed = self.run_program("list", "--memory", self.path, "--pfn", self.pfn)
         self.assertIn(b"/".join([b"d" * 200] * 40) + b"/file\n", listed.out)
 
     def test_a_hundred_thousand_files(self):
@@ -318,20 +318,20 @@ class Choosing(TreeTest):
         os.symlink("sub/inner", self.source / "link")
 
     def names(self, *words):
-        report = self.run_json("check", "--memory", self.path, "--pfn", "100").report
+        report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         return [file["name"] for file in report["files"]]
 
     def test_flat_is_what_a_kernel_would_write(self):
         self.save(self.source, "--flat")
         self.assertEqual(self.names(), ["top"])
-        report = self.run_json("check", "--memory", self.path, "--pfn", "100").report
+        report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         self.assertNotIn("manifest", report)
         self.assertNotIn("saved", report)
 
     def test_the_manifest_is_one_more_file_and_content_is_stored_once(self):
         self.save(self.source)
         self.assertEqual(self.names(), [MANIFEST, "sub%deeper%innermost", "sub%inner", "sub%linked"])
-        text = self.run_program("check", "--memory", self.path, "--pfn", "100").out
+        text = self.run_program("check", "--memory", self.path, "--pfn", self.pfn).out
         self.assertIn(b"files:   3, 3 intact\n", text)
         self.assertIn(b"in the manifest, which is intact\n", text)
 
@@ -357,7 +357,7 @@ class Choosing(TreeTest):
         refused = self.run_json("save", str(self.source), "--memory", self.path, "--replace", "--strict")
         self.assertEqual((refused.status, refused.report["failure"]["cause"]), (FAILED, "not-savable"), refused)
         # Nothing was written.
-        self.assertEqual(self.run_program("check", "--memory", self.path, "--pfn", "100").status, INTACT)
+        self.assertEqual(self.run_program("check", "--memory", self.path, "--pfn", self.pfn).status, INTACT)
 
     def test_an_image_within_the_tree_is_refused(self):
         inside = self.source / "sub/image"
@@ -383,13 +383,13 @@ class Choosing(TreeTest):
 
     def test_list_shows_paths(self):
         self.save(self.source)
-        lines = self.run_program("list", "--memory", self.path, "--pfn", "100").out.decode().splitlines()
+        lines = self.run_program("list", "--memory", self.path, "--pfn", self.pfn).out.decode().splitlines()
         self.assertTrue(any(line.startswith("l") and line.endswith("link -> sub/inner") for line in lines), lines)
         self.assertTrue(any(re.match(r"-rw-r--r-- 0:0 +5 \d{4}-\d\d-\d\dT.* intact +sub/inner$", line)
                             for line in lines), lines)
-        flat = self.run_program("list", "--flat", "--memory", self.path, "--pfn", "100").out
+        flat = self.run_program("list", "--flat", "--memory", self.path, "--pfn", self.pfn).out
         self.assertIn(b" sub%inner\n", flat)
-        tree = self.run_json("list", "--memory", self.path, "--pfn", "100").report["tree"]
+        tree = self.run_json("list", "--memory", self.path, "--pfn", self.pfn).report["tree"]
         self.assertEqual({entry["path"] for entry in tree},
                          {".", "link", "sub", "sub/deeper", "sub/deeper/innermost", "sub/inner", "sub/linked", "top"})
 
@@ -409,11 +409,11 @@ class Choosing(TreeTest):
 
     def test_where_it_came_from(self):
         self.save(self.source)
-        saved = self.run_json("check", "--memory", self.path, "--pfn", "100").report["saved"]
+        saved = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report["saved"]
         self.assertEqual(saved["kernel"], os.uname().release)
         self.assertEqual(saved["host"], os.uname().nodename)
         self.assertEqual(saved["boot_id"], open("/proc/sys/kernel/random/boot_id").read().strip())
-        text = self.run_program("check", "--memory", self.path, "--pfn", "100").out.decode()
+        text = self.run_program("check", "--memory", self.path, "--pfn", self.pfn).out.decode()
         self.assertIn(f"by Linux {os.uname().release} on host {os.uname().nodename}\n", text)
 
     def test_bsdtar_restores_the_flat_files(self):
@@ -433,10 +433,13 @@ class Streams(TreeTest):
         content = os.urandom(5_000_000)
         saved = self.run_program("save", "--stdin", "dump", "--memory", self.path, "--size", "8M",
                                  stdin=self.pipe(content))
-        self.assertEqual((saved.status, saved.out), (INTACT, b"pram=100\n"), saved)
-        poured = subprocess.run([str(PROGRAM), "extract", "--memory", self.path, "--pfn", "100", "--stdout", "dump"],
-                                capture_output=True, timeout=60)
-        self.assertEqual((poured.returncode, poured.stdout), (INTACT, content))
+        self.assertEqual((saved.status, saved.out), (INTACT, b"pram=1\n"), saved)
+        for command in ("extract", "load"):
+            with self.subTest(command=command):
+                poured = subprocess.run(
+                    [str(PROGRAM), command, "--memory", self.path, "--pfn", self.pfn, "--stdout", "dump"],
+                    capture_output=True, timeout=60)
+                self.assertEqual((poured.returncode, poured.stdout), (INTACT, content))
 
     def test_a_stream_beside_a_tree(self):
         source = self.scratch / "source"
@@ -465,7 +468,7 @@ class Streams(TreeTest):
                                 stdin=self.pipe(bytes(3_000_000)))
         self.assertEqual((refused.status, refused.report["failure"]["cause"]), (FAILED, "too-small"), refused)
         self.assertRegex(refused.report["failure"]["message"], r"and \d+ more bytes came")
-        report = self.run_json("check", "--memory", self.path, "--pfn", "100").report
+        report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         self.assertEqual(kinds(report), ["no-chain"])
 
     def test_the_old_chain_stays_where_the_name_is_taken(self):
@@ -489,7 +492,7 @@ class Streams(TreeTest):
         self.save(source, "--flat")
         self.damage(3)
         for command in ("extract", "load"):
-            poured = self.run_program(command, "--memory", self.path, "--pfn", "100", "--stdout", "file")
+            poured = self.run_program(command, "--memory", self.path, "--pfn", self.pfn, "--stdout", "file")
             self.assertEqual((poured.status, poured.out), (DAMAGED, b""), poured)
             self.assertIn(b"file: it is damaged", poured.err)
 
@@ -523,7 +526,7 @@ class Damage(TreeTest):
         self.assertIn(b"without metadata: dir", done.out)
         back = {path.read_bytes() for path in (self.scratch / "target").rglob("*") if path.is_file()}
         self.assertEqual(back, {b"%d %d" % (a, b) for a in range(8) for b in range(40)})
-        report = self.run_json("check", "--memory", self.path, "--pfn", "100").report
+        report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         self.assertEqual(report["verdict"], "damaged")
         self.assertTrue({"manifest-line", "manifest-unnamed"} <= set(kinds(report)), kinds(report))
 
@@ -533,17 +536,17 @@ class Damage(TreeTest):
         dropped = self.run_program("drop", "--memory", self.path)
         self.assertEqual(dropped.status, CORRECTED, dropped)
         self.assertIn(b"what can be read of it is kept", dropped.err)
-        report = self.run_json("check", "--memory", self.path, "--pfn", "100").report
+        report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         self.assertEqual((report["verdict"], set(kinds(report)) - {"zero-checksum"}), ("intact", {"manifest-unnamed"}))
         self.assertEqual(report["counts"]["files"], 321)
 
     def test_drop_takes_the_entry_along_with_the_file(self):
-        report = self.run_json("check", "--memory", self.path, "--pfn", "100").report
+        report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         file = next(file for file in report["files"] if file["name"] == "dir3%file7")
         self.damage_file(file)
         dropped = self.run_json("drop", "--memory", self.path)
         self.assertEqual((dropped.status, dropped.report["written"]["atomic"]), (CORRECTED, True), dropped)
-        report = self.run_json("check", "--memory", self.path, "--pfn", "100").report
+        report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         self.assertEqual((report["verdict"], [kind for kind in kinds(report) if kind.startswith("manifest")]),
                          ("intact", []))
         self.assertNotIn(b"dir3/file7 ", self.manifest()[1])
@@ -552,11 +555,11 @@ class Damage(TreeTest):
         self.assertEqual(sorted(os.listdir(self.source / "dir3")), sorted(os.listdir(self.scratch / "target/dir3")))
 
     def test_quarantine_renames_what_the_entry_names(self):
-        report = self.run_json("check", "--memory", self.path, "--pfn", "100").report
+        report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         self.damage_file(next(file for file in report["files"] if file["name"] == "dir3%file7"))
         self.assertEqual(self.run_json("quarantine", "--memory", self.path).status, CORRECTED)
         self.assertIn(b"contents=dir3%file7.damaged\n", self.manifest()[1])
-        report = self.run_json("check", "--memory", self.path, "--pfn", "100").report
+        report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         self.assertEqual([kind for kind in kinds(report) if kind.startswith("manifest")], [])
 
     def damage_file(self, file):
@@ -600,7 +603,7 @@ class Hostile(TreeTest):
 
         def limit():
             resource.setrlimit(resource.RLIMIT_DATA, (64 * MIB, 64 * MIB))
-        done = self.slowly("extract", "--memory", self.path, "--pfn", "100", str(self.target), "--devices",
+        done = self.slowly("extract", "--memory", self.path, "--pfn", self.pfn, str(self.target), "--devices",
                            "--preserve-mode", "--threads", "1", *words, preexec_fn=limit)
         self.assertEqual(self.state(), before, done)
         self.assertEqual([name for name in os.listdir(self.target) if "staging" in name], [])
@@ -634,7 +637,7 @@ class Hostile(TreeTest):
     def test_a_manifest_that_contradicts_the_chain_is_a_finding(self):
         self.rewrite(b"#mtree\n# pram-verify: format=1\n./a type=file contents=nothing\n"
                      b"./b type=file size=9 contents=file\n")
-        checked = self.run_json("check", "--memory", self.path, "--pfn", "100")
+        checked = self.run_json("check", "--memory", self.path, "--pfn", self.pfn)
         self.assertEqual((checked.status, checked.report["verdict"]), (DAMAGED, "indeterminate"), checked)
         self.assertEqual(kinds(checked.report).count("manifest-contents"), 2)
         self.assertIn("manifest-unnamed", kinds(checked.report))
@@ -664,6 +667,6 @@ class Hostile(TreeTest):
                         lines[at] = dice.randbytes(dice.randint(0, 50))
                 self.restore(b"\n".join(lines)[:len(text)], *dice.choice([[], ["--force"], ["--damaged"]]))
                 subprocess.run(["chattr", "-R", "-f", "-i", "-a", str(self.target)], stderr=subprocess.DEVNULL)
-                self.run_json("check", "--memory", self.path, "--pfn", "100")
-                self.run_json("list", "--memory", self.path, "--pfn", "100")
-                self.run_program("list", "--memory", self.path, "--pfn", "100")
+                self.run_json("check", "--memory", self.path, "--pfn", self.pfn)
+                self.run_json("list", "--memory", self.path, "--pfn", self.pfn)
+                self.run_program("list", "--memory", self.path, "--pfn", self.pfn)
