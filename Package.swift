@@ -24,8 +24,7 @@ let everywhere: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableExperimentalFeature("Embedded", shipped),
     .unsafeFlags(
-        ["-wmo", "-Osize", "-Xfrontend", "-function-sections", "-Xllvm", "-inline-threshold=0"]
-            + muslHeaders.flatMap { ["-Xcc", $0] }, shipped),
+        ["-wmo", "-Osize", "-Xfrontend", "-function-sections"] + muslHeaders.flatMap { ["-Xcc", $0] }, shipped),
 ]
 
 /// Settings of every C target.
@@ -33,6 +32,9 @@ let everyC: [CSetting] = [
     .unsafeFlags(["-O2", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror"]),
     .unsafeFlags(muslHeaders, shipped),
 ]
+
+/// The layers that are mostly sentences: not even small functions are copied into their callers there.
+let sentences = everywhere + [.unsafeFlags(["-Xllvm", "-inline-threshold=0"], shipped)]
 
 /// The layers that decode untrusted bytes are also compiled with strict memory safety.
 let untrusted = everywhere + [.strictMemorySafety()]
@@ -92,7 +94,7 @@ let package = Package(
 
         // L2: what the machine says of itself; where pages come from, the engine that verifies them, and writing
         .target(
-            name: "Machine", dependencies: ["PRAM", "KernelCommandLine", "Linux", "Text"], swiftSettings: everywhere),
+            name: "Machine", dependencies: ["PRAM", "KernelCommandLine", "Linux", "Text"], swiftSettings: sentences),
         .target(
             name: "MemorySources", dependencies: ["PRAM", "Machine", "Linux", "Compression", "Text"],
             swiftSettings: everywhere),
@@ -101,13 +103,13 @@ let package = Package(
             swiftSettings: everywhere),
         .target(
             name: "InitrdImages", dependencies: ["Initrd", "Linux", "Compression", "Text", "CHookFiles"],
-            swiftSettings: everywhere),
+            swiftSettings: sentences),
         .target(
             name: "ChainWriting",
             dependencies: [
                 "PRAM", "Parity", "Machine", "Manifest", "Linux", "MemorySources", "Verification", "CChecksum", "Text",
             ],
-            swiftSettings: everywhere),
+            swiftSettings: sentences),
 
         // L3: commands, reports, exit status: the only place with policy
         .target(
@@ -116,7 +118,7 @@ let package = Package(
                 "PRAM", "KernelCommandLine", "Parity", "Manifest", "Initrd", "Text", "Linux", "Machine",
                 "MemorySources", "Verification", "ChainWriting", "InitrdImages",
             ],
-            swiftSettings: everywhere),
+            swiftSettings: sentences),
 
         // L4: the entry point
         .executableTarget(
