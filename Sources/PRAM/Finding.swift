@@ -54,7 +54,7 @@ public struct Finding: Equatable, Sendable {
         // The manifest: how it agrees with the chain
         case manifestLine, manifestContents, manifestUnnamed
         // The run
-        case pagesNotChecked, timeout, malformedParameter, kernelRefused, parityStale, findingsOmitted
+        case pagesNotChecked, timeout, malformedParameter, kernelRefused, chainUnnamed, parityStale, findingsOmitted
 
         /// In kebab case, for machines.
         public var name: StaticString {
@@ -92,6 +92,7 @@ public struct Finding: Equatable, Sendable {
             case .timeout: "timeout"
             case .malformedParameter: "malformed-parameter"
             case .kernelRefused: "kernel-refused"
+            case .chainUnnamed: "chain-unnamed"
             case .parityStale: "parity-stale"
             case .findingsOmitted: "findings-omitted"
             }
@@ -99,8 +100,8 @@ public struct Finding: Equatable, Sendable {
 
         public var severity: Severity {
             switch self {
-            case .linkVouched, .zeroChecksum, .unknownFlags, .malformedParameter, .parityStale, .manifestUnnamed,
-                .findingsOmitted:
+            case .linkVouched, .zeroChecksum, .unknownFlags, .malformedParameter, .chainUnnamed, .parityStale,
+                .manifestUnnamed, .findingsOmitted:
                 .note
             case .linkIndeterminate, .chainCut, .pageNotInSource, .pageUnreadable, .fileCut, .pagesNotChecked, .timeout,
                 .manifestLine, .manifestContents:

@@ -11,7 +11,7 @@ import chain
 from support import DAMAGED, FAILED, INTACT, PROGRAM, TIMEOUT, USAGE, CommandTest, Result, sample_files
 
 FOLDER = "/run/pram-verify"
-WORDS = {"intact": 0, "corrected": 1, "empty": 0, "absent": 0, "off": 0, "damaged": DAMAGED, "indeterminate": DAMAGED,
+WORDS = {"intact": 0, "unnamed": DAMAGED, "corrected": 1, "empty": 0, "absent": 0, "off": 0, "damaged": DAMAGED, "indeterminate": DAMAGED,
          "failed": FAILED}
 
 
@@ -88,6 +88,10 @@ class Boot(BootTest):
     def test_no_chain(self):
         self.assertEqual(self.boot("ro quiet"), ["absent", "continue"])
         self.assertEqual(self.log(), "<6>pram-verify: absent\n")
+
+    def test_a_reserved_range_that_cannot_be_looked_at(self):
+        self.assertEqual(self.boot("memmap=1M$1M"), ["absent", "continue"])
+        self.assertIn("cannot be told", self.log())
 
     def test_files_are_complete_and_only_those_without_names_are_for_everybody(self):
         lines = self.boot("ro", f"cd {FOLDER} && stat -c '%n %a' * .[!.]* 2>/dev/null; true")
@@ -186,6 +190,38 @@ class Chain(BootTest):
         self.lay()
         self.assertEqual(self.boot(f"pram={HEAD:x}"), ["intact", "continue"])
         self.assertEqual(self.log(), "<6>pram-verify: intact: 5 files, 1 link, 11 pages checked\n")
+
+    def test_a_chain_that_nobody_handed_on(self):
+        self.lay()
+        lines = self.boot("pram_verify.on_damage=halt", "{ $pv check; echo $?; $pv list; $pv status; echo $?; }")
+        self.assertEqual(lines[:3], ["unnamed", "continue", "verdict: intact"])
+        self.assertIn(f"head:    page 0x{HEAD:x}, from the range's first page", lines)
+        self.assertTrue(any(line.startswith(f"note: chain-unnamed page 0x{HEAD:x}: ") for line in lines), lines)
+        self.assertIn("0", lines)
+        self.assertEqual(lines[-1], str(DAMAGED))
+        self.assertIn("<4>pram-verify: unnamed: 5 files, 1 link, 11 pages checked\n", self.log())
+
+    def test_damage_in_a_chain_that_nobody_handed_on(self):
+        self.lay(flip=True)
+        self.assertEqual(self.boot("pram_verify.on_damage=halt"), ["damaged", "halt"])
+        report = json.loads("\n".join(self.boot("", f"cat {FOLDER}/report.json")[2:]))
+        self.assertIn("chain-unnamed", [finding["kind"] for finding in report["findings"]])
+        self.assertEqual(report["head"]["origin"], "range")
+
+    def test_a_reserved_range_without_a_chain(self):
+        self.memory = self.scratch / "memory"
+        self.memory.write_bytes(bytes(MEMORY))
+        self.assertEqual(self.boot(""), ["absent", "continue"])
+        self.assertEqual(self.log(), "<6>pram-verify: absent\n")
+
+    def test_what_was_saved_in_this_boot_waits_to_be_handed_on(self):
+        self.memory = self.scratch / "memory"
+        self.memory.write_bytes(bytes(MEMORY))
+        (self.scratch / "source").mkdir()
+        (self.scratch / "source/file").write_bytes(b"content")
+        lines = self.boot("", f"$pv save {self.scratch}/source && $pv check")
+        self.assertEqual(lines[2:4], [f"pram={HEAD:x}", "verdict: intact"])
+        self.assertFalse(any("chain-unnamed" in line for line in lines), lines)
 
     def test_damage_is_found_and_nothing_is_changed(self):
         self.lay(flip=True)

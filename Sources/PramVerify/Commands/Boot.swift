@@ -97,7 +97,7 @@ struct Boot: Command {
         let isCrashKernel = machine?.isCrashKernel ?? MachineEvidence.isCrashKernel(line)
         let hazards = machine.map { Hazards($0, kernelsHead: MachineEvidence.kernelsHead()) }
         report = check(hazards)
-        report.warnings = configuration.problems
+        report.warnings = configuration.problems + (report.warnings ?? [])
         if report.head?.page != nil, let hazards, report.runStatus != .empty {
             report.warnings? += hazards.sentences
         }
@@ -282,7 +282,7 @@ struct Boot: Command {
     private func level(of status: RunStatus) -> KernelLog.Level {
         switch status {
         case .damaged: .error
-        case .corrected, .indeterminate, .failed: .warning
+        case .unnamed, .corrected, .indeterminate, .failed: .warning
         case .intact, .empty, .absent, .off: .information
         }
     }
@@ -301,7 +301,7 @@ struct Boot: Command {
             phrase = "\(status.name): \(files), \(links), \(pages) checked"
         }
         log.write(level, phrase)
-        if status == .damaged || status == .indeterminate {
+        if status == .damaged || status == .indeterminate || status == .unnamed {
             for finding in report.findings.filter({ $0.kind.severity != .note }).prefix(3) {
                 log.write(level, "\(finding.kind.name)\(TextReport.place(of: finding))")
             }

@@ -21,14 +21,16 @@ struct Head {
         }
     }
 
-    let origin: Origin
+    var origin: Origin
     /// nil when no chain is named: no `pram=`, none that parses, or 0.
-    let page: PFN?
+    var page: PFN?
     /// A sentence for each `pram=` that the kernel cannot parse.
     var malformed: [String] = []
     /// The kernel has pram and holds no chain, though its command line named this head: it has refused the chain, or a
     /// mount has consumed it. To be looked at, and never handed on.
     var isRefused = false
+    /// No `pram=` names the chain that lies there: it was found in memory that the command line reserves.
+    var isUnnamed = false
 
     /// Without an option, on a live machine, /sys/kernel/pram rules where it exists: after a mount the command line is
     /// stale.

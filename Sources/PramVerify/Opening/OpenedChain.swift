@@ -23,7 +23,8 @@ struct OpenedChain {
         let base = try call.base()
         let unpackLimit = try call.unpackLimit()
         let choice = MemoryChoice(call[.memory])
-        let head = try Head.find(call, live: choice.isLive)
+        var head = try Head.find(call, live: choice.isLive)
+        if choice.isLive && head.page == nil && head.origin == .procCmdline { head.lookForUnnamed(&report) }
         report.head = head
         guard let page = head.page else {
             // This machine's line says nothing of a dump. That there is one at all is the least.

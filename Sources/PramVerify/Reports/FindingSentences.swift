@@ -89,6 +89,11 @@ extension Report {
             return Phrase(head?.malformed[Int(finding.detail)] ?? "")
         case .kernelRefused:
             return "the kernel has refused this chain, or a mount has consumed it: /sys/kernel/pram is 0"
+        case .chainUnnamed:
+            return
+                "a chain lies at page \(hexadecimal(head?.page?.number ?? 0)), in memory that the command line reserves, "
+                + "and no pram= names it: nobody has handed it on. `load` restores it, `drop` and `repair` mend it, "
+                + "`erase` clears it, and `cmdline` hands it on"
         case .parityStale:
             return
                 "the parity is of another chain, or of what this one was: it is not used, and what is lost stays lost"

@@ -145,6 +145,7 @@ struct Report {
     var findings: [Finding] {
         var all = (head?.malformed ?? []).indices.map { Finding(.malformedParameter, detail: UInt64($0)) }
         if let head, head.isRefused { all.append(Finding(.kernelRefused, page: head.page)) }
+        if let head, head.isUnnamed { all.append(Finding(.chainUnnamed, page: head.page)) }
         guard let evaluation else { return all }
         all += evaluation.findings
         if hasStaleParity { all.append(Finding(.parityStale)) }

@@ -2,11 +2,12 @@ import PRAM
 
 /// The one word in /run/pram-verify/status.
 enum RunStatus: Int, CaseIterable {
-    case intact, corrected, empty, absent, off, damaged, indeterminate, failed
+    case intact, unnamed, corrected, empty, absent, off, damaged, indeterminate, failed
 
     var name: StaticString {
         switch self {
         case .intact: "intact"
+        case .unnamed: "unnamed"
         case .corrected: "corrected"
         case .empty: "empty"
         case .absent: "absent"
@@ -24,7 +25,7 @@ enum RunStatus: Int, CaseIterable {
         switch self {
         case .intact, .empty, .absent, .off: []
         case .corrected: .corrected
-        case .damaged, .indeterminate: .damaged
+        case .unnamed, .damaged, .indeterminate: .damaged
         case .failed: .failed
         }
     }
@@ -45,7 +46,7 @@ extension Report {
             return .empty
         }
         switch verdict {
-        case .intact: return .intact
+        case .intact: return head?.isUnnamed == true ? .unnamed : .intact
         case .damaged: return .damaged
         case .indeterminate: return .indeterminate
         case .absent: return .absent
