@@ -79,9 +79,9 @@ defaultsdir ?= /etc/default
 
 HOOKS := hooks/pram-verify scripts/init-top/pram-verify
 DRACUT := 50pram-verify/module-setup.sh 50pram-verify/pram-verify.sh 50pram-verify/pram-verify.service
-MANUALS := pram-verify.8 pram-verify-kexec.8 pram-verify-image.8
+MANUALS = $(foreach page,$(sort $(notdir $(wildcard man/*.[78]))),$(mandir)/man$(subst .,,$(suffix $(page)))/$(page))
 UNITS := pram-verify-save.service pram-verify-load.service
-INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(MANUALS:%=$(mandir)/man8/%) \
+INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(MANUALS) \
 	$(datadir)/pram-verify/kexec-on-reboot \
 	$(datadir)/pram-verify/98-pram-verify.rules $(UNITS:%=$(unitdir)/%) $(presetdir)/80-pram-verify.preset \
 	$(defaultsdir)/kexec.d/pram-verify \
@@ -97,7 +97,7 @@ install:
 	@# An administrator's settings stay.
 	@test -e $(DESTDIR)$(defaultsdir)/pram-verify || \
 		install -D -m 644 systemd/pram-verify.default $(DESTDIR)$(defaultsdir)/pram-verify
-	@for file in $(MANUALS); do install -D -m 644 man/$$file $(DESTDIR)$(mandir)/man8/$$file || exit 1; done
+	@for file in $(MANUALS); do install -D -m 644 man/$${file##*/} $(DESTDIR)$$file || exit 1; done
 	@# Changes what every reboot does, so it is only at hand.
 	install -D -m 755 kexec/kexec-on-reboot $(DESTDIR)$(datadir)/pram-verify/kexec-on-reboot
 	install -D -m 644 initramfs-hooks/98-pram-verify.rules $(DESTDIR)$(datadir)/pram-verify/98-pram-verify.rules
