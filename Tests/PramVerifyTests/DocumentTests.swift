@@ -70,7 +70,9 @@ private func manualPages() throws -> String {
 /// What items of the manual's lists name, as one would type it: `.It Fl \-pfn Ns = Ns Ar HEX` is `--pfn=HEX`.
 /// - Parameter macro: how they begin, `Fl` for options, of which one item may name several, and `Cm` for other words.
 private func manualItems(_ macro: String) throws -> [String] {
-    let items = try manualPages().split(separator: "\n").filter { $0.hasPrefix(".It \(macro) ") }.map { $0.dropFirst(4) }
+    let items = try manualPages().split(separator: "\n").filter { $0.hasPrefix(".It \(macro) ") }.map {
+        $0.dropFirst(4)
+    }
     let each = items.flatMap { item in
         macro == "Fl" ? item.components(separatedBy: "Fl \\-").dropFirst().map { "--" + $0 } : [String(item)]
     }
