@@ -76,12 +76,16 @@ dracutdir ?= /usr/lib/dracut/modules.d
 unitdir ?= /usr/lib/systemd/system
 presetdir ?= /usr/lib/systemd/system-preset
 defaultsdir ?= /etc/default
+bashdir ?= $(datadir)/bash-completion/completions
+zshdir ?= $(datadir)/zsh/site-functions
+fishdir ?= $(datadir)/fish/vendor_completions.d
 
 HOOKS := hooks/pram-verify scripts/init-top/pram-verify
 DRACUT := 50pram-verify/module-setup.sh 50pram-verify/pram-verify.sh 50pram-verify/pram-verify.service
 MANUALS = $(foreach page,$(sort $(notdir $(wildcard man/*.[78]))),$(mandir)/man$(subst .,,$(suffix $(page)))/$(page))
 UNITS := pram-verify-save.service pram-verify-load.service
-INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(MANUALS) \
+COMPLETIONS = $(bashdir)/pram-verify $(zshdir)/_pram-verify $(fishdir)/pram-verify.fish
+INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(MANUALS) $(COMPLETIONS) \
 	$(datadir)/pram-verify/kexec-on-reboot \
 	$(datadir)/pram-verify/98-pram-verify.rules $(UNITS:%=$(unitdir)/%) $(presetdir)/80-pram-verify.preset \
 	$(defaultsdir)/kexec.d/pram-verify \
@@ -98,6 +102,11 @@ install:
 	@test -e $(DESTDIR)$(defaultsdir)/pram-verify || \
 		install -D -m 644 systemd/pram-verify.default $(DESTDIR)$(defaultsdir)/pram-verify
 	@for file in $(MANUALS); do install -D -m 644 man/$${file##*/} $(DESTDIR)$$file || exit 1; done
+	@install -d $(addprefix $(DESTDIR),$(bashdir) $(zshdir) $(fishdir))
+	$(PROGRAM) complete bash >$(DESTDIR)$(bashdir)/pram-verify
+	$(PROGRAM) complete zsh >$(DESTDIR)$(zshdir)/_pram-verify
+	$(PROGRAM) complete fish >$(DESTDIR)$(fishdir)/pram-verify.fish
+	@chmod 644 $(addprefix $(DESTDIR),$(COMPLETIONS))
 	@# Changes what every reboot does, so it is only at hand.
 	install -D -m 755 kexec/kexec-on-reboot $(DESTDIR)$(datadir)/pram-verify/kexec-on-reboot
 	install -D -m 644 initramfs-hooks/98-pram-verify.rules $(DESTDIR)$(datadir)/pram-verify/98-pram-verify.rules
