@@ -7,10 +7,15 @@
 # kexec-tools and systemd (units that do nothing until they are enabled) in their places.
 
 SWIFT ?= swift
+# The one place where the version stands.
+VERSION := $(shell sed -n 's/^\#define VERSION "\(.*\)"$$/\1/p' Sources/CHookFiles/hook_files.c)
+# What the program is built from: a plus sign where files were changed since. A tarball has it in a file.
+COMMIT := $(shell cat COMMIT 2>/dev/null || { git rev-parse --short=12 HEAD && { git diff --quiet HEAD || echo +; }; } 2>/dev/null | tr -d '\n')
 STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
-.PHONY: all static run demo test faults mutants sanitize bench bench-smoke size install-tools install uninstall clean FORCE
+.PHONY: all static run demo test faults mutants sanitize bench bench-smoke size install-tools dist deb rpm install \
+	uninstall clean FORCE
 
 all: static
 
@@ -18,8 +23,11 @@ static: install-tools $(PROGRAM)
 
 # SwiftPM knows best what has changed, so it is always asked.
 $(PROGRAM): FORCE
-	@mkdir -p build
+	@mkdir -p build/commit
+	@echo '#define COMMIT "$(COMMIT)"' >build/commit/new
+	@cmp -s build/commit/new build/commit/pram-verify-commit.h || mv build/commit/new build/commit/pram-verify-commit.h
 	$(SWIFT) build -c release --traits Static --scratch-path .build-static --product pram-verify \
+		-Xcc -I$(CURDIR)/build/commit \
 		-Xlinker -Map=$(CURDIR)/build/link-map
 	@cmp -s $(STATIC) $(PROGRAM) || cp $(STATIC) $(PROGRAM)
 
@@ -66,6 +74,18 @@ bench: static
 bench-smoke:
 	BENCH_SIZE=64M BENCH_RUNS=1 $(MAKE) bench
 
+# What is committed, as a tarball, a Debian package and an RPM (CONTRIBUTING.md).
+dist:
+	@scripts/dist build/dist
+
+deb:
+	@scripts/install-tools deb
+	@scripts/deb build/deb
+
+rpm:
+	@scripts/install-tools rpm
+	@scripts/rpm build/rpm
+
 # The hooks lie where the two tools look for them, whatever the prefix is, and do no harm where a tool is not installed.
 prefix ?= /usr/local
 sbindir ?= $(prefix)/sbin
@@ -73,6 +93,8 @@ datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 initramfsdir ?= /usr/share/initramfs-tools
 dracutdir ?= /usr/lib/dracut/modules.d
+initcpiodir ?= /usr/lib/initcpio
+kernelinstalldir ?= /usr/lib/kernel/install.d
 unitdir ?= /usr/lib/systemd/system
 presetdir ?= /usr/lib/systemd/system-preset
 defaultsdir ?= /etc/default
@@ -89,7 +111,9 @@ INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(MANUALS) $(COM
 	$(datadir)/pram-verify/kexec-on-reboot \
 	$(datadir)/pram-verify/98-pram-verify.rules $(UNITS:%=$(unitdir)/%) $(presetdir)/80-pram-verify.preset \
 	$(defaultsdir)/kexec.d/pram-verify \
-	$(HOOKS:%=$(initramfsdir)/%) $(DRACUT:%=$(dracutdir)/%)
+	$(HOOKS:%=$(initramfsdir)/%) $(DRACUT:%=$(dracutdir)/%) \
+	$(initcpiodir)/install/pram-verify $(initcpiodir)/hooks/pram-verify \
+	$(kernelinstalldir)/58-pram-verify.install
 
 install:
 	@test -x $(PROGRAM) || { echo "$(PROGRAM) is not built: make static" >&2; exit 1; }
@@ -113,8 +137,12 @@ install:
 	@for file in $(HOOKS); do \
 		install -D -m 755 initramfs-hooks/$$file $(DESTDIR)$(initramfsdir)/$$file || exit 1; done
 	@for file in $(DRACUT); do install -D -m 644 dracut/$$file $(DESTDIR)$(dracutdir)/$$file || exit 1; done
+	@for kind in install hooks; do \
+		install -D -m 644 mkinitcpio/$$kind/pram-verify $(DESTDIR)$(initcpiodir)/$$kind/pram-verify || exit 1; done
+	install -D -m 755 kernel-install/58-pram-verify.install $(DESTDIR)$(kernelinstalldir)/58-pram-verify.install
 	sed -i 's|program=/usr/sbin/|program=$(sbindir)/|; s|rules=/usr/share/|rules=$(datadir)/|' \
-		$(DESTDIR)$(initramfsdir)/hooks/pram-verify $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh
+		$(DESTDIR)$(initramfsdir)/hooks/pram-verify $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh \
+		$(DESTDIR)$(initcpiodir)/install/pram-verify $(DESTDIR)$(kernelinstalldir)/58-pram-verify.install
 	chmod 755 $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh
 
 uninstall:
