@@ -7,10 +7,15 @@
 # kexec-tools and systemd (units that do nothing until they are enabled) in their places.
 
 SWIFT ?= swift
+# The one place where the version stands.
+VERSION := $(shell sed -n 's/^\#define VERSION "\(.*\)"$$/\1/p' Sources/CHookFiles/hook_files.c)
+# What the program is built from: a plus sign where files were changed since. A tarball has it in a file.
+COMMIT := $(shell cat COMMIT 2>/dev/null || { git rev-parse --short=12 HEAD && { git diff --quiet HEAD || echo +; }; } 2>/dev/null | tr -d '\n')
 STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
-.PHONY: all static run demo test faults mutants sanitize bench bench-smoke size install-tools install uninstall clean FORCE
+.PHONY: all static run demo test faults mutants sanitize bench bench-smoke size install-tools dist deb rpm install \
+	uninstall clean FORCE
 
 all: static
 
@@ -18,8 +23,11 @@ static: install-tools $(PROGRAM)
 
 # SwiftPM knows best what has changed, so it is always asked.
 $(PROGRAM): FORCE
-	@mkdir -p build
+	@mkdir -p build/commit
+	@echo '#define COMMIT "$(COMMIT)"' >build/commit/new
+	@cmp -s build/commit/new build/commit/pram-verify-commit.h || mv build/commit/new build/commit/pram-verify-commit.h
 	$(SWIFT) build -c release --traits Static --scratch-path .build-static --product pram-verify \
+		-Xcc -I$(CURDIR)/build/commit \
 		-Xlinker -Map=$(CURDIR)/build/link-map
 	@cmp -s $(STATIC) $(PROGRAM) || cp $(STATIC) $(PROGRAM)
 
@@ -66,6 +74,18 @@ bench: static
 bench-smoke:
 	BENCH_SIZE=64M BENCH_RUNS=1 $(MAKE) bench
 
+# What is committed, as a tarball, a Debian package and an RPM (CONTRIBUTING.md).
+dist:
+	@scripts/dist build/dist
+
+deb:
+	@scripts/install-tools deb
+	@scripts/deb build/deb
+
+rpm:
+	@scripts/install-tools rpm
+	@scripts/rpm build/rpm
+
 # The hooks lie where the two tools look for them, whatever the prefix is, and do no harm where a tool is not installed.
 prefix ?= /usr/local
 sbindir ?= $(prefix)/sbin
@@ -73,19 +93,27 @@ datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 initramfsdir ?= /usr/share/initramfs-tools
 dracutdir ?= /usr/lib/dracut/modules.d
+initcpiodir ?= /usr/lib/initcpio
+kernelinstalldir ?= /usr/lib/kernel/install.d
 unitdir ?= /usr/lib/systemd/system
 presetdir ?= /usr/lib/systemd/system-preset
 defaultsdir ?= /etc/default
+bashdir ?= $(datadir)/bash-completion/completions
+zshdir ?= $(datadir)/zsh/site-functions
+fishdir ?= $(datadir)/fish/vendor_completions.d
 
 HOOKS := hooks/pram-verify scripts/init-top/pram-verify
 DRACUT := 50pram-verify/module-setup.sh 50pram-verify/pram-verify.sh 50pram-verify/pram-verify.service
-MANUALS := pram-verify.8 pram-verify-kexec.8 pram-verify-image.8
+MANUALS = $(foreach page,$(sort $(notdir $(wildcard man/*.[78]))),$(mandir)/man$(subst .,,$(suffix $(page)))/$(page))
 UNITS := pram-verify-save.service pram-verify-load.service
-INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(MANUALS:%=$(mandir)/man8/%) \
+COMPLETIONS = $(bashdir)/pram-verify $(zshdir)/_pram-verify $(fishdir)/pram-verify.fish
+INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(MANUALS) $(COMPLETIONS) \
 	$(datadir)/pram-verify/kexec-on-reboot \
 	$(datadir)/pram-verify/98-pram-verify.rules $(UNITS:%=$(unitdir)/%) $(presetdir)/80-pram-verify.preset \
 	$(defaultsdir)/kexec.d/pram-verify \
-	$(HOOKS:%=$(initramfsdir)/%) $(DRACUT:%=$(dracutdir)/%)
+	$(HOOKS:%=$(initramfsdir)/%) $(DRACUT:%=$(dracutdir)/%) \
+	$(initcpiodir)/install/pram-verify $(initcpiodir)/hooks/pram-verify \
+	$(kernelinstalldir)/58-pram-verify.install
 
 install:
 	@test -x $(PROGRAM) || { echo "$(PROGRAM) is not built: make static" >&2; exit 1; }
@@ -97,15 +125,24 @@ install:
 	@# An administrator's settings stay.
 	@test -e $(DESTDIR)$(defaultsdir)/pram-verify || \
 		install -D -m 644 systemd/pram-verify.default $(DESTDIR)$(defaultsdir)/pram-verify
-	@for file in $(MANUALS); do install -D -m 644 man/$$file $(DESTDIR)$(mandir)/man8/$$file || exit 1; done
+	@for file in $(MANUALS); do install -D -m 644 man/$${file##*/} $(DESTDIR)$$file || exit 1; done
+	@install -d $(addprefix $(DESTDIR),$(bashdir) $(zshdir) $(fishdir))
+	$(PROGRAM) complete bash >$(DESTDIR)$(bashdir)/pram-verify
+	$(PROGRAM) complete zsh >$(DESTDIR)$(zshdir)/_pram-verify
+	$(PROGRAM) complete fish >$(DESTDIR)$(fishdir)/pram-verify.fish
+	@chmod 644 $(addprefix $(DESTDIR),$(COMPLETIONS))
 	@# Changes what every reboot does, so it is only at hand.
 	install -D -m 755 kexec/kexec-on-reboot $(DESTDIR)$(datadir)/pram-verify/kexec-on-reboot
 	install -D -m 644 initramfs-hooks/98-pram-verify.rules $(DESTDIR)$(datadir)/pram-verify/98-pram-verify.rules
 	@for file in $(HOOKS); do \
 		install -D -m 755 initramfs-hooks/$$file $(DESTDIR)$(initramfsdir)/$$file || exit 1; done
 	@for file in $(DRACUT); do install -D -m 644 dracut/$$file $(DESTDIR)$(dracutdir)/$$file || exit 1; done
+	@for kind in install hooks; do \
+		install -D -m 644 mkinitcpio/$$kind/pram-verify $(DESTDIR)$(initcpiodir)/$$kind/pram-verify || exit 1; done
+	install -D -m 755 kernel-install/58-pram-verify.install $(DESTDIR)$(kernelinstalldir)/58-pram-verify.install
 	sed -i 's|program=/usr/sbin/|program=$(sbindir)/|; s|rules=/usr/share/|rules=$(datadir)/|' \
-		$(DESTDIR)$(initramfsdir)/hooks/pram-verify $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh
+		$(DESTDIR)$(initramfsdir)/hooks/pram-verify $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh \
+		$(DESTDIR)$(initcpiodir)/install/pram-verify $(DESTDIR)$(kernelinstalldir)/58-pram-verify.install
 	chmod 755 $(DESTDIR)$(dracutdir)/50pram-verify/module-setup.sh
 
 uninstall:

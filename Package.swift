@@ -76,6 +76,8 @@ let package = Package(
         .target(name: "CLinux", cSettings: everyC + [.define("_GNU_SOURCE")]),
         // The hooks' files, taken from where they lie by #embed.
         .target(name: "CHookFiles", cSettings: everyC + [.unsafeFlags(["-std=c23"])]),
+        // What completes calls in a shell, in the same way.
+        .target(name: "CCompletions", cSettings: everyC + [.unsafeFlags(["-std=c23"])]),
         library("CZlib"), library("CLzma"), library("CZstd"), library("CBlkid"),
 
         // L0: pure, no system calls, none imports another
@@ -116,7 +118,7 @@ let package = Package(
             name: "PramVerify",
             dependencies: [
                 "PRAM", "KernelCommandLine", "Parity", "Manifest", "Initrd", "Text", "Linux", "Machine",
-                "MemorySources", "Verification", "ChainWriting", "InitrdImages",
+                "MemorySources", "Verification", "ChainWriting", "InitrdImages", "CCompletions",
             ],
             swiftSettings: sentences),
 

@@ -17,8 +17,15 @@ static const unsigned char udev_rules[] = {
 #embed "../../initramfs-hooks/98-pram-verify.rules"
 };
 
-/* As `pram-verify --version` says it. */
-#define VERSION "0.1.0"
+/* The one place where the version stands; the Makefile reads this line. */
+#define VERSION "0.2.0"
+
+/* The Makefile writes what it was built from into build/commit; `swift build` by itself does not know. */
+#if __has_include("pram-verify-commit.h")
+#include "pram-verify-commit.h"
+#else
+#define COMMIT ""
+#endif
 #if defined __x86_64__
 #define ARCHITECTURE "x86_64"
 #elif defined __aarch64__
@@ -34,4 +41,7 @@ const struct pv_embedded pv_dracut_script = {dracut_script, sizeof dracut_script
 const struct pv_embedded pv_systemd_unit = {systemd_unit, sizeof systemd_unit};
 const struct pv_embedded pv_udev_rules = {udev_rules, sizeof udev_rules};
 /* Without the NUL. */
+static const unsigned char commit[] = COMMIT;
+
+const struct pv_embedded pv_commit = {commit, sizeof commit - 1};
 const struct pv_embedded pv_program_marker = {program_marker, sizeof program_marker - 1};

@@ -100,6 +100,8 @@ public enum ProgramMarker {
 
     /// This program's own.
     public static var version: [UInt8] { parse(bytes.dropFirst(prefix.count))?.version ?? [] }
+    /// The commit that it was built from, with a plus sign where files were changed since; empty where that is not known.
+    public static var commit: [UInt8] { embedded(pv_commit) }
 }
 
 private func embedded(_ file: pv_embedded) -> [UInt8] {

@@ -7,6 +7,18 @@ enum Program {
     /// Said once, where the marker is made by which images are searched for the program.
     static let version = String(decoding: ProgramMarker.version, as: UTF8.self)
 
+    #if hasFeature(Embedded)
+        private static let mode: StaticString = "embedded"
+    #else
+        private static let mode: StaticString = "full"
+    #endif
+
+    /// What --version says: version, commit, and which Swift it was built in.
+    private static var versionLine: Phrase {
+        let commit = ProgramMarker.commit.isEmpty ? "unknown" : escaped(ProgramMarker.commit)
+        return "pram-verify \(version) (commit \(commit), \(mode) Swift)\n"
+    }
+
     static func run(
         _ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>, _ streams: Streams
     ) -> ExitStatus {
@@ -20,7 +32,7 @@ enum Program {
                 return []
             }
             if call.has(.version) {
-                streams.output.write("pram-verify \(version)\n")
+                streams.output.write(versionLine)
                 return []
             }
             return try call.command.run(call, streams)

@@ -60,6 +60,27 @@ private func schema(_ path: String...) throws -> [String] {
     return try #require(part as? [Any]).compactMap { $0 as? String }
 }
 
+/// All manual pages, one after the other.
+private func manualPages() throws -> String {
+    let names = try FileManager.default.contentsOfDirectory(atPath: root.appendingPathComponent("man").path).sorted()
+    try #require(names.count > 3)
+    return try names.map { try document("man/" + $0) }.joined(separator: "\n")
+}
+
+/// What items of the manual's lists name, as one would type it: `.It Fl \-pfn Ns = Ns Ar HEX` is `--pfn=HEX`.
+/// - Parameter macro: how they begin, `Fl` for options, of which one item may name several, and `Cm` for other words.
+private func manualItems(_ macro: String) throws -> [String] {
+    let items = try manualPages().split(separator: "\n").filter { $0.hasPrefix(".It \(macro) ") }.map {
+        $0.dropFirst(4)
+    }
+    let each = items.flatMap { item in
+        macro == "Fl" ? item.components(separatedBy: "Fl \\-").dropFirst().map { "--" + $0 } : [String(item)]
+    }
+    return each.map { item in
+        item.split(separator: " ").filter { !["Ns", "Ar", "Cm", ","].contains($0) }.joined()
+    }
+}
+
 private func expectSame(_ found: [String], _ code: Set<String>, _ place: String) {
     #expect(Set(found).count == found.count, "\(place): \(found) has words twice")
     #expect(code.subtracting(found).isEmpty, "missing in \(place)")
@@ -153,16 +174,15 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
 
     @Test func commands() throws {
         let commands = words(CommandEntry.all.map(\.name))
-        let readme = try document("README.md")
-        let synopsis = readme.split(separator: "\n").filter { $0.hasPrefix("    pram-verify ") && $0.contains("  ") }
-            .map { $0.dropFirst("    pram-verify ".count) }
-        let listed = commands.filter { command in synopsis.contains { $0.hasPrefix("\(command) ") } }
-        #expect(commands.subtracting(listed).isEmpty, "missing in README.md")
-        let pages = try document("man/pram-verify.8") + document("man/pram-verify-image.8")
-        let described = pages.split(separator: "\n")
+        let described = try manualPages().split(separator: "\n").filter { $0.hasPrefix(".It Cm ") }
+            .map { $0.dropFirst(".It Cm ".count) }
         for command in commands {
-            #expect(
-                described.contains { $0 == ".It Cm \(command)" || $0.hasPrefix(".It Cm \(command) ") }, "\(command)")
+            #expect(described.contains { $0 == command || $0.hasPrefix("\(command) ") }, "\(command)")
+        }
+        let firstWords = Set(commands.map { String($0.prefix { $0 != " " }) })
+        for item in described where !item.contains("=") {
+            let word = String(item.prefix { $0 != " " })
+            #expect(firstWords.contains(word), "the manual has a command \(word) that the program has not")
         }
         // What has a report of its own.
         let reporting = commands.filter { !$0.hasPrefix("image ") }.subtracting(["kexec", "service", "status"])
@@ -171,42 +191,31 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
 
     @Test func options() throws {
         let options = Set(Option.allCases.map { "--\($0.name)" })
-        let rows = try table("README.md", "| option | meaning |")
-        let named = rows.flatMap { quoted($0[0]) }.filter { $0.hasPrefix("--") }.map {
-            String($0.prefix { $0 != "=" && $0 != " " })
-        }
-        expectSame(named, options, "README.md")
-        // With the word for its argument.
+        let items = try manualItems("Fl")
+        let named = Set(items.map { String($0.prefix { $0 != "=" }) })
+        #expect(options.subtracting(named).isEmpty, "missing in the manual pages")
+        #expect(named.subtracting(options).isEmpty, "the manual pages have what the program has not")
+        // With the word for its argument, on one of the pages, and on none without it.
         for option in Option.allCases {
-            guard let argument = option.argument else { continue }
-            let bar = "`--\(option.name)=\(argument)`".replacingOccurrences(of: "|", with: "\u{1}")
-            #expect(rows.contains { $0[0].contains(bar) }, "README.md: \(bar)")
+            let argument = option.argument.map { "=\($0)" } ?? ""
+            #expect(items.contains("--\(option.name)\(argument)"), "--\(option.name)\(argument)")
+            guard option.argument != nil else { continue }
+            #expect(!items.contains("--\(option.name)"), "--\(option.name) without its argument")
         }
-        let manual = try document("man/pram-verify.8") + document("man/pram-verify-image.8")
-        let items = manual.split(separator: "\n").filter { $0.hasPrefix(".It Fl ") }
-            .flatMap { $0.split(separator: " ").filter { $0.hasPrefix("\\-") }.map { "--" + $0.dropFirst(2) } }
-        #expect(options.subtracting(items).isEmpty, "missing in the manual page")
-        #expect(Set(items).subtracting(options).isEmpty, "the manual page has what the program has not")
     }
 
     @Test func kernelParameters() throws {
-        let names = words(BootParameter.allCases.map(\.name))
-        let rows = try table("README.md", "| kernel parameter | values | meaning |")
-        expectSame(rows.compactMap { quoted($0[0]).first }, names, "README.md")
-        for row in rows {
-            let parameter = BootParameter.allCases.first { "\($0.name)" == quoted(row[0]).first }
-            let values = quoted(row[1]).first?.replacingOccurrences(of: "\u{1}", with: "|")
-            #expect(parameter.map { "\($0.values)" } == values, "the values of \(row[0])")
-        }
-        let items = try document("man/pram-verify.8").split(separator: "\n")
-            .filter { $0.hasPrefix(".It Cm pram_verify.") }
-            .compactMap { $0.split { $0 == " " || $0 == "=" }.dropFirst(2).first.map(String.init) }
-        expectSame(items, names, "the manual page")
+        let code = Set(BootParameter.allCases.map { "\($0.name)=\($0.values)" })
+        let items = try manualItems("Cm").filter { $0.hasPrefix("pram_verify.") }
+        expectSame(items, code, "the manual pages")
     }
 
     @Test func exitStatuses() throws {
         let bits = ["0", "1", "4", "8", "16"]
-        #expect(try table("README.md", "| exit status | meaning |").map { String($0[0]) } == bits)
+        let manual = try document("man/pram-verify.8")
+        let section = manual.components(separatedBy: ".Sh EXIT STATUS").last?.components(separatedBy: "\n.Sh ").first
+        let items = (section ?? "").split(separator: "\n").filter { $0.hasPrefix(".It ") }.map { $0.dropFirst(4) }
+        #expect(items.map { String($0) } == bits)
         #expect(try table(report, "| bit | meaning |").map { String($0[0]) } == bits)
         let named: [PramVerify.ExitStatus] = [[], .corrected, .damaged, .failed, .usage]
         #expect(named.map { "\($0.rawValue)" } == bits)

@@ -2,6 +2,7 @@
 import json
 import pathlib
 import re
+import subprocess
 
 from support import CommandTest
 
@@ -28,29 +29,55 @@ class Documents(CommandTest):
         texts = [self.run_program(*command.split(), "--help").out.decode() for command in self.commands()]
         return sorted(set(re.findall(r"^  (?:-[a-z], )?--([a-z-]+)", "\n".join(texts), re.MULTILINE)))
 
-    def test_every_option_is_in_the_readme_and_the_manual_page(self):
-        readme, manual = text("README.md"), text("man/pram-verify.8") + text("man/pram-verify-image.8")
+    def manual(self):
+        pages = sorted((ROOT / "man").glob("*.[0-9]"))
+        self.assertGreater(len(pages), 3)
+        return "\n".join(page.read_text() for page in pages)
+
+    def test_every_option_is_in_the_manual_pages(self):
+        manual = self.manual()
         self.assertGreater(len(self.options()), 10)
         for option in self.options():
-            self.assertIn(f"--{option}", readme)
-            self.assertIn(f"Fl \\-{option}", manual)
+            self.assertRegex(manual, rf"(?m)^\.It .*Fl \\-{option}( |$)")
 
-    def test_every_command_is_in_the_readme_and_the_manual_page(self):
-        readme, manual = text("README.md"), text("man/pram-verify.8") + text("man/pram-verify-image.8")
+    def test_every_command_is_in_the_manual_pages(self):
+        manual = self.manual()
         for command in self.commands():
-            self.assertIn(f"pram-verify {command} ", readme)
-            self.assertRegex(manual, rf"Cm {command}\b")
+            self.assertRegex(manual, rf"(?m)^\.It Cm {command}( |$)")
 
-    def test_every_kernel_parameter_is_in_the_readme_and_the_manual_page(self):
-        readme, manual = text("README.md"), text("man/pram-verify.8") + text("man/pram-verify-image.8")
+    def test_every_kernel_parameter_is_in_the_manual_pages(self):
+        manual = self.manual()
         help_text = self.run_program("boot", "--help").out.decode()
         parameters = re.findall(r"^  (pram_verify\.\w+)=(\S+)", help_text, re.MULTILINE)
         self.assertGreater(len(parameters), 4)
-        for name, values in parameters:
-            cell = values.replace("|", "\\|")
-            self.assertIn(f"| `{name}` | `{cell}` |", readme)
-            self.assertIn(f"Cm {name} ", manual)
-        self.assertEqual(set(re.findall(r"pram_verify\.\w+", readme)), {name for name, _ in parameters})
+        items = {re.sub(r" (Ns|Ar|Cm)\b|(?<=[=|]) | (?=[=|])", "", line)
+                 for line in re.findall(r"^\.It Cm (pram_verify\..*)", manual, re.MULTILINE)}
+        self.assertEqual({item.replace(" ", "") for item in items}, {f"{name}={values}" for name, values in parameters})
+
+    def test_every_page_that_is_referred_to_is_there(self):
+        pages = {page.name for page in (ROOT / "man").iterdir()}
+        named = {f"{name}.{section}" for name, section in re.findall(r"^\.Xr (pram-verify\S*) (\d)", self.manual(), re.M)}
+        self.assertEqual(named - pages, set())
+        self.assertEqual(pages - named - {"pram-verify.8"}, set(), "no page leads to these")
+
+    def test_the_readme_is_short_and_its_links_lead_somewhere(self):
+        lines = text("README.md").splitlines()
+        self.assertLessEqual(len(lines), 150)
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text("README.md")):
+            if not target.startswith("http"):
+                self.assertTrue((ROOT / target).exists(), target)
+        headings = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+                    for line in text("Documentation/ADMINISTRATION.md").splitlines() if line.startswith("#")}
+        for anchor in re.findall(r"ADMINISTRATION\.md#([^)]+)\)", text("README.md")):
+            self.assertIn(anchor, headings)
+
+    def test_manual_pages_are_clean(self):
+        pages = sorted((ROOT / "man").glob("*.[0-9]"))
+        done = subprocess.run(["mandoc", "-Tlint", *map(str, pages)], capture_output=True, text=True, timeout=60)
+        # Which other packages' pages this machine has is no matter.
+        lines = [line for line in (done.stdout + done.stderr).splitlines()
+                 if not re.search("referenced manual not found|outdated mandoc.db", line)]
+        self.assertEqual(lines, [])
 
     def test_every_finding_of_the_schema_is_described(self):
         schema = json.loads(text("Documentation/report.schema.json"))

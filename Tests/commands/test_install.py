@@ -24,14 +24,17 @@ class Install(CommandTest):
             with self.subTest(prefix):
                 self.make("install", *words)
                 for script in ("usr/share/initramfs-tools/hooks/pram-verify",
-                               "usr/lib/dracut/modules.d/50pram-verify/module-setup.sh"):
+                               "usr/lib/dracut/modules.d/50pram-verify/module-setup.sh",
+                               "usr/lib/initcpio/install/pram-verify"):
                     text = (self.tree / script).read_text()
                     named = dict(re.findall(r"\b(program|rules)=(\S+)", text))
                     self.assertEqual(named, {"program": f"{prefix}/sbin/pram-verify",
                                              "rules": f"{prefix}/share/pram-verify/98-pram-verify.rules"})
                     for path in named.values():
                         self.assertTrue((self.tree / path.lstrip("/")).is_file(), path)
-                    self.assertTrue((self.tree / script).stat().st_mode & 0o111)
+                    self.assertEqual(bool((self.tree / script).stat().st_mode & 0o111), "initcpio" not in script)
+                text = (self.tree / "usr/lib/kernel/install.d/58-pram-verify.install").read_text()
+                self.assertIn(f"\nprogram={prefix}/sbin/pram-verify\n", text)
 
     def test_settings_stay_and_nothing_else_does(self):
         self.make("install")

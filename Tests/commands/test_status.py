@@ -257,4 +257,5 @@ class Usage(CommandTest):
             self.assertIn(hint, result.err)
         result = self.run_program("--version")
         self.assertEqual(result.status, INTACT)
-        self.assertRegex(result.out, rb"^pram-verify [0-9]+\.[0-9]+\.[0-9]+\n$")
+        self.assertRegex(result.out, 
+                         rb"^pram-verify [0-9]+\.[0-9]+\.[0-9]+ \(commit (unknown|[0-9a-f]{12}\+?), (full|embedded) Swift\)\n$")

@@ -19,3 +19,5 @@ extern const struct pv_embedded pv_udev_rules;
 
 /* "pram-verify-marker:VERSION:ARCHITECTURE\n" */
 extern const struct pv_embedded pv_program_marker;
+/* The commit that the program was built from, empty where that is not known. */
+extern const struct pv_embedded pv_commit;

@@ -82,7 +82,7 @@ enum Option: Int, CaseIterable {
         case .directory: ("directory", "DIR", "everything, below a directory that is new or empty")
         case .devices: ("devices", nil, "make devices, FIFOs and sockets too; as root")
         case .help: ("help", nil, "show this help")
-        case .version: ("version", nil, "show the version")
+        case .version: ("version", nil, "show version, commit and build mode")
         }
     }
 }

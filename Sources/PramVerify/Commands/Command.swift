@@ -84,8 +84,11 @@ struct CommandEntry: Sendable {
         CommandEntry(Boot.self), CommandEntry(Service.self), CommandEntry(Status.self),
     ]
 
+    /// What people do not call, and --help does not show.
+    static let hidden = [CommandEntry(Complete.self)]
+
     static func named(_ word: [UInt8]) -> CommandEntry? {
-        all.first { entry in entry.name.withUTF8Buffer { $0.elementsEqual(word) } }
+        (all + hidden).first { entry in entry.name.withUTF8Buffer { $0.elementsEqual(word) } }
     }
 }
 
