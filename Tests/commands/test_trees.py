@@ -507,6 +507,67 @@ class Streams(TreeTest):
         return cat.stdout
 
 
+class OlderFiles(TreeTest):
+    """`load` into a directory that holds older files writes all or nothing."""
+
+    def setUp(self):
+        super().setUp()
+        source = self.scratch / "source"
+        (source / "sub").mkdir(parents=True)
+        for name in ("good", "sub/bad"):
+            (source / name).write_bytes(os.urandom(3 * 4096))
+        self.contents = {name: (source / name).read_bytes() for name in ("good", "sub/bad")}
+        self.save(source)
+        self.target = self.scratch / "target"
+        (self.target / "sub").mkdir(parents=True)
+
+    def damage_bad(self):
+        with open(self.path, "rb") as image:
+            place = image.read().index(self.contents["sub/bad"][:4096]) // 4096
+        self.damage(place)
+
+    def load(self, *words):
+        return self.run_program("load", "--memory", self.path, *words, str(self.target))
+
+    def older(self, *names):
+        for name in names:
+            (self.target / name).write_bytes(b"older")
+
+    def read(self):
+        return {str(path.relative_to(self.target)): path.read_bytes() for path in self.target.rglob("*")
+                if path.is_file()}
+
+    def test_nothing_is_mixed_with_older_copies_of_what_is_damaged(self):
+        self.damage_bad()
+        self.older("sub/bad")
+        for words in ((), ("--force",)):
+            refused = self.load(*words)
+            self.assertEqual(refused.status, DAMAGED, refused)
+            self.assertIn(b"--partial", refused.out)
+            self.assertEqual(self.read(), {"sub/bad": b"older"})
+
+    def test_partial_restores_what_is_intact(self):
+        self.damage_bad()
+        self.older("good", "sub/bad")
+        self.assertEqual(self.load("--partial", "--force").status, DAMAGED)
+        self.assertEqual(self.read(), {"good": self.contents["good"], "sub/bad": b"older"})
+
+    def test_what_is_intact_comes_back_where_nothing_older_is(self):
+        self.damage_bad()
+        self.older("another")
+        self.assertEqual(self.load().status, DAMAGED)
+        self.assertEqual(self.read(), {"good": self.contents["good"], "another": b"older"})
+
+    def test_without_force_one_that_exists_stops_all(self):
+        self.older("good")
+        refused = self.load()
+        self.assertEqual(refused.status, DAMAGED, refused)
+        self.assertIn(b"--force", refused.out)
+        self.assertEqual(self.read(), {"good": b"older"})
+        self.assertEqual(self.load("--force").status, INTACT)
+        self.assertEqual(self.read(), self.contents)
+
+
 class Damage(TreeTest):
     def setUp(self):
         super().setUp()

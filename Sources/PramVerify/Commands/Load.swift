@@ -15,7 +15,7 @@ enum Load: Command {
     static let example: StaticString = "load --erase /var/lib/pram-verify"
     static let options: [Option] =
         Option.ofReading + Option.ofWriting + [
-            .flat, .stdout, .damaged, .repair, .force, .preserveMode, .devices, .erase, .json,
+            .flat, .stdout, .damaged, .repair, .force, .preserveMode, .devices, .partial, .erase, .json,
         ]
     static let kernelParameters: [BootParameter] = []
     static let writes = true
@@ -116,6 +116,10 @@ enum Load: Command {
             return false
         }
         let directory = try calling { () throws(SystemError) in try Directory(call.operands[0]) }
+        if let refused = restoration.refusal(of: chain, directory, report) {
+            report.extractions = refused
+            return false
+        }
         return try restoration.restore([], of: chain, head: head, memory: memory, directory, &report)
     }
 

@@ -61,6 +61,12 @@ extension Service {
     private func start() throws(UsageError) -> ExitStatus {
         let (line, status) = normalLine()
         guard let line else { return status }
+        if RunFolder.lastStatus == .unnamed {
+            complain(
+                "a chain lies in the reserved range, and no pram= names it: it is not restored, as nobody has handed it "
+                    + "on; look at it with `pram-verify check`, then `pram-verify load` it or `pram-verify erase` it")
+            return .damaged
+        }
         guard PramParameter.find(in: line).pfn ?? 0 != 0 || MachineEvidence.kernelsHead() ?? 0 != 0 else {
             say("nothing is restored: the kernel was told of no chain (pram=)")
             return []

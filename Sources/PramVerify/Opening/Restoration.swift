@@ -6,7 +6,7 @@ import Verification
 
 /// Restoring the files of a checked chain, as the options of `extract` and `load` ask for.
 struct Restoration {
-    private let call: Call
+    let call: Call
     private let synchronizes: Bool
 
     init(_ call: Call, synchronizes: Bool) {

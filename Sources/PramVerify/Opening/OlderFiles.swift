@@ -1,0 +1,44 @@
+import Linux
+import Manifest
+import PRAM
+import Text
+import Verification
+
+extension Restoration {
+    /// `load` writes all or nothing where the directory holds older files of the same names: what is intact is not to
+    /// be mixed with what damaged files were before.
+    /// - Returns: what becomes of each file then; nil where everything can be restored, or nothing older is there.
+    func refusal(of chain: ChainEvaluation, _ directory: Directory, _ report: Report) -> [Extraction]? {
+        guard !call.has(.partial) else { return nil }
+        let isWhole = chain.verdict == .intact || call.has(.damaged)
+        guard !isWhole || !call.has(.force) else { return nil }
+        guard let older = olderFile(in: directory, of: chain, report) else { return nil }
+        let reason: Phrase =
+            isWhole
+            ? "\(escaped(older)) exists; --force replaces what exists, --partial restores the others"
+            : "\(escaped(older)) exists, and not all of the chain is intact; --partial restores what is"
+        let manifest = report.manifest?.file
+        return chain.files.indices.filter { $0 != manifest && !chain.files[$0].isParity }.map { number in
+            let file = chain.files[number]
+            return Extraction(
+                name: file.name, outcome: .refused,
+                message: file.status == .intact || call.has(.damaged) ? reason.text : "it is \(file.status.name)")
+        }
+    }
+
+    /// The first that is found, by its path.
+    private func olderFile(in directory: Directory, of chain: ChainEvaluation, _ report: Report) -> [UInt8]? {
+        let top = directory.path + [UInt8(ascii: "/")]
+        guard let manifest = report.manifest, !call.has(.flat) else {
+            return chain.files.first { !$0.isParity && FileDescriptor.exists(top + $0.name) }?.name
+        }
+        let found = Found()
+        manifest.read { event in
+            guard found.path == nil, case .entry(let entry) = event, entry.kind != .directory else { return }
+            if FileDescriptor.exists(top + entry.path.bytes) { found.path = entry.path.bytes }
+        }
+        return found.path
+    }
+
+    private final class Found { var path: [UInt8]? }
+}
