@@ -13,6 +13,18 @@ extension FileDescriptor {
     /// Whether the file lies in a proc file system.
     public var isInProc: Bool { SystemCalls.fileSystemType(of: number).value == FileDescriptor.proc }
 
+    /// File systems whose files are the kernel's answers: proc, sysfs, debugfs, tracefs, securityfs, configfs, cgroup,
+    /// cgroup2, devpts, pstore, efivarfs, bpf.
+    private static let madeByKernel = [
+        proc, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0x6265_6570, 0x27_e0eb, 0x6367_7270, 0x1cd1,
+        0x6165_676c, 0xde5e_81e4, 0xcafe_4a11,
+    ]
+
+    /// Whether a directory is none that keeps files.
+    public static func isMadeByKernel(_ directory: [UInt8]) -> Bool {
+        madeByKernel.contains(SystemCalls.fileSystemType(of: directory).value)
+    }
+
     /// Whether the directory is kept in memory alone: on a tmpfs or a ramfs.
     public static func isKeptInMemory(_ directory: [UInt8]) -> Bool {
         [tmpfs, ramfs].contains(SystemCalls.fileSystemType(of: directory).value)

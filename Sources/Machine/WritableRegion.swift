@@ -136,6 +136,13 @@ public struct WritableRegion: Equatable {
     }
 
     private static func outside(_ wanted: PhysicalRange, of named: [WritableRegion]) -> WriteRefusal {
+        if let turned = PhysicalRange(start: wanted.size, size: wanted.start),
+            named.contains(where: { $0.range.contains(turned) })
+        {
+            return WriteRefusal(
+                .notNamed, "\(wanted.text) is not named by memmap=; the other way round it is",
+                remedy: "the start comes first: --region \(turned.text)")
+        }
         if named.contains(where: { $0.range.overlaps(wanted) }) {
             return WriteRefusal(
                 .outsideCandidate, "\(wanted.text) reaches out of what memmap= names: " + list(named),

@@ -175,7 +175,8 @@ extension Call {
         guard !text.isEmpty, let first = text.first, first >= UInt8(ascii: "0") && first <= UInt8(ascii: "9"),
             number.rest.isEmpty, !number.wrapped
         else {
-            throw .usage(UsageError("--\(option.name) takes a number of bytes, not \(escaped(text))"))
+            throw .usage(
+                UsageError("--\(option.name) takes a number of bytes such as 4096, 64M or 1G, not \(escaped(text))"))
         }
         return number.value
     }

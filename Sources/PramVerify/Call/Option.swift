@@ -53,7 +53,8 @@ enum Option: Int, CaseIterable {
         case .salvage: ("salvage", nil, "keep what cannot prove that it belongs to the chain, marked")
         case .cut: ("cut", nil, "drop what cannot prove that it belongs to the chain")
         case .parity: ("parity", "PERCENT", "parity pages for 100 pages, 0 to 50; they bring lost pages back (5)")
-        case .partial: ("partial", nil, "repair: what comes back, where not all does; load: what is intact, beside older files")
+        case .partial:
+            ("partial", nil, "repair: what comes back, where not all does; load: what is intact, beside older files")
         case .repair: ("repair", nil, "rebuild lost pages on the way; memory stays as it is")
         case .noRepair: ("no-repair", nil, "do not try to bring back what is lost first")
         case .all: ("all", nil, "the file that holds parity, too")

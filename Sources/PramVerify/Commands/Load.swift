@@ -34,6 +34,12 @@ enum Load: Command {
 
     private static func load(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands(call.has(.stdout) ? 0...0 : 1...1, "a directory")
+        if let path = call.operands.first, FileDescriptor.isMadeByKernel(path) {
+            throw .writing(
+                WritingFailure(
+                    .notSavable, "\(escaped(path)) is a file system of the kernel's own, which keeps no files",
+                    remedy: "name a directory on a disk or a tmpfs"))
+        }
         let threads = try call.threadCount()
         try WritingTarget.checkOptions(call)
         let choice = MemoryChoice(call[.memory])

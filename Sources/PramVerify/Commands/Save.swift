@@ -14,7 +14,8 @@ enum Save: Command {
     static let example: StaticString = "save /var/lib/pram-verify"
     static let options: [Option] =
         Option.ofMemory + Option.ofWriting + [
-            .flat, .oneFileSystem, .exclude, .strict, .stdin, .parity, .size, .replace, .force, .json,
+            .flat, .oneFileSystem, .exclude, .strict, .stdin, .parity, .size, .replace, .force, .dryRun,
+            .json,
         ]
     static let kernelParameters: [BootParameter] = []
     static let writes = true
@@ -26,6 +27,7 @@ enum Save: Command {
     static func perform(_ call: Call) throws(UsageError) -> Report {
         var report = Report(command: name)
         do throws(Failure) { try save(call, &report) } catch { try report.end(by: error) }
+        if call.has(.dryRun) { return report }
         report.noteSave(call)
         report.refreshRunFolder(call)
         return report
@@ -48,6 +50,10 @@ enum Save: Command {
         let base = try call.base()
         try WritingTarget.checkOptions(call)
         let source = try SaveSource(call)
+        if call.has(.dryRun) {
+            report.estimate = try estimate(source.plan, parity: parity)
+            return
+        }
         let target = try WritingTarget.open(call, size: size, base: base, for: .chain)
         do throws(Failure) {
             report.memory = Report.Memory(path: target.name, target.memory)
@@ -72,6 +78,14 @@ enum Save: Command {
             target.growth?.undo()
             throw error
         }
+    }
+
+    private static func estimate(_ plan: SavePlan, parity: Int) throws(Failure) -> EstimateReport {
+        guard let estimate = SaveEstimate(plan, parity: parity) else {
+            throw .writing(
+                WritingFailure(.notSavable, "nobody can tell how much a stream takes before it has ended"))
+        }
+        return EstimateReport(estimate: estimate, parity: parity, warnings: plan.warnings)
     }
 
     /// Says what a small range has no room for.

@@ -9,6 +9,8 @@ struct OpenedChain {
     let head: PFN
     let memory: any PhysicalMemory
     private let lock: ReadingLock
+    /// What --pfn says.
+    private let text: [UInt8]?
 
     /// What `boot` asks for besides what options name.
     struct Watch {
@@ -37,7 +39,7 @@ struct OpenedChain {
         let memory = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
         report.memory = Report.Memory(choice, memory)
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }
-        return OpenedChain(head: page, memory: memory, lock: lock)
+        return OpenedChain(head: page, memory: memory, lock: lock, text: call[.pfn])
     }
 
     /// Verifies all of it.
@@ -65,6 +67,9 @@ struct OpenedChain {
         progress.clear()
         report.memory?.notes = memory.notes  // asked last: some only show while pages are read
         report.evaluation = evaluation
+        if evaluation.links.isEmpty, let text, let hint = Head.hint(text, in: memory) {
+            report.warnings = (report.warnings ?? []) + [hint]
+        }
         report.hasStaleParity = !linksOnly && witness.isStale(evaluation, in: memory)
         if !evaluation.links.isEmpty { report.layout = check.layout }
         if !linksOnly && evaluation.findingCounts[Finding.Kind.timeout.rawValue] == 0 {

@@ -16,6 +16,12 @@ struct SaveSource {
         var directory: SourceDirectory?
         if let path = call.operands.first {
             directory = try calling { () throws(SystemError) in try SourceDirectory(path) }
+            if FileDescriptor.isMadeByKernel(path) {
+                throw .writing(
+                    WritingFailure(
+                        .notSavable, "what lies in \(escaped(path)) is made by the kernel when it is read, and no data",
+                        remedy: "name a directory on a disk or a tmpfs"))
+            }
         }
         self.directory = directory
         hasExclusions = call.has(.exclude)

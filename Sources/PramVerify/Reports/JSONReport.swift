@@ -52,6 +52,7 @@ struct JSONReport {
         if let extractions = report.extractions { write(extractions.prefix(limit), &json) }
         if let written = report.written { writeWritten(written, &json) }
         if let next = report.next { writeNext(next, &json) }
+        report.estimate?.write(&json)
         if let warnings = report.warnings {
             json.beginArray("warnings")
             for warning in warnings { json.string(nil, warning) }

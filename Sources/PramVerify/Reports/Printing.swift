@@ -34,6 +34,7 @@ extension Report {
                 for extraction in report.extractions ?? [] where extraction.outcome != .written {
                     streams.say("\(escaped(extraction.name)): \(extraction.message)")
                 }
+            case .head where estimate != nil: estimate?.write(to: streams.output, streams.errors)
             case .head: WrittenReport.write(report, to: streams.output, streams.errors)
             }
         }

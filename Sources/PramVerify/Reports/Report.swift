@@ -32,6 +32,8 @@ struct Report {
     var hasStaleParity = false
     /// What was done to memory, by the commands that write it.
     var written: Written?
+    /// What `save --dry-run` says.
+    var estimate: EstimateReport?
     /// What `cmdline` says of the next kernel.
     var next: NextBoot?
     /// Sentences of `boot` about what is wrong around the chain; nil in the reports of other commands.
