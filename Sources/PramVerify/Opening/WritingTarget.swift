@@ -51,14 +51,22 @@ struct WritingTarget {
         let machine: MachineEvidence
         do throws(MachineFailure) { machine = try MachineEvidence.collect() } catch { throw Failure(error) }
         do throws(WriteRefusal) { try WritableRegion.refuseCrashKernel(machine) } catch { throw .refused(error) }
-        if let text = call[.device] { return try openDevice(text, call, machine, keeper) }
+        if let text = call[.device] {
+            return try openDevice(text, overwrite: call.has(.force), machine, keeper)
+        }
         if purpose == .cutting, let kernels = MachineEvidence.kernelsHead(), kernels != 0 {
             let memory = try openKernelMemory(machine)
             return WritingTarget(
                 memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, lock: keeper)
         }
         let found: WritableRegion
-        do throws(WriteRefusal) { found = try WritableRegion.find(region, in: machine) } catch { throw .refused(error) }
+        do throws(WriteRefusal) {
+            found = try WritableRegion.find(region, in: machine)
+        } catch {
+            // A file system on a device that nobody has named is never written over.
+            guard error.cause == .claimed, region == nil, let device = onlyDevice(machine) else { throw .refused(error) }
+            return try openDevice(device, overwrite: false, machine, keeper)
+        }
         let file = try calling(remedy: devMemRemedy) { () throws(SystemError) in
             try FileDescriptor.openForUpdate(MachinePaths().devMem)
         }
@@ -90,7 +98,7 @@ struct WritingTarget {
     }
 
     private static func openDevice(
-        _ text: [UInt8], _ call: Call, _ machine: MachineEvidence, _ lock: LockKeeper
+        _ text: [UInt8], overwrite: Bool, _ machine: MachineEvidence, _ lock: LockKeeper
     ) throws(Failure) -> WritingTarget {
         guard let name = DeviceName(text) else {
             throw .usage(UsageError("--device takes a path, PARTUUID=... or PARTLABEL=..., not \(escaped(text))"))
@@ -98,7 +106,7 @@ struct WritingTarget {
         let target: PmemTarget
         do throws(MemoryFailure) {
             // What a chain has put there is no file system; whether it may be replaced is asked elsewhere.
-            target = try PmemTarget.open(name, overwrite: call.has(.force))
+            target = try PmemTarget.open(name, overwrite: overwrite)
         } catch {
             throw .memory(error)
         }

@@ -38,6 +38,11 @@ class SavedToPmem(BootCase):
         cls.forced = run(machine, "save", "--flat", "--device", "/dev/pmem0", "--force", "/tmp/files")
         cls.forced_contents = chain_contents(machine, HEAD)
         cls.twice = run(machine, "save", "--flat", "--device", "/dev/pmem0", "/tmp/files")
+        # A machine whose command line names this range alone.
+        machine.must(f"echo 'memmap=32M!{RANGE:#x}' >/tmp/line && mount --bind /tmp/line /proc/cmdline")
+        cls.by_itself = run(machine, "save", "--flat", "--replace", "/tmp/files")
+        cls.by_itself_contents = chain_contents(machine, HEAD)
+        machine.must("umount /proc/cmdline")
         cls.erased = run(machine, "erase", "--device", "/dev/pmem0")
         cls.head_after_erase = machine.memory(RANGE, chain.PAGE)
         cls.saved = run(machine, "save", "--flat", "--device", "/dev/pmem0", "/tmp/files")
@@ -76,6 +81,10 @@ class SavedToPmem(BootCase):
         self.assertTrue(self.file_system_stays)
         self.assert_run(self.forced, 0, f"pram={HEAD:x}\n")
         self.assertEqual(self.forced_contents, self.files)
+
+    def test_the_only_device_is_chosen_by_itself(self):
+        self.assert_run(self.by_itself, 0, f"pram={HEAD:x}\n")
+        self.assertEqual(self.by_itself_contents, self.files)
 
     def test_a_second_save_is_refused(self):
         self.assert_run(self.twice, 8, "", r"holds a chain already(.|\n)*--replace")
