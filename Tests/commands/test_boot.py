@@ -227,7 +227,7 @@ class Chain(BootTest):
         self.lay(flip=True)
         before = self.memory.read_bytes()
         self.assertEqual(self.boot(f"pram={HEAD:x} pram_verify.on_damage=halt"), ["damaged", "halt"])
-        self.assertTrue(self.log().startswith("<3>pram-verify: damaged: 5 files"), self.log())
+        self.assertTrue(self.log().startswith("<3>pram-verify: damaged: 1 of 5 files damaged, 1 link"), self.log())
         self.assertIn("data-checksum", self.log())
         self.assertEqual(self.memory.read_bytes(), before)
 

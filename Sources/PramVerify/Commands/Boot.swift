@@ -295,7 +295,7 @@ struct Boot: Command {
         if let failure = report.failure {
             phrase = "\(status.name): \(failure.message)"
         } else if let evaluation = report.evaluation, !evaluation.links.isEmpty {
-            let files = counted(evaluation.files.count { !$0.isParity }, "file")
+            let files = report.filesInWords
             let links = counted(evaluation.links.count, "link")
             let pages = counted(Int(clamping: evaluation.pagesChecked), "page")
             phrase = "\(status.name): \(files), \(links), \(pages) checked"

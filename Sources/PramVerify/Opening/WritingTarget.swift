@@ -64,7 +64,9 @@ struct WritingTarget {
             found = try WritableRegion.find(region, in: machine)
         } catch {
             // A file system on a device that nobody has named is never written over.
-            guard error.cause == .claimed, region == nil, let device = onlyDevice(machine) else { throw .refused(error) }
+            guard error.cause == .claimed, region == nil, let device = onlyDevice(machine) else {
+                throw .refused(error)
+            }
             return try openDevice(device, overwrite: false, machine, keeper)
         }
         let file = try calling(remedy: devMemRemedy) { () throws(SystemError) in

@@ -30,6 +30,7 @@ extension Report {
                 } else {
                     FileList.write(report, all: call.has(.all), to: streams.output)
                 }
+                if verdict == .damaged, let wayOut { streams.say("\(filesInWords); \(wayOut)") }
             case .streamed:
                 for extraction in report.extractions ?? [] where extraction.outcome != .written {
                     streams.say("\(escaped(extraction.name)): \(extraction.message)")

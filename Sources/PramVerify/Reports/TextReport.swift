@@ -22,6 +22,7 @@ struct TextReport {
             writeFiles(evaluation, report.manifest?.file, limit, output)
             writeTree(report, output)
             report.repair?.write(to: output)
+            if let wayOut = report.wayOut { output.write("way out: \(wayOut)\n") }
         }
         let findings = report.findings
         for finding in findings.prefix(limit) { writeFinding(finding, report, output) }

@@ -1,0 +1,30 @@
+import PRAM
+import Text
+
+extension Report {
+    /// "5 files", or "1 of 5 files damaged".
+    var filesInWords: Phrase {
+        let files = evaluation?.files ?? []
+        let all = counted(files.count { !$0.isParity }, "file")
+        let damaged = files.count { !$0.isParity && ($0.status == .damaged || $0.status == .incomplete) }
+        return damaged == 0 ? Phrase(all) : "\(damaged) of \(all) damaged"
+    }
+
+    /// What somebody can do who was told of damage and asked for nothing else; nil where nothing has to be done, or all of
+    /// it can be repaired, which is said then.
+    var wayOut: Phrase? {
+        guard command.isOneOf("check", "list", "boot"), let evaluation, !evaluation.links.isEmpty,
+            verdict == .damaged || verdict == .indeterminate, repair?.possible != .all
+        else { return nil }
+        guard memory?.isLive == true else { return "pram-verify extract takes out what is intact" }
+        return "pram-verify load restores what is intact, and pram-verify drop cuts out the rest"
+    }
+}
+
+extension StaticString {
+    fileprivate func isOneOf(_ words: StaticString...) -> Bool {
+        words.contains { word in
+            withUTF8Buffer { own in word.withUTF8Buffer { own.elementsEqual($0) } }
+        }
+    }
+}
