@@ -27,7 +27,7 @@ TOOLS = {
     "prlimit": "util-linux", "chroot": "coreutils", "mount": "mount", "strace": "strace",
     "mkinitramfs": "initramfs-tools-core", "dracut": "dracut-core", "busybox": "busybox", "cpio": "cpio",
     "bsdtar": "libarchive-tools", "lz4": "lz4", "bzip2": "bzip2", "objcopy": "binutils", "udevadm": "udev",
-    "mandoc": "mandoc", "zsh": "zsh", "fish": "fish",
+    "mandoc": "mandoc", "zsh": "zsh", "fish": "fish", "kernel-install": "systemd",
 }
 
 INTACT, DAMAGED, FAILED, USAGE = 0, 4, 8, 16

@@ -71,6 +71,16 @@ class Documents(CommandTest):
         for anchor in re.findall(r"ADMINISTRATION\.md#([^)]+)\)", text("README.md")):
             self.assertIn(anchor, headings)
 
+    def test_the_version_stands_in_one_place(self):
+        version = self.run_program("--version").out.split()[1].decode()
+        source = ROOT / "Sources/CHookFiles/hook_files.c"
+        self.assertIn(f'#define VERSION "{version}"\n', source.read_text())
+        self.assertEqual(re.findall(r"^## \[(\d.*?)\]", text("CHANGELOG.md"), re.M)[0], version)
+        for folder in ("Makefile", "README.md", "debian", "man", "packaging", "scripts"):
+            place = ROOT / folder
+            for path in [place] if place.is_file() else filter(pathlib.Path.is_file, place.rglob("*")):
+                self.assertNotIn(version, path.read_text(), path)
+
     def test_manual_pages_are_clean(self):
         pages = sorted((ROOT / "man").glob("*.[0-9]"))
         done = subprocess.run(["mandoc", "-Tlint", *map(str, pages)], capture_output=True, text=True, timeout=60)

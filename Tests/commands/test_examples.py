@@ -20,6 +20,8 @@ NOT_RUN = {
     "make demo": "boots machines for a minute: Tests/boot/run test_process does the same",
     "make install": "writes into the system: test_install runs it into a directory",
     "make uninstall": "the same",
+    "make deb": "builds the program once more, from what is committed; CONTRIBUTING.md's recipe for a release has it",
+    "make rpm": "the same",
     "update-initramfs -u": "makes this machine's own image: make-images runs mkinitramfs with the hooks, for test_image",
     "dracut -f": "the same, with dracut",
     "systemctl enable --now pram-verify-save pram-verify-load": "needs systemd as PID 1: Tests/boot/run test_units",
