@@ -1,0 +1,107 @@
+import Linux
+import Machine
+import MemorySources
+import PRAM
+import Text
+
+/// A file in memory that the kernel keeps over a kexec, as memory to be written: a list of page frames.
+///
+/// Its pages are numbered from 1 on, in the order of the file; `frame` tells where each lies. It is written through the
+/// one mapping that there is and read back by frame through /proc/kcore, so that a frame that is not the page's shows
+/// before anybody is told of the chain.
+public final class FrameMemory: WritableMemory {
+    /// Under what the file is kept in its session.
+    public static let token: UInt64 = 1
+
+    private let mapping: Mapping
+    private let base: UnsafeMutableRawPointer
+    private let count: Int
+    private let frames: [UInt64]
+    private let live: LiveMemory
+
+    public let pages: Range<UInt64>
+    public var kind: String { "memfd" }
+    public var zerosMayBeHoles: Bool { false }
+    public var readBack: any PhysicalMemory { live }
+
+    /// Makes the file, fills it with zeros, seals it, has the session keep it, and finds its frames: in this order, for
+    /// keeping it may move pages.
+    /// - Parameters:
+    ///   - count: of pages; there is room for so many.
+    ///   - live: where pages are read back.
+    /// - Throws: ENOSPC, ENOMEM where there is no room after all; EPERM where frames are hidden.
+    public init(pages count: Int, keptBy session: borrowing LiveSession, _ live: LiveMemory) throws(SystemError) {
+        let memory = try MemoryFileDescriptor(size: UInt64(count) * UInt64(pageSize))
+        // Room for all of it now: what is missing later comes as a signal, or ends another process.
+        try memory.file.allocate(UInt64(count) * UInt64(pageSize))
+        let mapping = try Mapping(memory.file, offset: 0, count: count * pageSize, writable: true)
+        base = mapping.base
+        for place in stride(from: 0, to: count * pageSize, by: pageSize) {
+            var byte: UInt8 = 0
+            guard guardedCopy(base + place, to: &byte, count: 1) else {
+                throw SystemError("mmap", code: ErrorCode.outOfMemory, path: memory.file.path)
+            }
+        }
+        try memory.seal()
+        try session.preserve(memory.file, token: FrameMemory.token)
+        frames = try PageFrames.find(base, count: count)
+        self.mapping = consume mapping
+        self.count = count
+        self.live = live
+        pages = 1..<UInt64(count) + 1
+    }
+
+    public func frame(of page: PFN) -> PFN {
+        pages.contains(page.number) ? PFN(frames[Int(page.number - 1)]) : page
+    }
+
+    public func contains(_ page: PFN) -> Bool { pages.contains(page.number) }
+
+    public func mapped(_ page: PFN) -> UnsafeRawPointer? {
+        address(of: page, count: 1).map { UnsafeRawPointer($0) }
+    }
+
+    private func address(of page: PFN, count: Int) -> UnsafeMutableRawPointer? {
+        guard pages.contains(page.number), count >= 0, UInt64(count) <= pages.upperBound - page.number else { return nil }
+        return base + Int(page.number - 1) * pageSize
+    }
+
+    public func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
+        for index in 0..<count {
+            guard let page = first.advanced(by: UInt64(index)), let source = mapped(page) else {
+                states[index] = .absent
+                continue
+            }
+            let isWhole = guardedCopy(source, to: destination + index * pageSize, count: pageSize)
+            states[index] = isWhole ? .present : .unreadable
+        }
+    }
+
+    public func fill(
+        _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        guard let address = address(of: first, count: count) else {
+            throw SystemError("write", code: ErrorCode.badAddress)
+        }
+        try body(UnsafeMutableRawBufferPointer(start: address, count: count * pageSize))
+    }
+
+    /// Through the mapping, for nobody can write the file any more. Whoever reads the page meanwhile reads a part.
+    public func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
+        guard let target = address(of: page, count: 1) else {
+            throw SystemError("write", code: ErrorCode.badAddress)
+        }
+        let isWhole = bytes.bytes.withUnsafeBytes { guardedCopy($0.baseAddress!, to: target, count: pageSize) }
+        guard isWhole else { throw SystemError("write", code: ErrorCode.badAddress) }
+        memoryFence()
+    }
+
+    public func synchronize() throws(SystemError) { memoryFence() }
+}
+
+extension SavePlan {
+    /// How large the memory must be that takes all of it, in pages; nil where a stream has to end first.
+    public var size: UInt64? { hasStream ? nil : pagesNeeded }
+}
