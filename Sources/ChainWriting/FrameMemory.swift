@@ -105,3 +105,33 @@ extension SavePlan {
     /// How large the memory must be that takes all of it, in pages; nil where a stream has to end first.
     public var size: UInt64? { hasStream ? nil : pagesNeeded }
 }
+
+/// The session that keeps a chain's memory over a kexec. Its name follows from the generation of the chain's links, so
+/// that the next kernel finds it by the chain alone.
+public enum KeptSession {
+    /// `pram-verify-BOOT-SAVE`, 29 bytes.
+    public static func name(_ generation: UInt64) -> [UInt8] {
+        Array("pram-verify-".utf8) + digits(generation >> 32) + [UInt8(ascii: "-")] + digits(generation & 0xffff_ffff)
+    }
+
+    private static func digits(_ number: UInt64) -> [UInt8] {
+        let text = Array(String(number, radix: 16).utf8)
+        return [UInt8](repeating: UInt8(ascii: "0"), count: max(0, 8 - text.count)) + text
+    }
+
+    /// The first half of the number is that of the boot's id, the other one nobody's.
+    /// - Parameter boot: /proc/sys/kernel/random/boot_id
+    public static func generation(boot: [UInt8], random: UInt64) -> UInt64 {
+        var number: UInt64 = 0
+        for byte in boot.prefix(8) {
+            let digit: UInt8 =
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+                case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+                default: 0
+                }
+            number = number << 4 | UInt64(digit)
+        }
+        return number << 32 | random & 0xffff_ffff
+    }
+}

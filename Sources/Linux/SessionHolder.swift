@@ -70,6 +70,11 @@ public enum ProcessFacts {
         return decimalNumber(words[19])
     }
 
+    /// Ends a process of ours, by its number and its start, so that it is no other.
+    public static func end(_ process: Int32, started: UInt64) {
+        if startTime(process) == started { SystemCalls.kill(process) }
+    }
+
     /// Whether it has a session of /dev/liveupdate open.
     public static func holdsSession(_ process: Int32) -> Bool {
         let folder = Array("/proc/\(process)/fd".utf8)

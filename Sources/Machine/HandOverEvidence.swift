@@ -11,6 +11,8 @@ public struct HandOverEvidence: Sendable {
     public var arrived: Bool?
     /// "KHO: found kexec handover data."
     public var isFound = false
+    /// Whether the kernel's log has everything from the start, so that what it does not have was not said.
+    public var logIsWhole = false
     /// What the kernel says of a form that it does not know; empty where it does not.
     public var incompatible: [UInt8] = []
     /// Whether the command line has `kho=` or `liveupdate=`, as every line has that names a chain which is handed over so.
@@ -22,7 +24,7 @@ public struct HandOverEvidence: Sendable {
         var evidence = HandOverEvidence()
         evidence.isAskedFor = line.contains(named: "kho") || line.contains(named: "liveupdate")
         evidence.arrived = arrival(paths)
-        KernelMessages.each { evidence.take($0) }
+        evidence.logIsWhole = KernelMessages.each { evidence.take($0) }
         return evidence
     }
 
@@ -63,7 +65,8 @@ public struct HandOverEvidence: Sendable {
     /// Why nothing can have arrived; nil where it may have.
     public var loss: Loss? {
         if !incompatible.isEmpty { return .refused }
-        return arrived == false ? .never : nil
+        if arrived == false { return .never }
+        return arrived == true && logIsWhole && !isFound ? .ignored : nil
     }
 
     public enum Loss: UInt64, Sendable {
@@ -73,6 +76,8 @@ public struct HandOverEvidence: Sendable {
         case refused = 2
         /// This kernel has taken what came, and the chain's memory was not part of it.
         case notKept = 3
+        /// Something has arrived, and this kernel does not know what it is.
+        case ignored = 4
     }
 }
 

@@ -54,7 +54,7 @@ public struct Finding: Equatable, Sendable {
         // The manifest: how it agrees with the chain
         case manifestLine, manifestContents, manifestUnnamed
         // The run
-        case pagesNotChecked, timeout, malformedParameter, kernelRefused, parityStale, findingsOmitted
+        case pagesNotChecked, timeout, malformedParameter, kernelRefused, handoverLost, parityStale, findingsOmitted
 
         /// In kebab case, for machines.
         public var name: StaticString {
@@ -92,6 +92,7 @@ public struct Finding: Equatable, Sendable {
             case .timeout: "timeout"
             case .malformedParameter: "malformed-parameter"
             case .kernelRefused: "kernel-refused"
+            case .handoverLost: "handover-lost"
             case .parityStale: "parity-stale"
             case .findingsOmitted: "findings-omitted"
             }
@@ -107,7 +108,7 @@ public struct Finding: Equatable, Sendable {
                 .doubt
             case .noChain, .linkMagic, .linkChecksum, .linkLength, .linkLoop, .pfnInvalid, .pageShared, .entryType,
                 .dataBeforeMeta, .metaChecksum, .dataChecksum, .metaSize, .metaMode, .metaNameLength, .metaName,
-                .duplicateName, .duplicateIndex, .indexPastEnd, .kernelRefused:
+                .duplicateName, .duplicateIndex, .indexPastEnd, .kernelRefused, .handoverLost:
                 .damage
             }
         }

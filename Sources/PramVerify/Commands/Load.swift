@@ -38,12 +38,14 @@ enum Load: Command {
         try WritingTarget.checkOptions(call)
         let choice = MemoryChoice(call[.memory])
         var target: WritingTarget?
-        if call.has(.erase) || call.has(.device) {
+        let arrived = choice.isLive && !call.has(.device) ? arrivedHead(call) : nil
+        if arrived == nil && call.has(.erase) || call.has(.device) {
             target = try WritingTarget.open(call, size: nil, base: try call.base(), for: .clearing)
         }
         if choice.isLive { try refuseCrashKernel(call) }
         var opened = choice.isLive && !call.has(.device) ? nil : try open(call, choice, target, &report)
-        let head = try Head.choose(call, target, image: opened?.memory)
+        let head: Head
+        if let arrived { head = arrived } else { head = try Head.choose(call, target, image: opened?.memory) }
         report.head = head
         guard let page = head.page else { return }
         if opened == nil { opened = try open(call, choice, target, &report) }
@@ -54,6 +56,8 @@ enum Load: Command {
 
         var options = ChainCheck.Options()
         options.threads = threads
+        let frames = ChainFrames()
+        options.observe = { link, _ in frames.take(link) }
         let check = ChainCheck(head: page, memory: memory, options: options, seed: randomNumber())
         var chain = check.run()
         report.evaluation = chain
@@ -66,9 +70,10 @@ enum Load: Command {
                 report.useRecovered(found)
             }
         }
+        if arrived != nil { report.lookAtHandOver(page, frames) }
         report.lookAtManifest(of: chain, head: page, memory: memory)
         let isComplete = try restore(chain, page, memory, call, &report)
-        guard call.has(.erase), let target else { return }
+        guard call.has(.erase), target != nil || arrived != nil else { return }
         guard isComplete else {
             let reason: StaticString =
                 chain.verdict == .intact
@@ -77,7 +82,35 @@ enum Load: Command {
                 purpose: .clearing, head: page, changed: false, warnings: [Phrase("the chain stays: \(reason)").text])
             return
         }
+        guard let target else {
+            report.written = release(chain, page)
+            return
+        }
         report.written = try target.clear(page)
+    }
+
+    /// The head of a chain that the former kernel has handed over in ordinary memory; nil for every other one.
+    private static func arrivedHead(_ call: Call) -> Head? {
+        guard let machine = try? MachineEvidence.collect(), let head = try? Head.find(call, live: true),
+            head.origin == .procCmdline || head.origin == .option,
+            let page = head.page, PramParameter.find(in: machine.line).pfn == page.number,
+            HandOverEvidence.collect(machine.line).concerns(
+                page, machine, kernelsHead: MachineEvidence.kernelsHead())
+        else { return nil }
+        return head
+    }
+
+    /// Gives the kernel the memory back.
+    private static func release(_ chain: ChainEvaluation, _ head: PFN) -> Written {
+        guard let generation = chain.links.first?.generation else {
+            return Written(
+                purpose: .clearing, head: head, changed: false,
+                warnings: ["the chain's memory stays taken until the next boot: this program did not save it"])
+        }
+        let (bytes, sentence) = ArrivedSession.release(generation: generation, head: head.number)
+        return Written(
+            purpose: .clearing, head: bytes == nil ? head : nil, changed: bytes != nil, released: bytes,
+            warnings: [sentence.text])
     }
 
     private static func open(

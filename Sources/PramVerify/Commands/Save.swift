@@ -14,7 +14,7 @@ enum Save: Command {
     static let example: StaticString = "save /var/lib/pram-verify"
     static let options: [Option] =
         Option.ofMemory + Option.ofWriting + [
-            .flat, .oneFileSystem, .exclude, .strict, .stdin, .parity, .size, .replace, .force, .json,
+            .kho, .again, .flat, .oneFileSystem, .exclude, .strict, .stdin, .parity, .size, .replace, .force, .json,
         ]
     static let kernelParameters: [BootParameter] = []
     static let writes = true
@@ -25,14 +25,25 @@ enum Save: Command {
 
     static func perform(_ call: Call) throws(UsageError) -> Report {
         var report = Report(command: name)
-        do throws(Failure) { try save(call, &report) } catch { try report.end(by: error) }
+        do throws(Failure) {
+            try call.refuseBoth(.kho, .again)
+            if call.has(.kho) {
+                try keep(call, &report)
+            } else if call.has(.again) {
+                try keepAgain(call, &report)
+            } else {
+                try save(call, &report)
+            }
+        } catch {
+            try report.end(by: error)
+        }
         report.noteSave(call)
         report.refreshRunFolder(call)
         return report
     }
 
     /// A kernel that was loaded before does not know what was saved, unless its line names this very head.
-    private static func loadedKernelWarning(_ head: PFN, _ call: Call) -> [String] {
+    static func loadedKernelWarning(_ head: PFN, _ call: Call) -> [String] {
         guard MemoryChoice(call[.memory]).isLive, LoadNote.isKernelLoaded(), LoadNote.current()?.head != head.number
         else { return [] }
         return [

@@ -51,19 +51,25 @@ struct OpenedChain {
         options.progress = watch.progress ?? { progress.show($0) }
         options.deadline = watch.deadline
         let witness = ParityWitness()
+        let frames = ChainFrames()
         if !linksOnly {
             options.observe = { link, results in
                 witness.take(link, results)
+                frames.take(link)
                 watch.observe?(link, results)
             }
         } else {
-            options.observe = watch.observe
+            options.observe = { link, results in
+                frames.take(link)
+                watch.observe?(link, results)
+            }
         }
         let check = ChainCheck(head: head, memory: memory, options: options, seed: randomNumber())
         let evaluation = check.run()
         progress.clear()
         report.memory?.notes = memory.notes  // asked last: some only show while pages are read
         report.evaluation = evaluation
+        report.lookAtHandOver(head, frames)
         report.hasStaleParity = !linksOnly && witness.isStale(evaluation, in: memory)
         if !evaluation.links.isEmpty { report.layout = check.layout }
         if !linksOnly && evaluation.findingCounts[Finding.Kind.timeout.rawValue] == 0 {

@@ -38,7 +38,9 @@ extension Report {
         case .pageShared:
             return "\(page)\(inFile) is in use elsewhere in the chain"
         case .pageNotInSource:
-            return "\(page)\(inFile) is not contained in this memory source"
+            return memory?.zerosMayBeHoles == true
+                ? "\(page)\(inFile) reads as zeros, or is not contained in this memory source"
+                : "\(page)\(inFile) is not contained in this memory source"
         case .pageUnreadable:
             return "\(page)\(inFile) could not be read"
         case .entryType:
@@ -89,6 +91,7 @@ extension Report {
             return Phrase(head?.malformed[Int(finding.detail)] ?? "")
         case .kernelRefused:
             return "the kernel has refused this chain, or a mount has consumed it: /sys/kernel/pram is 0"
+        case .handoverLost: return handOverSentence
         case .parityStale:
             return
                 "the parity is of another chain, or of what this one was: it is not used, and what is lost stays lost"
