@@ -62,7 +62,9 @@ public final class FrameMemory: WritableMemory {
     }
 
     private func address(of page: PFN, count: Int) -> UnsafeMutableRawPointer? {
-        guard pages.contains(page.number), count >= 0, UInt64(count) <= pages.upperBound - page.number else { return nil }
+        guard pages.contains(page.number), count >= 0, UInt64(count) <= pages.upperBound - page.number else {
+            return nil
+        }
         return base + Int(page.number - 1) * pageSize
     }
 

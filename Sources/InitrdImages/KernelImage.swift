@@ -51,6 +51,13 @@ public enum KernelImage {
         return search.found
     }
 
+    /// The same in the flattened device tree that a kernel hands over, as debugfs shows it.
+    public static func handOverForms(in tree: [UInt8]) -> [[UInt8]] {
+        var search = FormSearch()
+        tree.withUnsafeBytes { search.take($0) }
+        return search.found
+    }
+
     private static func open(_ path: [UInt8]) throws(SystemError) -> FileDescriptor {
         guard try FileDescriptor.status(of: path).isRegular else {
             throw SystemError("open", code: ErrorCode.invalid, path: path)

@@ -146,7 +146,9 @@ public struct FrameCensus: Sendable {
                 let (number, name) = (file.number, file.path)
                 let got = words.withUnsafeMutableBytes { bytes -> Int in
                     let room = UnsafeMutableRawBufferPointer(rebasing: bytes[..<(run * 8)])
-                    do throws(SystemError) { return try FileDescriptor.read(number, name, at: page * 8, into: room) } catch {
+                    do throws(SystemError) {
+                        return try FileDescriptor.read(number, name, at: page * 8, into: room)
+                    } catch {
                         return 0
                     }
                 }

@@ -29,7 +29,8 @@ public enum HandOverSupport {
             message = "this kernel has no support for keeping memory over a kexec (/dev/liveupdate is not there)"
             remedy = "use a kernel with CONFIG_LIVEUPDATE and CONFIG_LIVEUPDATE_MEMFD, or a range of memmap=nn$ss"
         } else if !kho && !update {
-            message = "kho=on and liveupdate=on are missing on this kernel's command line (/dev/liveupdate is not there)"
+            message =
+                "kho=on and liveupdate=on are missing on this kernel's command line (/dev/liveupdate is not there)"
             remedy = "start the kernel with both; a kernel before 7.1, or without CONFIG_LIVEUPDATE, has no support"
         } else if update {
             message = "kho=on is missing on this kernel's command line (/dev/liveupdate is not there)"
@@ -38,7 +39,8 @@ public enum HandOverSupport {
             message = "liveupdate=on is missing on this kernel's command line (/dev/liveupdate is not there)"
             remedy = "start the kernel with kho=on and liveupdate=on"
         }
-        return MemoryFailure(.notConfigured, source: "/dev/liveupdate", Phrase("\(message)"), remedy: Phrase("\(remedy)"))
+        return MemoryFailure(
+            .notConfigured, source: "/dev/liveupdate", Phrase("\(message)"), remedy: Phrase("\(remedy)"))
     }
 
     /// As the kernel reads a switch (kstrtobool): the last one that it can read wins.

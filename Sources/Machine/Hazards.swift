@@ -60,7 +60,9 @@ public final class Hazards {
             let pages = counted(Int(clamping: count), "page")
             if count > 0 { sentences.append(Phrase("\(pages) of the chain \(text)").text) }
         }
-        if !isHandedOver { add(inSystemRAM, "in memory that this kernel manages and reuses: its command line lacks memmap=nn$ss") }
+        if !isHandedOver {
+            add(inSystemRAM, "in memory that this kernel manages and reuses: its command line lacks memmap=nn$ss")
+        }
         add(inCrashKernel, "in what crashkernel= sets aside")
         add(inInitrd, "where the boot loader put the initrd")
         if let whyUnseen {

@@ -175,7 +175,9 @@ struct Cmdline: Command {
             status.insert(.damaged)
             return nil
         case .one(let chain):
-            let obstacle = chain.obstacle(on: next.line) ?? formObstacle(chain) ?? (chain.isPramKernel && request == .file ? .fileLoad : nil)
+            let obstacle =
+                chain.obstacle(on: next.line) ?? formObstacle(chain)
+                ?? (chain.isPramKernel && request == .file ? .fileLoad : nil)
             guard let obstacle else {
                 guard let objection = objection(chain) else { return chain }
                 let head = String(chain.head.number, radix: 16)

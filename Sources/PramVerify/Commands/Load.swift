@@ -38,7 +38,7 @@ enum Load: Command {
         try WritingTarget.checkOptions(call)
         let choice = MemoryChoice(call[.memory])
         var target: WritingTarget?
-        let arrived = choice.isLive && !call.has(.device) ? arrivedHead(call) : nil
+        let arrived = Head.arrived(call)
         if arrived == nil && call.has(.erase) || call.has(.device) {
             target = try WritingTarget.open(call, size: nil, base: try call.base(), for: .clearing)
         }
@@ -89,28 +89,9 @@ enum Load: Command {
         report.written = try target.clear(page)
     }
 
-    /// The head of a chain that the former kernel has handed over in ordinary memory; nil for every other one.
-    private static func arrivedHead(_ call: Call) -> Head? {
-        guard let machine = try? MachineEvidence.collect(), let head = try? Head.find(call, live: true),
-            head.origin == .procCmdline || head.origin == .option,
-            let page = head.page, PramParameter.find(in: machine.line).pfn == page.number,
-            HandOverEvidence.collect(machine.line).concerns(
-                page, machine, kernelsHead: MachineEvidence.kernelsHead())
-        else { return nil }
-        return head
-    }
-
     /// Gives the kernel the memory back.
     private static func release(_ chain: ChainEvaluation, _ head: PFN) -> Written {
-        guard let generation = chain.links.first?.generation else {
-            return Written(
-                purpose: .clearing, head: head, changed: false,
-                warnings: ["the chain's memory stays taken until the next boot: this program did not save it"])
-        }
-        let (bytes, sentence) = ArrivedSession.release(generation: generation, head: head.number)
-        return Written(
-            purpose: .clearing, head: bytes == nil ? head : nil, changed: bytes != nil, released: bytes,
-            warnings: [sentence.text])
+        ArrivedSession.release(head, generation: chain.links.first?.generation)
     }
 
     private static func open(

@@ -18,7 +18,8 @@ extension Save {
             throw .usage(UsageError("--kho goes with --parity=0 alone: parity needs adjacent pages"))
         }
         if call.has(.size) && !call.has(.stdin) {
-            throw .usage(UsageError("--size goes with --kho only where --stdin does: what a directory takes is counted"))
+            throw .usage(
+                UsageError("--size goes with --kho only where --stdin does: what a directory takes is counted"))
         }
         let threads = try call.threadCount()
         let lock = try lockMemory()

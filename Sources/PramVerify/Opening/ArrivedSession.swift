@@ -1,6 +1,8 @@
 import ChainWriting
+import KernelCommandLine
 import Linux
 import Machine
+import PRAM
 import Text
 
 /// The session in which a chain has come from the former kernel.
@@ -28,9 +30,23 @@ enum ArrivedSession {
         }
     }
 
+    /// Ends the session of the chain with this head.
+    /// - Parameter generation: that of its links; nil where they have none.
+    static func release(_ head: PFN, generation: UInt64?) -> Written {
+        guard let generation else {
+            return Written(
+                purpose: .clearing, head: head, changed: false,
+                warnings: ["the chain's memory stays taken until the next boot: this program did not save it"])
+        }
+        let (bytes, sentence) = release(generation: generation, head: head.number)
+        return Written(
+            purpose: .clearing, head: bytes == nil ? head : nil, changed: bytes != nil, released: bytes,
+            warnings: [sentence.text])
+    }
+
     /// Ends the session, so that the kernel has the memory back.
     /// - Returns: how many bytes became free, as far as that can be told; and a sentence where they do not.
-    static func release(generation: UInt64, head: UInt64) -> (bytes: UInt64?, sentence: Phrase) {
+    private static func release(generation: UInt64, head: UInt64) -> (bytes: UInt64?, sentence: Phrase) {
         let name = KeptSession.name(generation)
         let before = HandOverRoom.memFree()
         do throws(Failure) {
@@ -43,9 +59,14 @@ enum ArrivedSession {
                         + "liveupdate=on"
                 )
             }
-            let session = try retrieve(name, device)
-            try calling { () throws(SystemError) in try session.finish() }
-            ServiceNotification.remove(name: Keeper.storeName)
+            do throws(Failure) {
+                let session = try retrieve(name, device)
+                try calling { () throws(SystemError) in try session.finish() }
+                ServiceNotification.remove(name: Keeper.storeName)
+            } catch {
+                // From 261 on systemd has taken it out, and keeps it for the unit that saved.
+                guard clearStore() else { throw error }
+            }
         } catch {
             return (nil, Phrase("the chain's memory stays taken until the next boot: \(error.message)"))
         }
@@ -54,5 +75,30 @@ enum ArrivedSession {
         guard let before, let after else { return (0, "the chain's memory is given back") }
         let freed = after > before ? after - before : 0
         return (freed, Phrase("the chain's memory is given back: \(byteCount(freed)) more are free"))
+    }
+}
+
+extension ArrivedSession {
+    /// Has systemd close what it keeps for the unit that saves.
+    /// - Returns: false where it keeps nothing, or does not let go of it.
+    private static func clearStore() -> Bool {
+        let unit = bytes("pram-verify-save.service")
+        guard HoldNote.stored(unit) > 0 else { return false }
+        let words = [bytes("systemctl"), bytes("clean"), bytes("--what=fdstore"), unit]
+        return (try? ChildProgram.run(words)) == .exited(0) && HoldNote.stored(unit) == 0
+    }
+}
+
+extension Head {
+    /// The head of a chain in ordinary memory that the former kernel has handed over, or was to; nil for every other one.
+    static func arrived(_ call: Call) -> Head? {
+        guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region),
+            let machine = try? MachineEvidence.collect(), let head = try? Head.find(call, live: true),
+            head.origin == .procCmdline || head.origin == .option,
+            let page = head.page, PramParameter.find(in: machine.line).pfn == page.number,
+            HandOverEvidence.collect(machine.line).concerns(
+                page, machine, kernelsHead: MachineEvidence.kernelsHead())
+        else { return nil }
+        return head
     }
 }

@@ -22,7 +22,15 @@ extension Cmdline {
             return nil
         }
         guard next.contains(where: { $0.starts(with: "kho-".utf8) }) else { return .otherForm(own: "", next: "") }
-        guard let own = ownForms() else {
+        let own: [[UInt8]]
+        if let all = ownForms() {
+            own = all
+        } else if let root = rootForm() {
+            // Only the outermost form is known: what it does not fit is lost, and what it fits may be.
+            guard next.contains(where: { $0 == root }) else { return .otherForm(own: list([root]), next: list(next)) }
+            say("this kernel's image was not found in /boot: only the outermost form was compared")
+            return nil
+        } else {
             say(
                 Phrase(
                     "what this kernel hands over cannot be told, so compare yourself: \(escaped(path)) takes "
@@ -42,6 +50,13 @@ extension Cmdline {
             if let forms = try? KernelImage.handOverForms(path), !forms.isEmpty { return forms }
         }
         return nil
+    }
+
+    /// The root of what this kernel hands over; nil where debugfs is not mounted.
+    private func rootForm() -> [UInt8]? {
+        let path = bytes("/sys/kernel/debug/kho/out/fdt")
+        guard let tree = try? FileDescriptor.contents(of: path, limit: 1 << 16) else { return nil }
+        return KernelImage.handOverForms(in: tree).first { $0.starts(with: "kho-".utf8) }
     }
 
     private func list(_ forms: [[UInt8]]) -> String {

@@ -29,7 +29,9 @@ enum NextKernelFiles {
 
     /// That with which this kernel was started.
     private static func bootInitrd() -> UInt64 {
-        guard let text = try? FileDescriptor.contents(of: MachinePaths().bootParameters, limit: 1 << 16) else { return 0 }
+        guard let text = try? FileDescriptor.contents(of: MachinePaths().bootParameters, limit: 1 << 16) else {
+            return 0
+        }
         return MachineEvidence.initrd(in: text)?.size ?? 0
     }
 }

@@ -65,7 +65,9 @@ extension Report {
         let note = HoldNote.read().flatMap { $0.head == head.number ? $0 : nil }
         guard note != nil || PramParameter.find(in: machine.line).pfn == head.number else { return }
         let evidence = HandOverEvidence.collect(machine.line)
-        guard note != nil || evidence.concerns(head, machine, kernelsHead: MachineEvidence.kernelsHead()) else { return }
+        guard note != nil || evidence.concerns(head, machine, kernelsHead: MachineEvidence.kernelsHead()) else {
+            return
+        }
         let census = FrameCensus.take(frames.pages.ranges)
         if let note {
             let standing = note.standing
@@ -84,17 +86,20 @@ extension Report {
         guard let handOver, let loss = handOver.loss else { return "" }
         switch loss {
         case .never:
-            return "the former kernel handed no memory over (there is no setup_data of type 10): it was loaded with kexec "
+            return
+                "the former kernel handed no memory over (there is no setup_data of type 10): it was loaded with kexec "
                 + "-c, had no kho=on, or this is no kexec at all"
         case .refused:
             return "the former kernel handed memory over, and this one does not take it: "
                 + "\(escaped(handOver.evidence.incompatible))"
         case .ignored:
-            return "the former kernel handed memory over, and this one says nothing of it (no \"KHO: found kexec handover "
+            return
+                "the former kernel handed memory over, and this one says nothing of it (no \"KHO: found kexec handover "
                 + "data\"): it knows no hand-over"
         case .notKept:
             if let holder = handOver.holder { return Phrase(holder) }
-            return "\(handOver.census.others) of the chain's \(handOver.census.total) page frames that can be found are "
+            return
+                "\(handOver.census.others) of the chain's \(handOver.census.total) page frames that can be found are "
                 + "not held back: nobody held the session at the kexec, or the memory was given back since"
         }
     }

@@ -35,7 +35,11 @@ struct TextReport {
         for warning in report.warnings ?? [] { output.write("warning: \(warning)\n") }
         if let written = report.written {
             for warning in written.warnings { output.write("warning: \(warning)\n") }
-            if written.changed && written.head == nil { output.write("erased:  \(written.released == nil ? "the head of the chain is clear" : "the session that kept the chain is ended")\n") }
+            if written.changed && written.head == nil {
+                output.write(
+                    "erased:  \(written.released == nil ? "the head of the chain is clear" : "the session that kept the chain is ended")\n"
+                )
+            }
         }
         if let extractions = report.extractions, report.failure == nil {
             let written = extractions.count { $0.outcome != .refused && $0.outcome != .failed }
