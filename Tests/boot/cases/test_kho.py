@@ -211,6 +211,8 @@ class HolderGone(KhoCase):
         self.assert_run(again, 8, "", "a chain is saved already")
         holder = int(re.search("held by process ([0-9]+)", self.saved.errors).group(1))
         self.assertEqual(machine.must(f"cat /proc/{holder}/oom_score_adj"), "-1000")
+        self.assertEqual(machine.must(f"head -c 1 /proc/{holder}/cmdline"), "@")
+        self.assertEqual(machine.must(f"ls /proc/{holder}/fd | wc -l").strip(), "4")
         machine.must(f"kill -9 {holder}; sleep 1")
         status = run(machine, "status")
         self.assertIn("is gone", status.output)
