@@ -20,11 +20,14 @@ public enum KernelImage {
             case .system(let error): Phrase(error.message)
             case .notAKernel: "it is no x86 kernel image (bzImage)"
             case .otherPacking(let name): "it is packed with \(name), which is not unpacked here"
-            case .broken(let error): "it does not unpack: at offset \(error.offset)"
+            case .broken(let error): "it does not unpack: at offset \(error.offset): \(error.detail)"
             }
         }
     }
 
+    /// Kernels are packed by xz with a dictionary of up to 128 MiB (scripts/xz_wrap.sh); no more of it is touched than
+    /// they unpack to.
+    private static let memoryLimit: UInt64 = 160 << 20
     /// No kernel unpacks to more.
     private static let longest: UInt64 = 1 << 30
 
@@ -36,7 +39,7 @@ public enum KernelImage {
         do throws(SystemError) { size = try file.status().size } catch { throw .system(error) }
         let payload = try payload(file, size)
         let window = InputWindow(payload)
-        guard let reader = StreamReader(try form(file, payload.lowerBound)) else {
+        guard let reader = StreamReader(try form(file, payload.lowerBound), memoryLimit: memoryLimit) else {
             throw .broken(StreamError(.outOfResources, at: payload.lowerBound))
         }
         var search = FormSearch()

@@ -21,7 +21,7 @@ enum Load: Command {
     static let writes = true
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
-        try perform(call).print(.text, call, streams)
+        try perform(call).print(call.has(.stdout) ? .streamed : .text, call, streams)
     }
 
     static func perform(_ call: Call) throws(UsageError) -> Report {

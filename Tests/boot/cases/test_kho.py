@@ -13,13 +13,13 @@ LINE = "kho=on liveupdate=on"
 
 
 @functools.lru_cache(maxsize=None)
-def kho_image(kexecs=1):
+def kho_image(kexecs=1, more=()):
     """The initrd of these machines: both kernels lie in it, and the initrd of the next one."""
     files = program_files()
     if kexecs > 0:
         files |= {**provision.kexec_files(), "/boot/initrd": kho_image(kexecs - 1)}
-        files |= {f"/boot/{name}": PRAM_KERNELS / name for name in (FIRST, OTHER)}
-    return initramfs.initramfs(image_path(f"kho-{kexecs}.cpio.gz"), files)
+        files |= {f"/boot/{name}": PRAM_KERNELS / name for name in (FIRST, OTHER)} | dict(more)
+    return initramfs.initramfs(image_path(f"kho-{kexecs}-{len(more)}.cpio.gz"), files)
 
 
 def sums(machine, folder):
@@ -105,6 +105,10 @@ class Arrives:
         cls.boot_report = machine.must("cat /run/pram-verify/report.txt")
         cls.checked = in_guest(machine)
         cls.handing_on = run(machine, "cmdline")
+        # A neighbour that takes what memory there is.
+        machine.must("head -c 400000000 /dev/zero >/run/neighbour; rm /run/neighbour")
+        cls.pressed = in_guest(machine)
+        cls.dropped = run(machine, "drop")
         cls.before = free(machine)
         cls.loaded = run(machine, "load", "--erase", "/tmp/out")
         cls.loaded_sums = sums(machine, "/tmp/out")
@@ -132,6 +136,12 @@ class Arrives:
         self.assert_verdict(self.checked, "intact")
         self.assertEqual(self.checked.json["hand_over"]["state"], "held")
         self.assertEqual(self.checked.json["hand_over"]["frames_held"], self.checked.json["hand_over"]["frames"])
+
+    def test_it_outlives_a_neighbour_that_fills_memory(self):
+        self.assert_verdict(self.pressed, "intact")
+
+    def test_drop_says_why_it_cannot(self):
+        self.assert_run(self.dropped, 8, "", "System RAM, which nobody can write")
 
     def test_a_second_kexec_is_not_handed_it_by_that(self):
         self.assert_run(self.handing_on, 4, errors="is in no session for the next one")
@@ -176,6 +186,30 @@ class OtherKernel(KhoCase):
         self.load_by_hand(OTHER)
         machine.kexec()
         self.assert_lost(machine, "KHO: .*incompatible")
+
+
+class NoHandOver(KhoCase):
+    """7.3 to a kernel of Debian, which knows no hand-over."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+        cls.fill(16)
+        cls.save()
+
+    @classmethod
+    def boot(cls, line=LINE):
+        kernel = {"/boot/debian": provision.newest_kernel().image}
+        cls.machine = cls.start(PRAM_KERNELS / cls.kernel, kho_image(more=tuple(kernel.items())), line, cls.memory)
+
+    def test_it_is_predicted_and_then_named(self):
+        machine = self.machine
+        line = run(machine, "cmdline", "--kernel", "/boot/debian")
+        self.assert_run(line, 4, errors="takes no memory over")
+        self.assertNotIn("pram=", line.output)
+        self.load_by_hand("debian")
+        machine.kexec()
+        self.assert_lost(machine, "knows no hand-over")
 
 
 class Unasked(KhoCase):
@@ -359,6 +393,48 @@ class TooLarge(KhoCase):
         result = run(machine, "save", "--kho", "/tmp/tree")
         self.assert_run(result, 8, "", "are free outside of what the kernel sets aside")
         self.assertLess(abs(before - free(machine)), 20_000)
+
+
+class Large(KhoCase):
+    """256 MiB in a machine of 1 GiB, from a stream."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+
+    def test_it_arrives(self):
+        machine = self.machine
+        make = "seq 1 40000000 | head -c 268000000"
+        digest = machine.must(f"{make} | sha256sum")
+        saved = machine.run(f"{make} | pram-verify save --kho --stdin=data --size=258M")
+        self.assert_run(saved, 0, errors="is held by process")
+        self.assert_run(self.load_next(FIRST), 0)
+        machine.kexec()
+        machine.must("pram-verify boot")
+        self.assertEqual(machine.must("cat /run/pram-verify/status"), "intact")
+        self.assertEqual(machine.must("pram-verify load --stdout=data | sha256sum"), digest)
+        before = free(machine)
+        erased = run(machine, "erase")
+        self.assert_run(erased, 0)
+        self.assertGreater(free(machine) - before, 250 << 10)
+
+
+class OnePage(KhoCase):
+    """The smallest tree."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+
+    def test_it_arrives(self):
+        machine = self.machine
+        machine.must("mkdir /tmp/tree && echo snow >/tmp/tree/small")
+        self.save()
+        self.assert_run(self.load_next(FIRST), 0)
+        machine.kexec()
+        self.assert_verdict(in_guest(machine), "intact")
+        self.assert_run(run(machine, "load", "--erase", "/tmp/out"), 0)
+        self.assertEqual(machine.must("cat /tmp/out/small"), "snow")
 
 
 class Streamed(KhoCase):
