@@ -12,7 +12,7 @@ enum Keeper: ~Copyable {
     case store([UInt8])
 
     static func choose() throws(Failure) -> Keeper {
-        if environment("NOTIFY_SOCKET") != nil, systemdVersion() >= 261, let unit = ownUnit(), storeSize(unit) > 0 {
+        if environment("NOTIFY_SOCKET") != nil, systemdVersion() >= 261, let unit = ownUnit(), hasStore(unit) {
             return .store(unit)
         }
         return .process(try calling { () throws(SystemError) in try SessionHolder.start() })
@@ -27,13 +27,18 @@ enum Keeper: ~Copyable {
         return decimalNumber(parts[1].prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) ?? 0
     }
 
-    /// FileDescriptorStoreMax=
-    private static func storeSize(_ unit: [UInt8]) -> UInt64 {
-        let words = ["systemctl", "show", "--property=FileDescriptorStoreMax", "--value", "--"] as [StaticString]
-        guard let (_, text) = try? ChildProgram.output(of: words.map { bytes($0) } + [unit], limit: 4096) else {
-            return 0
-        }
-        return decimalNumber(line(text)) ?? 0
+    /// Whether the unit has an fd store that is carried through a kexec.
+    private static func hasStore(_ unit: [UInt8]) -> Bool {
+        guard let preserve = value("--property=FileDescriptorStorePreserve", of: unit), preserve.spell("yes"),
+            let most = value("--property=FileDescriptorStoreMax", of: unit)
+        else { return false }
+        return decimalNumber(most) ?? 0 > 0
+    }
+
+    private static func value(_ property: StaticString, of unit: [UInt8]) -> ArraySlice<UInt8>? {
+        let words = [bytes("systemctl"), bytes("show"), bytes(property), bytes("--value"), bytes("--"), unit]
+        guard let (_, text) = try? ChildProgram.output(of: words, limit: 4096) else { return nil }
+        return line(text)
     }
 
     /// From /proc/self/cgroup: `0::/system.slice/NAME.service`.
