@@ -32,8 +32,6 @@ public final class FrameMemory: WritableMemory {
     /// - Throws: ENOSPC, ENOMEM where there is no room after all; EPERM where frames are hidden.
     public init(pages count: Int, keptBy session: borrowing LiveSession, _ live: LiveMemory) throws(SystemError) {
         let memory = try MemoryFileDescriptor(size: UInt64(count) * UInt64(pageSize))
-        // Room for all of it now: what is missing later comes as a signal, or ends another process.
-        try memory.file.allocate(UInt64(count) * UInt64(pageSize))
         let mapping = try Mapping(memory.file, offset: 0, count: count * pageSize, writable: true)
         base = mapping.base
         for place in stride(from: 0, to: count * pageSize, by: pageSize) {

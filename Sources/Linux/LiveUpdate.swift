@@ -14,7 +14,7 @@ public struct LiveUpdate: ~Copyable {
             let answer = SystemCalls.openat(SystemCalls.workingDirectory, path, O_RDWR, 0)
             if answer.code == EBUSY, attempt < 50 {
                 attempt += 1
-                pause(microseconds: 100_000)
+                SystemCalls.sleep(microseconds: 100_000)
                 continue
             }
             try answer.get("open", path: path)
@@ -72,15 +72,15 @@ public struct MemoryFileDescriptor: ~Copyable {
 
     public consuming func takeFile() -> FileDescriptor { file }
 
-    /// memfd_create(2).
+    /// memfd_create(2), and room for all of it now: what is missing later comes as a signal, or ends another process.
     /// - Parameter size: in bytes.
+    /// - Throws: ENOSPC, ENOMEM.
     public init(size: UInt64) throws(SystemError) {
         let name = Array("pram-verify".utf8)
         let answer = SystemCalls.memoryFile(name)
         try answer.get("memfd_create")
         let made = FileDescriptor(adopting: answer.number, path: Array("memfd".utf8))
-        guard let length = off_t(exactly: size) else { throw SystemError("ftruncate", code: EFBIG, path: made.path) }
-        try SystemCalls.ftruncate(made.number, length).get("ftruncate", path: made.path)
+        try made.allocate(size)
         file = made
     }
 
@@ -104,21 +104,20 @@ public enum PageFrames {
         let table = try FileDescriptor.open(path)
         var frames: [UInt64] = []
         frames.reserveCapacity(count)
-        var words = [UInt64](repeating: 0, count: 1024)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 8192, alignment: 16)
+        defer { buffer.deallocate() }
         while frames.count < count {
-            let run = min(words.count, count - frames.count)
+            let run = min(buffer.count / 8, count - frames.count)
             let start = base + frames.count * 4096
             var byte: UInt8 = 0
             for index in 0..<run where !guardedCopy(start + index * 4096, to: &byte, count: 1) {
                 throw SystemError("mmap", code: EFAULT, path: path)
             }
             let offset = UInt64(UInt(bitPattern: start)) / 4096 * 8
-            let answer = words.withUnsafeMutableBytes {
-                SystemCalls.pread(table.number, $0.baseAddress!, run * 8, off_t(clamping: offset))
-            }
-            let got = try answer.get("read", path: path)
+            let got = try table.read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(run * 8)]))
             guard got == run * 8 else { throw SystemError("read", code: ENODATA, path: path) }
-            for word in words[..<run] {
+            for index in 0..<run {
+                let word = buffer.load(fromByteOffset: index * 8, as: UInt64.self)
                 guard word >> 63 == 1 else { throw SystemError("read", code: EFAULT, path: path) }
                 let frame = word & (1 << 55 - 1)
                 guard frame != 0 else { throw SystemError("read", code: EPERM, path: path) }

@@ -99,7 +99,7 @@ struct Boot: Command {
         report = check(hazards)
         report.warnings = configuration.problems
         if report.head?.page != nil, let hazards, report.runStatus != .empty {
-            if let handOver = report.handOver { hazards.disregard(managed: handOver.loss == nil) }
+            if report.handOver != nil { hazards.disregard(managed: true) }
             report.warnings? += hazards.sentences
         }
         if !isCrashKernel, let sentence = report.origin?.warning { warn(Phrase(sentence), &report) }

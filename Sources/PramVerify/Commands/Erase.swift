@@ -53,7 +53,7 @@ enum Erase: Command {
         report.head = head
         report.memory = Report.Memory(MemoryChoice.thisMachine, memory)
         var walk = ChainWalk(head: page, memory: memory, seed: randomNumber())
-        report.written = ArrivedSession.release(page, generation: walk.next()?.link?.stamp?.generation)
+        report.written = ArrivedSession.release(page, generation: walk.next()?.link?.stamp?.generation, pages: nil)
         return true
     }
 }

@@ -91,7 +91,9 @@ enum Load: Command {
 
     /// Gives the kernel the memory back.
     private static func release(_ chain: ChainEvaluation, _ head: PFN) -> Written {
-        ArrivedSession.release(head, generation: chain.links.first?.generation)
+        ArrivedSession.release(
+            head, generation: chain.links.first?.generation,
+            pages: chain.pagesChecked &+ UInt64(chain.links.count))
     }
 
     private static func open(

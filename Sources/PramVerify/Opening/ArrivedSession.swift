@@ -31,22 +31,25 @@ enum ArrivedSession {
     }
 
     /// Ends the session of the chain with this head.
-    /// - Parameter generation: that of its links; nil where they have none.
-    static func release(_ head: PFN, generation: UInt64?) -> Written {
+    /// - Parameters:
+    ///   - generation: that of its links; nil where they have none.
+    ///   - pages: how many it has; nil where nobody has counted them.
+    static func release(_ head: PFN, generation: UInt64?, pages: UInt64?) -> Written {
         guard let generation else {
             return Written(
                 purpose: .clearing, head: head, changed: false,
                 warnings: ["the chain's memory stays taken until the next boot: this program did not save it"])
         }
-        let (bytes, sentence) = release(generation: generation, head: head.number)
+        let (bytes, sentence) = release(generation: generation, head: head.number, pages: pages)
         return Written(
             purpose: .clearing, head: bytes == nil ? head : nil, changed: bytes != nil, released: bytes,
             warnings: [sentence.text])
     }
 
     /// Ends the session, so that the kernel has the memory back.
-    /// - Returns: how many bytes became free, as far as that can be told; and a sentence where they do not.
-    private static func release(generation: UInt64, head: UInt64) -> (bytes: UInt64?, sentence: Phrase) {
+    /// - Returns: how many bytes were given back, as far as that can be told, nil where none were; and a sentence.
+    private static func release(generation: UInt64, head: UInt64, pages: UInt64?) -> (bytes: UInt64?, sentence: Phrase)
+    {
         let name = KeptSession.name(generation)
         let before = HandOverRoom.memFree()
         do throws(Failure) {
@@ -61,7 +64,12 @@ enum ArrivedSession {
             }
             do throws(Failure) {
                 let session = try retrieve(name, device)
-                try calling { () throws(SystemError) in try session.finish() }
+                try calling { () throws(SystemError) in
+                    // So it is freed as any file is; what nobody has taken out is freed in the end, too.
+                    let file = try? session.retrieve(token: FrameMemory.token)
+                    try session.finish()
+                    _ = consume file
+                }
                 ServiceNotification.remove(name: Keeper.storeName)
             } catch {
                 // From 261 on systemd has taken it out, and keeps it for the unit that saved.
@@ -71,10 +79,17 @@ enum ArrivedSession {
             return (nil, Phrase("the chain's memory stays taken until the next boot: \(error.message)"))
         }
         HoldNote(head: head, session: name, holder: .released).write()
+        // What is freed is not all counted as free at once: some waits in lists of the processors.
         let after = HandOverRoom.memFree()
-        guard let before, let after else { return (0, "the chain's memory is given back") }
-        let freed = after > before ? after - before : 0
-        return (freed, Phrase("the chain's memory is given back: \(byteCount(freed)) more are free"))
+        let grown = (after ?? 0) > (before ?? 0) ? (after ?? 0) - (before ?? 0) : 0
+        guard let pages else {
+            return (grown, Phrase("the chain's memory is given back: MemFree grew by \(byteCount(grown))"))
+        }
+        let bytes = pages &* UInt64(pageSize)
+        return (
+            bytes,
+            Phrase("the chain's memory is given back: \(byteCount(bytes)); MemFree grew by \(byteCount(grown)) so far")
+        )
     }
 }
 
