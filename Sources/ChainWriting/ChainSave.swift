@@ -106,10 +106,12 @@ public struct ChainSave {
             throw WritingFailure(error)
         }
         guard let headLink else { throw WritingFailure(.notSavable, "there was nothing to save") }
+        let frame = memory.frame(of: head)
         var options = ChainCheck.Options()
         options.threads = threads
         let check = ChainCheck(
-            head: head, memory: OverlaidMemory(memory, page: head, bytes: headLink), options: options, seed: seed)
+            head: frame, memory: OverlaidMemory(memory.readBack, page: frame, bytes: headLink), options: options,
+            seed: seed)
         let chain = check.run()
         let parityFiles = protection?.code == nil ? 0 : 1
         guard chain.verdict == .intact, chain.files.count == plan.files.count + parityFiles else {
@@ -127,12 +129,12 @@ public struct ChainSave {
             throw WritingFailure(error)
         }
         var state = PageState.absent
-        let back = PageBytes(head, of: memory, state: &state)
+        let back = PageBytes(frame, of: memory.readBack, state: &state)
         guard state == .present, back.bytes == headLink.bytes else {
             let remains: StaticString = clearHead() ? "no chain was left" : "it cannot be cleared"
             throw WritingFailure(.notVerified, "the head page does not read back as written; \(remains)")
         }
-        return (head, chain)
+        return (frame, chain)
     }
 
     /// What may have become of the head is nothing that anybody should follow.
@@ -142,7 +144,7 @@ public struct ChainSave {
         try? memory.write(head, PageBytes())
         try? memory.synchronize()
         var state = PageState.absent
-        return PageBytes(head, of: memory, state: &state).isZero && state == .present
+        return PageBytes(memory.frame(of: head), of: memory.readBack, state: &state).isZero && state == .present
     }
 
     private mutating func save(_ file: SavePlan.File) throws(SystemError) {
@@ -174,7 +176,9 @@ public struct ChainSave {
     private func metaEntry(at page: PFN, of file: SavePlan.File, size: UInt64) throws(SystemError) -> Entry {
         try memory.write(page, FileImage(size: size, mode: file.mode, name: file.name).encoded())
         var state = PageState.absent
-        return Entry(flags: 1, checksum: PageBytes(page, of: memory, state: &state).pageChecksum, page: page, index: 0)
+        return Entry(
+            flags: 1, checksum: PageBytes(page, of: memory, state: &state).pageChecksum, page: memory.frame(of: page),
+            index: 0)
     }
 
     /// The manifest, whose text is at hand.
@@ -200,7 +204,7 @@ public struct ChainSave {
     /// the link that lists it is kept back until then.
     private mutating func saveStream(_ number: Int32, _ file: SavePlan.File) throws(SystemError) {
         let meta = try takePages(1)
-        try append(Entry(flags: 1, checksum: 0, page: meta, index: 0))
+        try append(Entry(flags: 1, checksum: 0, page: memory.frame(of: meta), index: 0))
         held = HeldLink(page: writer.currentPage, entry: writer.count - 1, meta: meta)
         let source = StreamSource(number, path: file.name)
         var size: UInt64 = 0
@@ -264,7 +268,9 @@ public struct ChainSave {
         }
         for i in 0..<count {
             try append(
-                Entry(flags: 2, checksum: checksums[i], page: PFN(first.number + UInt64(i)), index: index + UInt64(i)))
+                Entry(
+                    flags: 2, checksum: checksums[i], page: memory.frame(of: PFN(first.number + UInt64(i))),
+                    index: index + UInt64(i)))
         }
     }
 
@@ -275,7 +281,9 @@ public struct ChainSave {
 
     private mutating func list(_ entry: Entry) throws(SystemError) {
         let nextLink = writer.needsPage ? try takeLinkPage() : PFN(0)
-        if let (page, link) = writer.append(entry, nextLink: nextLink) { try store(link, at: page) }
+        if let (page, link) = writer.append(entry, nextLink: nextLink, frame: memory.frame(of: nextLink)) {
+            try store(link, at: page)
+        }
     }
 
     private mutating func store(_ link: PageBytes, at page: PFN) throws(SystemError) {

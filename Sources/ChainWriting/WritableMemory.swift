@@ -26,11 +26,20 @@ public protocol WritableMemory: PhysicalMemory {
 
     /// Returns when what was written would survive: nothing to do for memory, fsync(2) for a device.
     func synchronize() throws(SystemError)
+
+    /// Where a page lies in physical memory: by this number links name it. Another one than its own only where `pages`
+    /// are the places of a list of page frames.
+    func frame(of page: PFN) -> PFN
+
+    /// Where what was written is read back, by frame numbers.
+    var readBack: any PhysicalMemory { get }
 }
 
 extension WritableMemory {
     public var writtenFile: FileStatus? { nil }
     public var refusal: MemoryFailure? { nil }
+    public func frame(of page: PFN) -> PFN { page }
+    public var readBack: any PhysicalMemory { self }
 }
 
 /// A range of physical memory that is reached through a file: /dev/mem (offset = address), a pmem device, a raw image.

@@ -64,6 +64,22 @@ public struct NextLine: Equatable, Sendable {
         }
     }
 
+    /// The same with `kho=on` and `liveupdate=on` where they are missing, which a kernel needs to give memory back that
+    /// was handed over to it, and to hand it on. What says otherwise goes.
+    public func handingOver() -> NextLine {
+        var next = self
+        let wanted: [(ParameterName, [UInt8])] = [
+            ("kho", Array("kho=on".utf8)), ("liveupdate", Array("liveupdate=on".utf8)),
+        ]
+        for (name, text) in wanted {
+            let present = next.line.all(named: name)
+            if present.count == 1, next.line.bytes[present[0].range].elementsEqual(text) { continue }
+            let without = next.line.removing(named: name)
+            if let longer = try? without.inserting(text) { next.line = longer }
+        }
+        return next
+    }
+
     /// What a kernel is to be given: no NUL and no newline behind it.
     public var text: [UInt8] { [UInt8](line.bytes[..<line.end]) }
 }

@@ -598,6 +598,70 @@ extension SystemCalls {
     static func exit(_ status: Int32) -> Never { _exit(status) }
 }
 
+// MARK: - What is kept over a kexec
+
+extension SystemCalls {
+    /// LIVEUPDATE_IOCTL_CREATE_SESSION and LIVEUPDATE_IOCTL_RETRIEVE_SESSION on an open /dev/liveupdate.
+    static func createSession(_ device: Int32, _ name: [UInt8]) -> Answer {
+        make(.ioctl, name) { pv_session_create(device, $0) }
+    }
+
+    static func retrieveSession(_ device: Int32, _ name: [UInt8]) -> Answer {
+        make(.ioctl, name) { pv_session_retrieve(device, $0) }
+    }
+
+    static func preserve(_ session: Int32, _ number: Int32, _ token: UInt64) -> Answer {
+        make(.ioctl) { Int(pv_preserve(session, number, token)) }
+    }
+
+    static func retrieve(_ session: Int32, _ token: UInt64) -> Answer {
+        make(.ioctl) { Int(pv_retrieve(session, token)) }
+    }
+
+    static func finish(_ session: Int32) -> Answer { make(.ioctl) { Int(pv_finish(session)) } }
+
+    /// memfd_create(2) with MFD_ALLOW_SEALING.
+    static func memoryFile(_ name: [UInt8]) -> Answer { make(.openat, name) { pv_memory_file($0) } }
+    /// F_SEAL_GROW, F_SEAL_SHRINK and F_SEAL_FUTURE_WRITE.
+    static func sealMemoryFile(_ number: Int32) -> Answer { make(.ioctl) { Int(pv_seal_memory_file(number)) } }
+
+    /// Two ends of a stream.
+    static func socketPair(_ ends: inout (Int32, Int32)) -> Answer {
+        var numbers: (Int32, Int32) = (-1, -1)
+        let answer = make(.pipe) {
+            withUnsafeMutableBytes(of: &numbers) {
+                Int(pv_socket_pair($0.baseAddress!.assumingMemoryBound(to: Int32.self)))
+            }
+        }
+        ends = numbers
+        return answer
+    }
+
+    static func send(_ socket: Int32, descriptor: Int32) -> Answer {
+        make(.write) { Int(pv_send_descriptor(socket, descriptor)) }
+    }
+
+    static func receiveDescriptor(_ socket: Int32) -> Answer { make(.read) { Int(pv_receive_descriptor(socket)) } }
+
+    /// A datagram with a descriptor (negative: none) to a UNIX socket.
+    static func notify(_ address: [UInt8], _ text: [UInt8], descriptor: Int32) -> Answer {
+        address.withUnsafeBytes { address in
+            text.withUnsafeBytes { text in
+                make(.write) {
+                    Int(
+                        pv_notify(
+                            address.baseAddress?.assumingMemoryBound(to: CChar.self), address.count,
+                            text.baseAddress?.assumingMemoryBound(to: CChar.self), text.count, descriptor))
+                }
+            }
+        }
+    }
+
+    /// For a forked process that outlives its parent.
+    static func detach(keeping first: Int32, _ second: Int32) { _ = pv_detach(first, second) }
+    static func waitForEver() -> Never { pv_wait_for_ever() }
+}
+
 // MARK: - Staging
 
 extension SystemCalls {

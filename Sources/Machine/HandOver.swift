@@ -19,6 +19,18 @@ public struct HandOver {
     /// What a kernel with pram holds (/sys/kernel/pram), 0 for nothing; nil for a kernel without pram.
     public var kernelsHead: UInt64?
     public var isCrashKernel = false
+    /// For a chain in ordinary memory that the kernel itself is to hand over: whether it will.
+    public var keeping: Keeping?
+
+    public enum Keeping: Equatable, Sendable {
+        /// Somebody holds its session.
+        case held
+        /// Who held it is gone; a sentence.
+        case gone(String)
+        /// It came from the former kernel, and is in no session for the next one.
+        case arrived
+    }
+
     /// Memory that the kernel manages, as far as it is known.
     public var systemRAM: [PhysicalRange] = []
 
@@ -49,6 +61,12 @@ public struct HandOver {
         case notReservedNext(PhysicalRange)
         /// Pages that the next kernel's KASLR does not keep off, and why.
         case kaslr(PhysicalRange, KaslrView.Unseen, hidesNokaslr: Bool)
+        /// Nobody holds the session that would keep it; a sentence.
+        case sessionGone(String)
+        /// It has arrived, and is not handed on by that.
+        case onlyArrived
+        /// The next kernel takes no memory over, or in another form; two lists of forms: this kernel's, and its.
+        case otherForm(own: String, next: String)
         /// kexec_file_load is to be used, which does not spare the chain of a kernel with pram.
         case fileLoad
     }
@@ -65,6 +83,13 @@ public struct HandOver {
         }
         // What is not known is no reason to trust.
         guard pages.contains(where: { $0.contains(head) }) else { return .indeterminate }
+        if !isPramKernel, let keeping {
+            switch keeping {
+            case .held: return nil
+            case .gone(let sentence): return .sessionGone(sentence)
+            case .arrived: return .onlyArrived
+            }
+        }
         return isPramKernel ? pramKernelsObstacle(on: next) : stockKernelsObstacle(on: next)
     }
 
@@ -136,6 +161,14 @@ extension HandOver.Obstacle {
             "\(range.text) belongs to the chain and is not reserved by the new command line (memmap=)"
         case .kaslr(let range, let reason, _):
             "\(range.text) belongs to the chain, and KASLR may put the next kernel right there: \(reason.sentence)"
+        case .sessionGone(let sentence): sentence
+        case .onlyArrived:
+            "it came from the former kernel, and is in no session for the next one: the next kexec would lose it"
+        case .otherForm(let own, let next):
+            next.utf8.isEmpty
+                ? "the next kernel takes no memory over from this one, so all of it would be lost"
+                : "the next kernel takes memory over in another form (\(next)) than this one hands it over (\(own)), so "
+                    + "all of it would be lost"
         case .fileLoad: "kexec_file_load (kexec -s) does not spare the pages of a chain in System RAM"
         }
     }
@@ -146,6 +179,10 @@ extension HandOver.Obstacle {
         case .refused, .notHeld: ""
         case .crashKernel: "do this after a normal boot"
         case .damaged, .indeterminate: "pram-verify drop, or quarantine, leaves what is good as an intact chain"
+        case .sessionGone: "save once more"
+        case .onlyArrived: "run pram-verify save --again, or load it"
+        case .otherForm:
+            "start a kernel that takes it over, or save to disk or into a range that memmap=nn$ss reserves"
         case .refitFirst: "run pram-verify drop --refit first"
         case .otherLayout: "extract the files instead"
         case .pastLimit: "give the next kernel all of the memory"

@@ -14,6 +14,7 @@ public final class Hazards {
     /// All that was looked at.
     public private(set) var pages = PageRuns()
     private var inSystemRAM: UInt64 = 0
+    private var isHandedOver = false
     private var inCrashKernel: UInt64 = 0
     private var inInitrd: UInt64 = 0
     private var unseenByKaslr: UInt64 = 0
@@ -49,13 +50,19 @@ public final class Hazards {
         if initrd.contains(where: { $0.contains(page) }) { inInitrd += 1 }
     }
 
+    /// A chain that the former kernel has handed over lies in memory that this one leaves alone, although the memory map
+    /// does not show it.
+    public func disregard(managed: Bool) { isHandedOver = managed }
+
     public var sentences: [String] {
         var sentences: [String] = []
         func add(_ count: UInt64, _ text: StaticString) {
             let pages = counted(Int(clamping: count), "page")
             if count > 0 { sentences.append(Phrase("\(pages) of the chain \(text)").text) }
         }
-        add(inSystemRAM, "in memory that this kernel manages and reuses: its command line lacks memmap=nn$ss")
+        if !isHandedOver {
+            add(inSystemRAM, "in memory that this kernel manages and reuses: its command line lacks memmap=nn$ss")
+        }
         add(inCrashKernel, "in what crashkernel= sets aside")
         add(inInitrd, "where the boot loader put the initrd")
         if let whyUnseen {

@@ -30,6 +30,8 @@ public enum KexecOptions: Equatable {
         case noRoomBelow(UInt64)
         /// A page of the chain does not lie in what the line reserves.
         case notReserved
+        /// kexec_load was asked for, which hands no memory over.
+        case handsNothingOver
     }
 
     /// Where an x86 kernel is unpacked at the lowest, whatever the address it was loaded at (CONFIG_PHYSICAL_START).
@@ -49,6 +51,7 @@ public enum KexecOptions: Equatable {
             if isLocked { throw .lockdown }
             return .load(min: range.start, max: range.last)
         }
+        if chain.keeping != nil, request == .load { throw .handsNothingOver }
         if request != .load { return .file }
         if isLocked { throw .lockdown }
         return .load(min: nil, max: try lastBelow(chain))
@@ -96,6 +99,7 @@ extension KexecOptions.Obstacle {
         case .bannedInUse: "each region of pram_banned= holds pages of the chain"
         case .noRoomBelow(let start):
             "kexec_load (kexec -c) must keep below the chain's range, and no kernel fits below \(hexadecimal(start))"
+        case .handsNothingOver: "kexec_load (kexec -c) hands no memory over, so all of the chain would be lost"
         case .notReserved: "the chain does not lie in a range that this kernel's command line reserves"
         }
     }
@@ -105,6 +109,7 @@ extension KexecOptions.Obstacle {
         switch self {
         case .lockdown: "start without Secure Boot or lockdown="
         case .switchedOff: ""
+        case .handsNothingOver: "leave out --kexec-load"
         case .fileLoad: "leave out --kexec-file"
         case .nothingBanned, .bannedInUse:
             "boot with pram_banned=START-END, a region large enough for the next kernel and its initrd"

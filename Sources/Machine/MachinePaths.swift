@@ -25,6 +25,14 @@ public struct MachinePaths: Sendable {
     public var status: [UInt8]
     /// x86 only (Documentation/ABI/testing/sysfs-kernel-boot_params).
     public var bootParameters: [UInt8]
+    /// What the boot loader, or the kernel that did a kexec, has left for this one; x86 only.
+    public var setupData: [UInt8]
+    /// The same of arm64's device tree: what was handed over.
+    public var handOverTree: [UInt8]
+    /// What the kernel says of each page frame.
+    public var pageFlags: [UInt8]
+    public var memoryInformation: [UInt8]
+    public var liveUpdate: [UInt8]
     public var ramoops: [UInt8]
     /// What a kernel with pram holds.
     public var pram: [UInt8]
@@ -52,6 +60,11 @@ public struct MachinePaths: Sendable {
         devices = root + bytes("/dev")
         status = root + bytes("/proc/self/status")
         bootParameters = root + bytes("/sys/kernel/boot_params/data")
+        setupData = root + bytes("/sys/kernel/boot_params/setup_data")
+        handOverTree = root + bytes("/proc/device-tree/chosen/linux,kho-fdt")
+        pageFlags = root + bytes("/proc/kpageflags")
+        memoryInformation = root + bytes("/proc/meminfo")
+        liveUpdate = root + bytes("/dev/liveupdate")
         ramoops = root + bytes("/sys/module/ramoops/parameters")
         pram = root + bytes("/sys/kernel/pram")
         kexecLoaded = root + bytes("/sys/kernel/kexec_loaded")

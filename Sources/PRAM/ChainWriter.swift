@@ -59,14 +59,18 @@ public struct ChainWriter {
     public mutating func replace(_ place: Int, _ entry: Entry) { entries[place] = entry }
 
     /// Adds an entry.
-    /// - Parameter nextLink: the page of the next link; used only when `needsPage`.
+    /// - Parameters:
+    ///   - nextLink: the page of the next link; used only when `needsPage`.
+    ///   - frame: by what number the full link names it; nil for the same.
     /// - Returns: the link that is full and finished by this, if any.
-    public mutating func append(_ entry: Entry, nextLink: PFN) -> (page: PFN, link: PageBytes)? {
+    public mutating func append(
+        _ entry: Entry, nextLink: PFN, frame: PFN? = nil
+    ) -> (page: PFN, link: PageBytes)? {
         guard needsPage else {
             entries.append(entry)
             return nil
         }
-        let finished = (page: page, link: encoded(next: nextLink))
+        let finished = (page: page, link: encoded(next: frame ?? nextLink))
         page = nextLink
         entries.removeAll(keepingCapacity: true)
         entries.append(entry)

@@ -54,7 +54,8 @@ public struct Finding: Equatable, Sendable {
         // The manifest: how it agrees with the chain
         case manifestLine, manifestContents, manifestUnnamed
         // The run
-        case pagesNotChecked, timeout, malformedParameter, kernelRefused, chainUnnamed, parityStale, findingsOmitted
+        case pagesNotChecked, timeout, malformedParameter, kernelRefused, handoverLost, chainUnnamed, parityStale,
+            findingsOmitted
 
         /// In kebab case, for machines.
         public var name: StaticString {
@@ -93,6 +94,7 @@ public struct Finding: Equatable, Sendable {
             case .malformedParameter: "malformed-parameter"
             case .kernelRefused: "kernel-refused"
             case .chainUnnamed: "chain-unnamed"
+            case .handoverLost: "handover-lost"
             case .parityStale: "parity-stale"
             case .findingsOmitted: "findings-omitted"
             }
@@ -108,7 +110,7 @@ public struct Finding: Equatable, Sendable {
                 .doubt
             case .noChain, .linkMagic, .linkChecksum, .linkLength, .linkLoop, .pfnInvalid, .pageShared, .entryType,
                 .dataBeforeMeta, .metaChecksum, .dataChecksum, .metaSize, .metaMode, .metaNameLength, .metaName,
-                .duplicateName, .duplicateIndex, .indexPastEnd, .kernelRefused:
+                .duplicateName, .duplicateIndex, .indexPastEnd, .kernelRefused, .handoverLost:
                 .damage
             }
         }

@@ -31,6 +31,17 @@ struct NextLineTests {
         #expect(text(next(before).text) == after)
     }
 
+    @Test(arguments: [
+        ("ro", "ro kho=on liveupdate=on"),
+        ("kho=on ro liveupdate=on -- x", "kho=on ro liveupdate=on -- x"),
+        ("kho=off ro", "ro kho=on liveupdate=on"),
+        ("kho=on liveupdate=on kho=off", "liveupdate=on kho=on"),
+        ("", "kho=on liveupdate=on"),
+    ])
+    func handsOverWhereItIsAsked(_ before: String, _ after: String) {
+        #expect(text(next(before).handingOver().text) == after)
+    }
+
     @Test func removesNames() {
         #expect(text(next("quiet ro splash=1 quiet x", removing: ["quiet", "splash"]).text) == "ro x")
         #expect(text(next("rd-x.y=1 rd_x.y", removing: ["rd_x-y", "rd_x.y"]).text) == "")

@@ -145,7 +145,7 @@ struct BootConfiguration: Equatable {
     /// How the boot goes on.
     /// - Returns: also the warning, where that is not what was asked for.
     func action(_ status: RunStatus, on line: ParameterLine, isCrashKernel: Bool) -> (Action, warning: StaticString?) {
-        guard status == .damaged, onDamage != .proceed else { return (.proceed, nil) }
+        guard status == .damaged || status == .lost, onDamage != .proceed else { return (.proceed, nil) }
         if isCrashKernel { return (.proceed, "this is a crash kernel, so the boot goes on") }
         if onDamage == .shell && line.contains(named: "panic") {
             return (.proceed, "panic= is on the command line, so there is no shell and the boot goes on")

@@ -6,6 +6,7 @@ enum Option: Int, CaseIterable {
     case parity, partial, repair, noRepair, all
     case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
     case withoutChain, ifChain
+    case kho, again, kernel
     case flat, oneFileSystem, exclude, strict, stdin, stdout
     case resume
     case long, segments, config, flavour, compress, output, directory, devices
@@ -67,6 +68,9 @@ enum Option: Int, CaseIterable {
         case .checkLoaded: ("check-loaded", nil, "see that a kernel is loaded, and check the chain once more")
         case .withoutChain: ("without-chain", nil, "load the kernel also where a chain cannot be handed on")
         case .ifChain: ("if-chain", nil, "load nothing where there is no chain to hand on")
+        case .kho: ("kho", nil, "keep the chain in memory that the kernel itself hands over (KHO), no range reserved")
+        case .again: ("again", nil, "hand the chain that has arrived so on once more, as it is")
+        case .kernel: ("kernel", "FILE", "the next kernel, to see whether it takes what this one hands over")
         case .flat: ("flat", nil, "regular files of the top directory alone, as the chain has them")
         case .oneFileSystem: ("one-file-system", nil, "do not enter directories that something is mounted on")
         case .exclude: ("exclude", "GLOB", "leave out what matches, with all below it; may be repeated")

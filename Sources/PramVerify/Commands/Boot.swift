@@ -99,6 +99,7 @@ struct Boot: Command {
         report = check(hazards)
         report.warnings = configuration.problems + (report.warnings ?? [])
         if report.head?.page != nil, let hazards, report.runStatus != .empty {
+            if report.handOver != nil { hazards.disregard(managed: true) }
             report.warnings? += hazards.sentences
         }
         if !isCrashKernel, let sentence = report.origin?.warning { warn(Phrase(sentence), &report) }
@@ -281,7 +282,7 @@ struct Boot: Command {
 
     private func level(of status: RunStatus) -> KernelLog.Level {
         switch status {
-        case .damaged: .error
+        case .damaged, .lost: .error
         case .unnamed, .corrected, .indeterminate, .failed: .warning
         case .intact, .empty, .absent, .off: .information
         }
@@ -294,6 +295,8 @@ struct Boot: Command {
         var phrase: Phrase = "\(status.name)"
         if let failure = report.failure {
             phrase = "\(status.name): \(failure.message)"
+        } else if report.handOver?.loss != nil {
+            phrase = "\(status.name): \(report.handOverSentence)"
         } else if let evaluation = report.evaluation, !evaluation.links.isEmpty {
             let files = report.filesInWords
             let links = counted(evaluation.links.count, "link")

@@ -19,12 +19,13 @@ struct Cmdline: Command {
     static let example: StaticString = "cmdline --append nokaslr"
     static let options: [Option] = [
         .from, .append, .remove, .kexecOptions, .kexecFile, .kexecLoad, .checkLoaded, .memory, .base, .raw,
-        .unpackLimit, .pfn, .cmdline, .threads, .json,
+        .unpackLimit, .pfn, .cmdline, .threads, .kernel, .json,
     ]
     static let kernelParameters: [BootParameter] = []
     static let writes = false
 
     private let call: Call
+    var nextKernelPath: [UInt8]? { call[.kernel] }
     private let choice: MemoryChoice
     let request: KexecOptions.Request
     let streams: Streams
@@ -174,7 +175,9 @@ struct Cmdline: Command {
             status.insert(.damaged)
             return nil
         case .one(let chain):
-            let obstacle = chain.obstacle(on: next.line) ?? (chain.isPramKernel && request == .file ? .fileLoad : nil)
+            let obstacle =
+                chain.obstacle(on: next.line) ?? formObstacle(chain)
+                ?? (chain.isPramKernel && request == .file ? .fileLoad : nil)
             guard let obstacle else {
                 guard let objection = objection(chain) else { return chain }
                 let head = String(chain.head.number, radix: 16)
@@ -249,7 +252,7 @@ struct Cmdline: Command {
         var line = next
         var limit = request == .file ? LengthLimit.x86KexecFileLoad : LengthLimit.x86
         if let chain {
-            if let handing = next.handingOn(chain.head.number) {
+            if let handing = next.handingOn(chain) {
                 line = handing
                 if advise(chain, next) == .file { limit = .x86KexecFileLoad }
             } else {

@@ -1,3 +1,5 @@
+import Linux
+import PRAM
 import Text
 
 /// `erase`: no chain is left.
@@ -26,11 +28,32 @@ enum Erase: Command {
         try call.requireOperands(0...0)
         _ = try call.threadCount()
         try WritingTarget.checkOptions(call)
+        if try eraseKept(call, &report) { return }
         let target = try WritingTarget.open(call, size: nil, base: try call.base(), for: .clearing)
         let head = try Head.choose(call, target, image: target.image)
         report.head = head
         report.memory = Report.Memory(path: target.name, target.memory)
         guard let page = head.page else { return }
         report.written = try target.clear(page)
+    }
+
+    /// A chain that the kernel hands over is no more when its session ends.
+    /// - Returns: false where it is none of that kind.
+    private static func eraseKept(_ call: Call, _ report: inout Report) throws(Failure) -> Bool {
+        guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region) else { return false }
+        if let note = HoldNote.read(), case .process(let process, let started) = note.holder, note.standing.isHeld {
+            report.head = Head(origin: .session, page: PFN(note.head))
+            ProcessFacts.end(process, started: started)
+            HoldNote(head: note.head, session: note.session, holder: .released).write()
+            report.written = Written(purpose: .clearing, head: nil, released: 0)
+            return true
+        }
+        guard let head = Head.arrived(call), let page = head.page else { return false }
+        let memory = try MemoryChoice.thisMachine.open(base: 0, unpackLimit: 0, raw: false)
+        report.head = head
+        report.memory = Report.Memory(MemoryChoice.thisMachine, memory)
+        var walk = ChainWalk(head: page, memory: memory, seed: randomNumber())
+        report.written = ArrivedSession.release(page, generation: walk.next()?.link?.stamp?.generation, pages: nil)
+        return true
     }
 }

@@ -31,7 +31,9 @@ struct Kexec: Command {
         do throws(Failure) {
             try call.requireOperands(1...2, "a kernel")
             try call.refuseBoth(.withoutChain, .ifChain)
-            var search = try Cmdline(call.turned(into: Cmdline.self), streams)
+            var lookup = call.turned(into: Cmdline.self)
+            lookup.set(.kernel, call.operands[0])
+            var search = try Cmdline(lookup, streams)
             let next = try search.nextKernel()
             return try Kexec(call, streams).load(next)
         } catch {
@@ -176,7 +178,7 @@ extension Cmdline {
             if !error.remedy.isEmpty { say(error.remedy) }
             return nil
         }
-        guard let line = next.handingOn(found.head.number) else {
+        guard let line = next.handingOn(found) else {
             say("the chain is not handed on: pram= cannot be put into this line")
             return nil
         }

@@ -44,12 +44,14 @@ enum Load: Command {
         try WritingTarget.checkOptions(call)
         let choice = MemoryChoice(call[.memory])
         var target: WritingTarget?
-        if call.has(.erase) || call.has(.device) {
+        let arrived = Head.arrived(call)
+        if arrived == nil && call.has(.erase) || call.has(.device) {
             target = try WritingTarget.open(call, size: nil, base: try call.base(), for: .clearing)
         }
         if choice.isLive { try refuseCrashKernel(call) }
         var opened = choice.isLive && !call.has(.device) ? nil : try open(call, choice, target, &report)
-        let head = try Head.choose(call, target, image: opened?.memory)
+        let head: Head
+        if let arrived { head = arrived } else { head = try Head.choose(call, target, image: opened?.memory) }
         report.head = head
         guard let page = head.page else { return }
         if opened == nil { opened = try open(call, choice, target, &report) }
@@ -60,6 +62,8 @@ enum Load: Command {
 
         var options = ChainCheck.Options()
         options.threads = threads
+        let frames = ChainFrames()
+        options.observe = { link, _ in frames.take(link) }
         let check = ChainCheck(head: page, memory: memory, options: options, seed: randomNumber())
         var chain = check.run()
         report.evaluation = chain
@@ -72,9 +76,10 @@ enum Load: Command {
                 report.useRecovered(found)
             }
         }
+        if arrived != nil { report.lookAtHandOver(page, frames) }
         report.lookAtManifest(of: chain, head: page, memory: memory)
         let isComplete = try restore(chain, page, memory, call, &report)
-        guard call.has(.erase), let target else { return }
+        guard call.has(.erase), target != nil || arrived != nil else { return }
         guard isComplete else {
             let reason: StaticString =
                 chain.verdict == .intact
@@ -83,7 +88,18 @@ enum Load: Command {
                 purpose: .clearing, head: page, changed: false, warnings: [Phrase("the chain stays: \(reason)").text])
             return
         }
+        guard let target else {
+            report.written = release(chain, page)
+            return
+        }
         report.written = try target.clear(page)
+    }
+
+    /// Gives the kernel the memory back.
+    private static func release(_ chain: ChainEvaluation, _ head: PFN) -> Written {
+        ArrivedSession.release(
+            head, generation: chain.links.first?.generation,
+            pages: chain.pagesChecked &+ UInt64(chain.links.count))
     }
 
     private static func open(

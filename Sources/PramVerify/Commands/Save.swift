@@ -14,7 +14,7 @@ enum Save: Command {
     static let example: StaticString = "save /var/lib/pram-verify"
     static let options: [Option] =
         Option.ofMemory + Option.ofWriting + [
-            .flat, .oneFileSystem, .exclude, .strict, .stdin, .parity, .size, .replace, .force, .dryRun,
+            .kho, .again, .flat, .oneFileSystem, .exclude, .strict, .stdin, .parity, .size, .replace, .force, .dryRun,
             .json,
         ]
     static let kernelParameters: [BootParameter] = []
@@ -26,7 +26,18 @@ enum Save: Command {
 
     static func perform(_ call: Call) throws(UsageError) -> Report {
         var report = Report(command: name)
-        do throws(Failure) { try save(call, &report) } catch { try report.end(by: error) }
+        do throws(Failure) {
+            try call.refuseBoth(.kho, .again)
+            if call.has(.kho) && !call.has(.dryRun) {
+                try keep(call, &report)
+            } else if call.has(.again) {
+                try keepAgain(call, &report)
+            } else {
+                try save(call, &report)
+            }
+        } catch {
+            try report.end(by: error)
+        }
         if call.has(.dryRun) { return report }
         report.noteSave(call)
         report.refreshRunFolder(call)
@@ -34,7 +45,7 @@ enum Save: Command {
     }
 
     /// A kernel that was loaded before does not know what was saved, unless its line names this very head.
-    private static func loadedKernelWarning(_ head: PFN, _ call: Call) -> [String] {
+    static func loadedKernelWarning(_ head: PFN, _ call: Call) -> [String] {
         guard MemoryChoice(call[.memory]).isLive, LoadNote.isKernelLoaded(), LoadNote.current()?.head != head.number
         else { return [] }
         return [

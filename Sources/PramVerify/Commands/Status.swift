@@ -21,7 +21,7 @@ enum Status: Command {
             } else {
                 streams.output.write(try RunFolder.contents(call.has(.json) ? .json : .text))
             }
-            return status.exit
+            return status.exit.union(holding(call, streams))
         } catch {
             streams.say(Phrase(error.message))
             if error.code == ErrorCode.noSuchFile {
@@ -29,5 +29,18 @@ enum Status: Command {
             }
             return .failed
         }
+    }
+
+    /// Whether the session is held still that is to keep what was saved over the next kexec. Damaged where it is not.
+    private static func holding(_ call: Call, _ streams: Streams) -> ExitStatus {
+        guard let note = HoldNote.read() else { return [] }
+        if case .released = note.holder { return [] }
+        let standing = note.standing
+        if !call.has(.json) {
+            streams.output.write("held:    \(standing.isHeld ? "yes" : "no"): \(standing.sentence)\n")
+        } else if !standing.isHeld {
+            streams.say(standing.sentence)
+        }
+        return standing.isHeld ? [] : .damaged
     }
 }

@@ -87,6 +87,7 @@ struct ChainSearch {
         chain.isRefused = candidate.isRefused
         chain.kernelsHead = kernelsHead
         if choice.isLive {
+            chain.keeping = keeping(candidate.page, kernelsHead)
             let paths = MachinePaths()
             chain.isCrashKernel = MachineEvidence.isCrashKernel(thisLine, paths)
             do throws(MemoryFailure) {
@@ -96,6 +97,18 @@ struct ChainSearch {
             }
         }
         return chain
+    }
+
+    /// nil for a chain that only a reserved range can carry.
+    private func keeping(_ head: PFN, _ kernelsHead: UInt64?) -> HandOver.Keeping? {
+        if let note = HoldNote.read(), note.head == head.number {
+            let standing = note.standing
+            return standing.isHeld ? .held : .gone(standing.sentence.text)
+        }
+        guard let machine = try? MachineEvidence.collect(),
+            HandOverEvidence.collect(machine.line).concerns(head, machine, kernelsHead: kernelsHead)
+        else { return nil }
+        return .arrived
     }
 
     private func evaluate(
@@ -130,6 +143,11 @@ struct ChainSearch {
         var found: [Candidate] = []
         let origin: Head.Origin =
             call.has(.cmdline) ? .commandLineText : call.has(.from) ? .commandLineFile : .procCmdline
+        // What was saved in this boot is on no line yet, and takes the place of what has arrived.
+        if choice.isLive, !call.has(.cmdline), !call.has(.from), kernelsHead == nil, let note = HoldNote.read() {
+            if case .released = note.holder { return [] }
+            return [Candidate(page: PFN(note.head), origin: .session)]
+        }
         for (line, origin) in [(template, origin), (thisLine, .procCmdline)] {
             guard let number = PramParameter.find(in: line).pfn, number != 0,
                 !found.contains(where: { $0.page.number == number })

@@ -7,7 +7,7 @@ import Text
 /// Where the chain starts, and who said so.
 struct Head {
     enum Origin: Int {
-        case option, commandLineText, commandLineFile, procCmdline, sysKernelPram, range
+        case option, commandLineText, commandLineFile, procCmdline, sysKernelPram, range, session
 
         var name: StaticString {
             switch self {
@@ -17,6 +17,7 @@ struct Head {
             case .procCmdline: "proc-cmdline"
             case .sysKernelPram: "sys-kernel-pram"
             case .range: "range"
+            case .session: "session"
             }
         }
     }
@@ -24,6 +25,8 @@ struct Head {
     var origin: Origin
     /// nil when no chain is named: no `pram=`, none that parses, or 0.
     var page: PFN?
+    /// The command line names a chain whose memory was given back since.
+    var isReleased = false
     /// A sentence for each `pram=` that the kernel cannot parse.
     var malformed: [String] = []
     /// The kernel has pram and holds no chain, though its command line named this head: it has refused the chain, or a
@@ -49,6 +52,11 @@ struct Head {
             let text = try FileDescriptor.contents(of: path, limit: MachineEvidence.lineLimit)
             if call.has(.cmdlineFile) { return Head(origin: .commandLineFile, line: text) }
             var head = Head(origin: .procCmdline, line: text)
+            if live, HoldNote.isReleased(head.page) {
+                var none = Head(origin: .procCmdline, page: nil, malformed: head.malformed)
+                none.isReleased = true
+                return none
+            }
             guard live, let kernels = MachineEvidence.kernelsHead() else { return head }
             if kernels != 0 {
                 return Head(origin: .sysKernelPram, page: PFN(kernels), malformed: head.malformed)

@@ -54,13 +54,18 @@ struct OpenedChain {
         options.progress = watch.progress ?? { progress.show($0) }
         options.deadline = watch.deadline
         let witness = ParityWitness()
+        let frames = ChainFrames()
         if !linksOnly {
             options.observe = { link, results in
                 witness.take(link, results)
+                frames.take(link)
                 watch.observe?(link, results)
             }
         } else {
-            options.observe = watch.observe
+            options.observe = { link, results in
+                frames.take(link)
+                watch.observe?(link, results)
+            }
         }
         let check = ChainCheck(head: head, memory: memory, options: options, seed: randomNumber())
         let evaluation = check.run()
@@ -70,6 +75,7 @@ struct OpenedChain {
         if evaluation.links.isEmpty, let text, let hint = Head.hint(text, in: memory) {
             report.warnings = (report.warnings ?? []) + [hint]
         }
+        report.lookAtHandOver(head, frames)
         report.hasStaleParity = !linksOnly && witness.isStale(evaluation, in: memory)
         if !evaluation.links.isEmpty { report.layout = check.layout }
         if !linksOnly && evaluation.findingCounts[Finding.Kind.timeout.rawValue] == 0 {

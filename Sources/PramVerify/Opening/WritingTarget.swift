@@ -51,6 +51,12 @@ struct WritingTarget {
         let machine: MachineEvidence
         do throws(MachineFailure) { machine = try MachineEvidence.collect() } catch { throw Failure(error) }
         do throws(WriteRefusal) { try WritableRegion.refuseCrashKernel(machine) } catch { throw .refused(error) }
+        if purpose == .cutting, Head.arrived(call) != nil {
+            throw .refused(
+                WriteRefusal(
+                    .notReserved, "the chain lies in System RAM, which nobody can write",
+                    remedy: "load what is good of it, and save that once more with save --kho"))
+        }
         if let text = call[.device] {
             return try openDevice(text, overwrite: call.has(.force), machine, keeper)
         }

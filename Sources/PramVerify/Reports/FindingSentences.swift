@@ -38,7 +38,9 @@ extension Report {
         case .pageShared:
             return "\(page)\(inFile) is in use elsewhere in the chain"
         case .pageNotInSource:
-            return "\(page)\(inFile) is not contained in this memory source"
+            return memory?.zerosMayBeHoles == true
+                ? "\(page)\(inFile) reads as zeros, or is not contained in this memory source"
+                : "\(page)\(inFile) is not contained in this memory source"
         case .pageUnreadable:
             return "\(page)\(inFile) could not be read"
         case .entryType:
@@ -94,6 +96,7 @@ extension Report {
                 "a chain lies at page \(hexadecimal(head?.page?.number ?? 0)), in memory that the command line reserves, "
                 + "and no pram= names it: nobody has handed it on. `load` restores it, `drop` and `repair` mend it, "
                 + "`erase` clears it, and `cmdline` hands it on"
+        case .handoverLost: return handOverSentence
         case .parityStale:
             return
                 "the parity is of another chain, or of what this one was: it is not used, and what is lost stays lost"

@@ -10,14 +10,16 @@ struct JSONReport {
     /// Raised whenever a consumer of the former format could misread the new one.
     static let schemaVersion = 1
 
-    /// - Parameter limit: how many links, files, findings and extractions each are listed.
-    static func write(_ report: Report, to output: Output, listing limit: Int = .max) {
+    /// - Parameter most: how many links, files, findings and extractions each are listed.
+    static func write(_ report: Report, to output: Output, listing most: Int = .max) {
+        // Of a chain that was not handed over pages tell nothing.
+        let limit = report.handOver?.loss == nil ? most : min(most, 16)
         var json = JSONWriter { output.write($0) }
         json.beginObject()
         json.number("schema", schemaVersion)
         json.string("version", Program.version)
         json.string("command", report.command)
-        json.string("verdict", report.verdict.name)
+        json.string("verdict", report.verdictName)
         json.number("exit", Int(report.status.rawValue))
         if let failure = report.failure {
             json.beginObject("failure")
@@ -51,6 +53,7 @@ struct JSONReport {
         if let repair = report.repair { repair.write(to: &json) }
         if let extractions = report.extractions { write(extractions.prefix(limit), &json) }
         if let written = report.written { writeWritten(written, &json) }
+        if let handOver = report.handOver { handOver.write(to: &json) }
         if let next = report.next { writeNext(next, &json) }
         report.estimate?.write(&json)
         if let warnings = report.warnings {
@@ -192,6 +195,7 @@ struct JSONReport {
         json.string("pram", String(written.head?.number ?? 0, radix: 16))
         json.bool("changed", written.changed)
         json.bool("atomic", written.isAtomic)
+        if let released = written.released { json.number("released", released) }
         json.beginArray("files")
         for file in written.files {
             json.beginObject()

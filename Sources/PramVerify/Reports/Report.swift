@@ -30,6 +30,9 @@ struct Report {
     var repair: RepairReport?
     /// Whether the chain holds parity of what it was, or of another one.
     var hasStaleParity = false
+    /// What there is to say of memory that the former kernel has handed over, or should have; nil where the chain is
+    /// none of that kind.
+    var handOver: HandOverReport?
     /// What was done to memory, by the commands that write it.
     var written: Written?
     /// What `save --dry-run` says.
@@ -112,9 +115,12 @@ struct Report {
 
     var verdict: Verdict {
         if failure != nil { return .indeterminate }
-        if let evaluation { return head?.isRefused == true ? .damaged : evaluation.verdict }
+        if let evaluation { return head?.isRefused == true || handOver?.loss != nil ? .damaged : evaluation.verdict }
         return .absent
     }
+
+    /// As it is shown: what was never handed over is not damaged.
+    var verdictName: StaticString { handOver?.loss != nil && failure == nil ? "lost" : verdict.name }
 
     var status: ExitStatus {
         if let next { return next.status }
@@ -147,6 +153,11 @@ struct Report {
     var findings: [Finding] {
         var all = (head?.malformed ?? []).indices.map { Finding(.malformedParameter, detail: UInt64($0)) }
         if let head, head.isRefused { all.append(Finding(.kernelRefused, page: head.page)) }
+        if let loss = handOver?.loss {
+            // What has become of pages that nobody has kept tells nothing.
+            all.append(Finding(.handoverLost, page: head?.page, detail: loss.rawValue))
+            return all
+        }
         if let head, head.isUnnamed { all.append(Finding(.chainUnnamed, page: head.page)) }
         guard let evaluation else { return all }
         all += evaluation.findings

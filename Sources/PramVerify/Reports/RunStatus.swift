@@ -2,7 +2,7 @@ import PRAM
 
 /// The one word in /run/pram-verify/status.
 enum RunStatus: Int, CaseIterable {
-    case intact, unnamed, corrected, empty, absent, off, damaged, indeterminate, failed
+    case intact, unnamed, corrected, empty, absent, off, damaged, lost, indeterminate, failed
 
     var name: StaticString {
         switch self {
@@ -13,6 +13,7 @@ enum RunStatus: Int, CaseIterable {
         case .absent: "absent"
         case .off: "off"
         case .damaged: "damaged"
+        case .lost: "lost"
         case .indeterminate: "indeterminate"
         case .failed: "failed"
         }
@@ -25,7 +26,7 @@ enum RunStatus: Int, CaseIterable {
         switch self {
         case .intact, .empty, .absent, .off: []
         case .corrected: .corrected
-        case .unnamed, .damaged, .indeterminate: .damaged
+        case .unnamed, .damaged, .lost, .indeterminate: .damaged
         case .failed: .failed
         }
     }
@@ -39,6 +40,7 @@ extension Report {
             if written.head == nil { return .empty }
             if written.purpose == .cutting || written.purpose == .repairing, verdict == .intact { return .corrected }
         }
+        if handOver?.loss != nil { return .lost }
         // A head page of zeros is what a chain leaves that was erased, and what a machine has after a cold boot.
         if let evaluation, evaluation.links.isEmpty,
             evaluation.findings.contains(where: { $0.kind == .noChain && $0.detail == 1 })

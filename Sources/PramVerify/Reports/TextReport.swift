@@ -9,7 +9,7 @@ import Verification
 struct TextReport {
     /// - Parameter limit: how many files and findings each are listed.
     static func write(_ report: Report, to output: Output, listing limit: Int = .max) {
-        output.write("verdict: \(report.verdict.name)\n")
+        output.write("verdict: \(report.verdictName)\n")
         if let memory = report.memory { output.write("memory:  \(memory.path) (\(memory.kind))\n") }
         for note in report.memory?.notes ?? [] { output.write("         \(note)\n") }
         for refusal in report.memory?.refusals ?? [] {
@@ -17,7 +17,8 @@ struct TextReport {
             if !refusal.remedy.isEmpty { output.write("         \(refusal.remedy)\n") }
         }
         writeHead(report, output)
-        if let evaluation = report.evaluation {
+        report.handOver?.write(to: output)
+        if let evaluation = report.evaluation, report.handOver?.loss == nil {
             writeChain(report, evaluation, output)
             writeFiles(evaluation, report.manifest?.file, limit, output)
             writeTree(report, output)
@@ -35,7 +36,11 @@ struct TextReport {
         for warning in report.warnings ?? [] { output.write("warning: \(warning)\n") }
         if let written = report.written {
             for warning in written.warnings { output.write("warning: \(warning)\n") }
-            if written.changed && written.head == nil { output.write("erased:  the head of the chain is clear\n") }
+            if written.changed && written.head == nil {
+                output.write(
+                    "erased:  \(written.released == nil ? "the head of the chain is clear" : "the session that kept the chain is ended")\n"
+                )
+            }
         }
         if let extractions = report.extractions, report.failure == nil {
             let written = extractions.count { $0.outcome != .refused && $0.outcome != .failed }
@@ -63,9 +68,12 @@ struct TextReport {
             case .procCmdline: "/proc/cmdline"
             case .sysKernelPram: "/sys/kernel/pram"
             case .range: "the range's first page"
+            case .session: "the session that is held"
             }
         if let page = head.page {
             output.write("head:    page \(hexadecimal(page.number)), from \(from)\n")
+        } else if head.isReleased {
+            output.write("head:    none; the chain that \(from) names was loaded, and its memory given back\n")
         } else {
             output.write("head:    none; \(from) names no chain\n")
         }

@@ -22,6 +22,8 @@ struct Written {
     var isAtomic = true
     /// The files that did not simply stay: name, what became of it, why.
     var files: [(name: [UInt8], fate: StaticString, message: String)] = []
+    /// How many bytes the kernel has back, where the chain was kept by a session that is ended.
+    var released: UInt64?
     /// Sentences for people.
     var warnings: [String] = []
 }

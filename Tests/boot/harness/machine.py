@@ -386,6 +386,25 @@ class Machine:
         self.qmp("pmemsave", val=address, size=size, filename=str(path))
         return path
 
+    def write_memory(self, address, data):
+        """Changes physical memory from outside, through QEMU's stub for gdb; the guest stands still meanwhile."""
+        path = self.scratch / "gdb"
+        path.unlink(missing_ok=True)
+        self.qmp("human-monitor-command", command_line=f"gdbserver unix:{path},server=on,wait=off")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stub:
+            stub.settimeout(30)
+            stub.connect(str(path))
+            for packet in ("Qqemu.PhyMemMode:1", f"M{address:x},{len(data):x}:{data.hex()}", "D"):
+                stub.sendall(f"${packet}#{sum(packet.encode()) % 256:02x}".encode())
+                answer = b""
+                while b"#" not in answer[:-2]:
+                    answer += stub.recv(4096)
+                stub.sendall(b"+")
+                if b"OK" not in answer:
+                    self._fail(f"gdb's stub answered {answer!r} to {packet}")
+        self.qmp("human-monitor-command", command_line="gdbserver none")
+        self.qmp("cont")
+
     def dump(self, path, format="elf", deadline=120):
         """The whole memory as QEMU dumps it: "elf" or "kdump-zlib" (in makedumpfile's flattened form)."""
         self.qmp("dump-guest-memory", deadline, paging=False, protocol=f"file:{path}", format=format)

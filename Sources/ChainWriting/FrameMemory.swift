@@ -1,0 +1,137 @@
+import Linux
+import Machine
+import MemorySources
+import PRAM
+import Text
+
+/// A file in memory that the kernel keeps over a kexec, as memory to be written: a list of page frames.
+///
+/// Its pages are numbered from 1 on, in the order of the file; `frame` tells where each lies. It is written through the
+/// one mapping that there is and read back by frame through /proc/kcore, so that a frame that is not the page's shows
+/// before anybody is told of the chain.
+public final class FrameMemory: WritableMemory {
+    /// Under what the file is kept in its session.
+    public static let token: UInt64 = 1
+
+    private let mapping: Mapping
+    private let base: UnsafeMutableRawPointer
+    private let count: Int
+    private let frames: [UInt64]
+    private let live: LiveMemory
+
+    public let pages: Range<UInt64>
+    public var kind: String { "memfd" }
+    public var zerosMayBeHoles: Bool { false }
+    public var readBack: any PhysicalMemory { live }
+
+    /// Makes the file, fills it with zeros, seals it, has the session keep it, and finds its frames: in this order, for
+    /// keeping it may move pages.
+    /// - Parameters:
+    ///   - count: of pages; there is room for so many.
+    ///   - live: where pages are read back.
+    /// - Throws: ENOSPC, ENOMEM where there is no room after all; EPERM where frames are hidden.
+    public init(pages count: Int, keptBy session: borrowing LiveSession, _ live: LiveMemory) throws(SystemError) {
+        let memory = try MemoryFileDescriptor(size: UInt64(count) * UInt64(pageSize))
+        let mapping = try Mapping(memory.file, offset: 0, count: count * pageSize, writable: true)
+        base = mapping.base
+        for place in stride(from: 0, to: count * pageSize, by: pageSize) {
+            var byte: UInt8 = 0
+            guard guardedCopy(base + place, to: &byte, count: 1) else {
+                throw SystemError("mmap", code: ErrorCode.outOfMemory, path: memory.file.path)
+            }
+        }
+        try memory.seal()
+        try session.preserve(memory.file, token: FrameMemory.token)
+        frames = try PageFrames.find(base, count: count)
+        self.mapping = consume mapping
+        self.count = count
+        self.live = live
+        pages = 1..<UInt64(count) + 1
+    }
+
+    public func frame(of page: PFN) -> PFN {
+        pages.contains(page.number) ? PFN(frames[Int(page.number - 1)]) : page
+    }
+
+    public func contains(_ page: PFN) -> Bool { pages.contains(page.number) }
+
+    public func mapped(_ page: PFN) -> UnsafeRawPointer? {
+        address(of: page, count: 1).map { UnsafeRawPointer($0) }
+    }
+
+    private func address(of page: PFN, count: Int) -> UnsafeMutableRawPointer? {
+        guard pages.contains(page.number), count >= 0, UInt64(count) <= pages.upperBound - page.number else {
+            return nil
+        }
+        return base + Int(page.number - 1) * pageSize
+    }
+
+    public func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
+        for index in 0..<count {
+            guard let page = first.advanced(by: UInt64(index)), let source = mapped(page) else {
+                states[index] = .absent
+                continue
+            }
+            let isWhole = guardedCopy(source, to: destination + index * pageSize, count: pageSize)
+            states[index] = isWhole ? .present : .unreadable
+        }
+    }
+
+    public func fill(
+        _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        guard let address = address(of: first, count: count) else {
+            throw SystemError("write", code: ErrorCode.badAddress)
+        }
+        try body(UnsafeMutableRawBufferPointer(start: address, count: count * pageSize))
+    }
+
+    /// Through the mapping, for nobody can write the file any more. Whoever reads the page meanwhile reads a part.
+    public func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
+        guard let target = address(of: page, count: 1) else {
+            throw SystemError("write", code: ErrorCode.badAddress)
+        }
+        let isWhole = bytes.bytes.withUnsafeBytes { guardedCopy($0.baseAddress!, to: target, count: pageSize) }
+        guard isWhole else { throw SystemError("write", code: ErrorCode.badAddress) }
+        memoryFence()
+    }
+
+    public func synchronize() throws(SystemError) { memoryFence() }
+}
+
+extension SavePlan {
+    /// How large the memory must be that takes all of it, in pages; nil where a stream has to end first.
+    public var size: UInt64? { hasStream ? nil : pagesNeeded }
+}
+
+/// The session that keeps a chain's memory over a kexec. Its name follows from the generation of the chain's links, so
+/// that the next kernel finds it by the chain alone.
+public enum KeptSession {
+    /// `pram-verify-BOOT-SAVE`, 29 bytes.
+    public static func name(_ generation: UInt64) -> [UInt8] {
+        Array("pram-verify-".utf8) + digits(generation >> 32) + [UInt8(ascii: "-")] + digits(generation & 0xffff_ffff)
+    }
+
+    private static func digits(_ number: UInt64) -> [UInt8] {
+        let text = Array(String(number, radix: 16).utf8)
+        return [UInt8](repeating: UInt8(ascii: "0"), count: max(0, 8 - text.count)) + text
+    }
+
+    /// The first half of the number is that of the boot's id, the other one nobody's.
+    /// - Parameter boot: /proc/sys/kernel/random/boot_id
+    public static func generation(boot: [UInt8], random: UInt64) -> UInt64 {
+        var number: UInt64 = 0
+        for byte in boot.prefix(8) {
+            let digit: UInt8 =
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+                case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+                default: 0
+                }
+            number = number << 4 | UInt64(digit)
+        }
+        return number << 32 | random & 0xffff_ffff
+    }
+}

@@ -1,0 +1,126 @@
+import CLinux
+import Text
+
+/// A process that does nothing but keep a descriptor open, and outlives the program that started it.
+///
+/// It is forked before the program takes much memory, so that it has little itself, and waits for what it is to hold. If
+/// its starter ends before, it ends too.
+public struct SessionHolder: ~Copyable {
+    public let process: Int32
+    private let channel: FileDescriptor
+
+    /// Call it before there are threads.
+    public static func start() throws(SystemError) -> SessionHolder {
+        var ends: (Int32, Int32) = (-1, -1)
+        try SystemCalls.socketPair(&ends).get("socketpair")
+        let channel = FileDescriptor(adopting: ends.0, path: Array("holder".utf8))
+        let child = SystemCalls.fork()
+        if child.value == 0 {
+            hold(ends.1)
+        }
+        SystemCalls.close(ends.1)
+        try child.get("fork")
+        return SessionHolder(process: child.number, channel: channel)
+    }
+
+    private static func hold(_ channel: Int32) -> Never {
+        SystemCalls.detach(keeping: channel, -1)
+        let session = SystemCalls.receiveDescriptor(channel)
+        guard !session.failed else { SystemCalls.exit(1) }
+        // Only now: whoever fills memory as one that is spared drives the machine into a panic.
+        let path = Array("/proc/self/oom_score_adj".utf8)
+        let file = SystemCalls.openat(SystemCalls.workingDirectory, path, O_WRONLY, 0)
+        var isSpared: UInt8 = 0
+        if !file.failed {
+            let text = Array("-1000\n".utf8)
+            let written = text.withUnsafeBytes { SystemCalls.write(file.number, $0.baseAddress!, $0.count) }
+            isSpared = written.failed ? 0 : 1
+            SystemCalls.close(file.number)
+        }
+        _ = SystemCalls.write(channel, &isSpared, 1)
+        SystemCalls.close(channel)
+        SystemCalls.waitForEver()
+    }
+
+    /// Hands the descriptor over, which may then be closed here.
+    /// - Returns: whether the OOM killer will spare the holder.
+    public consuming func take(_ descriptor: Int32) throws(SystemError) -> Bool {
+        try SystemCalls.send(channel.number, descriptor: descriptor).get("sendmsg")
+        var answer: UInt8 = 0
+        let got = try SystemCalls.read(channel.number, &answer, 1).get("read", path: channel.path)
+        guard got == 1 else { throw SystemError("read", code: ENODATA, path: channel.path) }
+        return answer == 1
+    }
+}
+
+/// What the system says of another process.
+public enum ProcessFacts {
+    /// When it was started, in clock ticks since the boot: field 22 of /proc/PID/stat. nil where there is no such process,
+    /// or it is a zombie. Together with the number it names one process of this boot.
+    public static func startTime(_ process: Int32) -> UInt64? {
+        let path = Array("/proc/\(process)/stat".utf8)
+        guard process > 0, let text = try? FileDescriptor.contents(of: path, limit: 4096),
+            let end = text.lastIndex(of: UInt8(ascii: ")"))
+        else { return nil }
+        // Behind the name in parentheses: the state is field 3.
+        let words = text[(end + 1)...].split(separator: UInt8(ascii: " "))
+        guard words.count > 19, words[0].first != UInt8(ascii: "Z"), words[0].first != UInt8(ascii: "X") else {
+            return nil
+        }
+        return decimalNumber(words[19])
+    }
+
+    /// Ends a process of ours, by its number and its start, so that it is no other.
+    public static func end(_ process: Int32, started: UInt64) {
+        if startTime(process) == started { SystemCalls.kill(process) }
+    }
+
+    /// Whether it has a session of /dev/liveupdate open.
+    public static func holdsSession(_ process: Int32) -> Bool {
+        let folder = Array("/proc/\(process)/fd".utf8)
+        guard let names = try? DirectoryNames(of: folder, in: SystemCalls.workingDirectory, folder).all else {
+            return false
+        }
+        let kind: StaticString = "anon_inode:[luo_session]"
+        for name in names {
+            var text = [UInt8](repeating: 0, count: 256)
+            let answer = text.withUnsafeMutableBytes {
+                SystemCalls.readlinkat(SystemCalls.workingDirectory, folder + [UInt8(ascii: "/")] + name, $0)
+            }
+            guard !answer.failed else { continue }
+            if kind.withUTF8Buffer({ text[..<answer.value].starts(with: $0) }) { return true }
+        }
+        return false
+    }
+}
+
+/// What systemd takes over its notification socket (sd_notify(3)).
+public enum ServiceNotification {
+    /// Puts a descriptor into the fd store of the unit that this process belongs to.
+    /// - Throws: ENOENT without $NOTIFY_SOCKET.
+    public static func store(_ descriptor: Int32, name: StaticString) throws(SystemError) {
+        guard let address = environment("NOTIFY_SOCKET") else { throw SystemError("sendmsg", code: ENOENT) }
+        let text = Array("FDSTORE=1\nFDNAME=".utf8) + name.withUTF8Buffer { Array($0) }
+        try SystemCalls.notify(address, text, descriptor: descriptor).get("sendmsg", path: address)
+    }
+
+    /// Takes what is stored under a name out of the store again.
+    public static func remove(name: StaticString) {
+        guard let address = environment("NOTIFY_SOCKET") else { return }
+        let text = Array("FDSTOREREMOVE=1\nFDNAME=".utf8) + name.withUTF8Buffer { Array($0) }
+        _ = SystemCalls.notify(address, text, descriptor: -1)
+    }
+
+    /// The descriptor that systemd has handed to this process under a name (sd_listen_fds(3)); nil where it has not.
+    public static func handed(name: StaticString) -> FileDescriptor? {
+        guard let process = environment("LISTEN_PID"), decimalNumber(process[...]) == UInt64(SystemCalls.getpid()),
+            let names = environment("LISTEN_FDNAMES")
+        else { return nil }
+        for (place, word) in names.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).enumerated()
+        where name.withUTF8Buffer({ $0.elementsEqual(word) }) {
+            guard let number = Int32(exactly: place + 3) else { return nil }
+            return FileDescriptor(adopting: number, path: Array(word))
+        }
+        return nil
+    }
+}

@@ -1,0 +1,218 @@
+import ChainWriting
+import Linux
+import Machine
+import MemorySources
+import PRAM
+import Text
+import Verification
+
+/// `save --kho` and `save --again`: a chain in ordinary memory, which the kernel itself hands over to the next one.
+///
+/// The order: room is looked for; the memory is taken, sealed, kept by a session, and its page frames are read after
+/// that; the chain is written and read back by frame; the head comes last; then somebody else holds the session.
+extension Save {
+    static func keep(_ call: Call, _ report: inout Report) throws(Failure) {
+        try call.requireOperands((call.has(.stdin) ? 0 : 1)...1, "a directory")
+        for option: Option in [.memory, .device, .region, .base, .pfn, .force] { try call.refuseBoth(.kho, option) }
+        if call.has(.parity), try call.parityPercent() > 0 {
+            throw .usage(UsageError("--kho goes with --parity=0 alone: parity needs adjacent pages"))
+        }
+        if call.has(.size) && !call.has(.stdin) {
+            throw .usage(
+                UsageError("--size goes with --kho only where --stdin does: what a directory takes is counted"))
+        }
+        let threads = try call.threadCount()
+        let lock = try lockMemory()
+        let machine = try supportingMachine()
+        try refuseHeldOver(call, machine)
+        let keeper = try Keeper.choose()
+        let source = try SaveSource(call)
+        let pages = try pageCount(source.plan, call)
+        try requireRoom(pages)
+        let live = try readBackMemory()
+        SaveNote(.unfinished).write()
+
+        let old = HoldNote.read()
+        let boot = FileDescriptor.firstLine(of: bytes("/proc/sys/kernel/random/boot_id")).map(Array.init) ?? []
+        let generation = KeptSession.generation(boot: boot, random: randomNumber())
+        let name = KeptSession.name(generation)
+        let session = try calling { () throws(SystemError) in
+            let device = try LiveUpdate.open()
+            return try device.create(name)
+        }
+        let memory: FrameMemory
+        do throws(SystemError) {
+            memory = try FrameMemory(pages: pages, keptBy: session, live)
+        } catch {
+            throw .system(error, remedy: remedy(error))
+        }
+        report.memory = Report.Memory(path: "memfd", memory)
+        var chainSave = try writing { () throws(WritingFailure) in
+            try ChainSave(source.plan, from: source.directory, into: memory, generation: generation)
+        }
+        let (head, chain) = try writing { () throws(WritingFailure) in
+            try chainSave.run(threads: threads, seed: randomNumber())
+        }
+        report.head = Head(origin: .session, page: head)
+        report.evaluation = chain
+        report.layout = .amd64
+        let sentences = try keeper.take(session, name, head: head.number)
+        if let old, case .process(let process, let started) = old.holder { ProcessFacts.end(process, started: started) }
+        report.written = Written(
+            purpose: .chain, head: head,
+            warnings: source.plan.warnings + sentences + loadedKernelWarning(head, call))
+        withExtendedLifetime(lock) {}
+    }
+
+    private static func remedy(_ error: SystemError) -> String {
+        switch error.code {
+        case ErrorCode.notPermitted: "run this as root, with CAP_SYS_ADMIN"
+        case ErrorCode.outOfMemory, ErrorCode.noSpace: "save less, or free memory"
+        default: ""
+        }
+    }
+
+    private final class LockKeeper {
+        private let lock: FileLock
+        init(_ lock: consuming FileLock) { self.lock = lock }
+    }
+
+    private static func lockMemory() throws(Failure) -> LockKeeper {
+        do throws(LockFailure) { return LockKeeper(try FileLock.exclusive()) } catch { throw .locked(error) }
+    }
+
+    /// - Throws: what this machine lacks.
+    private static func supportingMachine() throws(Failure) -> MachineEvidence {
+        let machine: MachineEvidence
+        do throws(MachineFailure) { machine = try MachineEvidence.collect() } catch { throw Failure(error) }
+        do throws(WriteRefusal) { try WritableRegion.refuseCrashKernel(machine) } catch { throw .refused(error) }
+        if let refusal = HandOverSupport.refusal(machine.line) { throw .memory(refusal) }
+        return machine
+    }
+
+    /// What was saved before, or has arrived, does not give way without a word.
+    private static func refuseHeldOver(_ call: Call, _ machine: MachineEvidence) throws(Failure) {
+        guard !call.has(.replace) else { return }
+        if let note = HoldNote.read(), note.standing.isHeld {
+            throw .writing(
+                WritingFailure(
+                    .holdsChain, "a chain is saved already: \(note.standing.sentence)",
+                    remedy: "kexec to hand it on, or save another in its place with --replace"))
+        }
+        let named = try Head.find(call, live: true)
+        guard let page = named.page, !HoldNote.isReleased(page),
+            HandOverEvidence.collect(machine.line).concerns(
+                page, machine, kernelsHead: MachineEvidence.kernelsHead()),
+            let memory = try? MemoryChoice.thisMachine.open(base: 0, unpackLimit: 0, raw: false),
+            try Head.startsChain(page, in: memory)
+        else { return }
+        throw .writing(
+            WritingFailure(
+                .holdsChain, "the chain at page \(hexadecimal(page.number)) has arrived, and was not loaded",
+                remedy: "load it with --erase, hand it on with --again, or leave it behind with --replace"))
+    }
+
+    private static func pageCount(_ plan: SavePlan, _ call: Call) throws(Failure) -> Int {
+        if let size = plan.size {
+            guard let count = Int(exactly: max(size, 2)), count < 1 << 40 else {
+                throw .writing(WritingFailure(.tooSmall, "no machine has so much memory"))
+            }
+            return count
+        }
+        guard let size = try call.size(.size) else {
+            throw .usage(UsageError("--kho with --stdin needs --size: how much memory the chain may take"))
+        }
+        return Int(clamping: min(size, 1 << 50) / UInt64(pageSize))
+    }
+
+    /// Looks before anything is taken: where memory runs out, the kernel ends processes, or panics.
+    private static func requireRoom(_ pages: Int) throws(Failure) {
+        let bytes = UInt64(pages) * UInt64(pageSize)
+        let forKernel = 2 * NextKernelFiles.size()
+        for attempt in 0..<2 {
+            guard let free = HandOverRoom.freeNow() else {
+                throw .writing(WritingFailure(.tooSmall, "/proc/meminfo does not tell how much memory is free"))
+            }
+            if HandOverRoom(free: free, forKernel: forKernel).hasRoom(for: bytes) { return }
+            guard attempt == 1 else {
+                HandOverRoom.dropCaches()
+                continue
+            }
+            throw .writing(
+                WritingFailure(
+                    .tooSmall,
+                    "the chain needs \(byteCount(bytes)), loading the next kernel \(byteCount(forKernel)), and "
+                        + "\(byteCount(free)) are free outside of what the kernel sets aside for the next one",
+                    remedy: "save less, end what takes memory, or set aside less with kho_scratch="))
+        }
+    }
+
+    private static func readBackMemory() throws(Failure) -> LiveMemory {
+        do throws(MemoryFailure) { return try LiveMemory.open(only: .kcore) } catch { throw .memory(error) }
+    }
+}
+
+// MARK: - Once more
+
+extension Save {
+    /// Takes the chain that has arrived out of its session, and puts it into a new one: the same frames, the same links.
+    static func keepAgain(_ call: Call, _ report: inout Report) throws(Failure) {
+        try call.requireOperands(0...0)
+        for option: Option in [.memory, .device, .region, .size, .stdin, .parity, .replace, .force] {
+            try call.refuseBoth(.again, option)
+        }
+        let threads = try call.threadCount()
+        let lock = try lockMemory()
+        _ = try supportingMachine()
+        let keeper = try Keeper.choose()
+        let named = try Head.find(call, live: true)
+        report.head = named
+        guard let head = named.page else {
+            throw .writing(WritingFailure(.noChain, "no chain has arrived: the command line names none (pram=)"))
+        }
+        if let note = HoldNote.read(), note.head == head.number, note.standing.isHeld {
+            report.written = Written(
+                purpose: .chain, head: head, changed: false, warnings: [note.standing.sentence.text])
+            return
+        }
+        let live = try readBackMemory()
+        report.memory = Report.Memory(MemoryChoice.thisMachine, live)
+        let chain = check(head, live, threads)
+        report.evaluation = chain
+        report.layout = .amd64
+        guard chain.verdict == .intact, let generation = chain.links.first?.generation else {
+            throw .writing(
+                WritingFailure(
+                    .notVerified, "the chain at page \(hexadecimal(head.number)) is not intact",
+                    remedy: "load what is good of it, and save that"))
+        }
+        let name = KeptSession.name(generation)
+        let session = try move(name)
+        guard check(head, live, threads).verdict == .intact else {
+            throw .writing(WritingFailure(.notVerified, "the chain does not lie where it was once it is kept again"))
+        }
+        report.written = Written(
+            purpose: .chain, head: head,
+            warnings: try keeper.take(session, name, head: head.number) + loadedKernelWarning(head, call))
+        withExtendedLifetime(lock) {}
+    }
+
+    private static func check(_ head: PFN, _ memory: LiveMemory, _ threads: Int) -> ChainEvaluation {
+        var options = ChainCheck.Options()
+        options.threads = threads
+        return ChainCheck(head: head, memory: memory, options: options, seed: randomNumber()).run()
+    }
+
+    /// A new session of the old one's name, with its file.
+    private static func move(_ name: [UInt8]) throws(Failure) -> LiveSession {
+        let device = try calling { () throws(SystemError) in try LiveUpdate.open() }
+        let old = try ArrivedSession.retrieve(name, device)
+        return try calling(remedy: "load the chain while this kernel runs") { () throws(SystemError) in
+            let next = try device.create(name)
+            let file = try old.retrieve(token: FrameMemory.token)
+            try old.finish()
+            try next.preserve(file, token: FrameMemory.token)
+            return next
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import ChainWriting
+import KernelCommandLine
+import Linux
+import Machine
+import PRAM
+import Text
+
+/// The session in which a chain has come from the former kernel.
+enum ArrivedSession {
+    /// From systemd, where that has taken it out and handed it to this unit; else from the kernel.
+    static func retrieve(_ name: [UInt8], _ device: borrowing LiveUpdate) throws(Failure) -> LiveSession {
+        if let handed = ServiceNotification.handed(name: Keeper.storeName) { return LiveSession(handed) }
+        do throws(SystemError) {
+            return try device.retrieve(name)
+        } catch {
+            switch error.code {
+            case ErrorCode.noSuchFile:
+                throw .writing(
+                    WritingFailure(
+                        .noChain, "the kernel has no session \(escaped(name)): it did not arrive, or has ended",
+                        remedy: "load the chain, and save it anew"))
+            case ErrorCode.invalid:
+                throw .writing(
+                    WritingFailure(
+                        .noChain, "session \(escaped(name)) was taken out already, by systemd or another process",
+                        remedy: "run this in the unit that has saved, or clear that unit's fd store: systemctl clean "
+                            + "--what=fdstore UNIT"))
+            default: throw .system(error, remedy: "")
+            }
+        }
+    }
+
+    /// Ends the session of the chain with this head.
+    /// - Parameters:
+    ///   - generation: that of its links; nil where they have none.
+    ///   - pages: how many it has; nil where nobody has counted them.
+    static func release(_ head: PFN, generation: UInt64?, pages: UInt64?) -> Written {
+        guard let generation else {
+            return Written(
+                purpose: .clearing, head: head, changed: false,
+                warnings: ["the chain's memory stays taken until the next boot: this program did not save it"])
+        }
+        let (bytes, sentence) = release(generation: generation, head: head.number, pages: pages)
+        return Written(
+            purpose: .clearing, head: bytes == nil ? head : nil, changed: bytes != nil, released: bytes,
+            warnings: [sentence.text])
+    }
+
+    /// Ends the session, so that the kernel has the memory back.
+    /// - Returns: how many bytes were given back, as far as that can be told, nil where none were; and a sentence.
+    private static func release(generation: UInt64, head: UInt64, pages: UInt64?) -> (bytes: UInt64?, sentence: Phrase)
+    {
+        let name = KeptSession.name(generation)
+        let before = HandOverRoom.memFree()
+        do throws(Failure) {
+            let device: LiveUpdate
+            do throws(SystemError) { device = try LiveUpdate.open() } catch {
+                guard error.code == ErrorCode.noSuchFile else { throw .system(error, remedy: "") }
+                return (
+                    nil,
+                    "the chain's memory stays taken until the next boot: this kernel was started without kho=on "
+                        + "liveupdate=on"
+                )
+            }
+            do throws(Failure) {
+                let session = try retrieve(name, device)
+                try calling { () throws(SystemError) in
+                    // So it is freed as any file is; what nobody has taken out is freed in the end, too.
+                    let file = try? session.retrieve(token: FrameMemory.token)
+                    try session.finish()
+                    _ = consume file
+                }
+                ServiceNotification.remove(name: Keeper.storeName)
+            } catch {
+                // From 261 on systemd has taken it out, and keeps it for the unit that saved.
+                guard clearStore() else { throw error }
+            }
+        } catch {
+            return (nil, Phrase("the chain's memory stays taken until the next boot: \(error.message)"))
+        }
+        HoldNote(head: head, session: name, holder: .released).write()
+        // What is freed is not all counted as free at once: some waits in lists of the processors.
+        let after = HandOverRoom.memFree()
+        let grown = (after ?? 0) > (before ?? 0) ? (after ?? 0) - (before ?? 0) : 0
+        guard let pages else {
+            return (grown, Phrase("the chain's memory is given back: MemFree grew by \(byteCount(grown))"))
+        }
+        let bytes = pages &* UInt64(pageSize)
+        return (
+            bytes,
+            Phrase("the chain's memory is given back: \(byteCount(bytes)); MemFree grew by \(byteCount(grown)) so far")
+        )
+    }
+}
+
+extension ArrivedSession {
+    /// Has systemd close what it keeps for the unit that saves.
+    /// - Returns: false where it keeps nothing, or does not let go of it.
+    private static func clearStore() -> Bool {
+        let unit = bytes("pram-verify-save.service")
+        guard HoldNote.stored(unit) > 0 else { return false }
+        let words = [bytes("systemctl"), bytes("clean"), bytes("--what=fdstore"), unit]
+        return (try? ChildProgram.run(words)) == .exited(0) && HoldNote.stored(unit) == 0
+    }
+}
+
+extension Head {
+    /// The head of a chain in ordinary memory that the former kernel has handed over, or was to; nil for every other one.
+    static func arrived(_ call: Call) -> Head? {
+        guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region),
+            let machine = try? MachineEvidence.collect(), let head = try? Head.find(call, live: true),
+            head.origin == .procCmdline || head.origin == .option,
+            let page = head.page, PramParameter.find(in: machine.line).pfn == page.number,
+            HandOverEvidence.collect(machine.line).concerns(
+                page, machine, kernelsHead: MachineEvidence.kernelsHead())
+        else { return nil }
+        return head
+    }
+}

@@ -1,0 +1,86 @@
+import ChainWriting
+import Linux
+import Text
+
+/// Who is to hold a session until the kexec. It is chosen before anything is saved, when this process is small.
+///
+/// systemd carries what is in a unit's fd store through the kexec from 261 on. Before that, and without systemd, it takes
+/// a process that lives until the kexec.
+enum Keeper: ~Copyable {
+    case process(SessionHolder)
+    /// The unit that this process belongs to.
+    case store([UInt8])
+
+    static func choose() throws(Failure) -> Keeper {
+        if environment("NOTIFY_SOCKET") != nil, systemdVersion() >= 261, let unit = ownUnit(), hasStore(unit) {
+            return .store(unit)
+        }
+        return .process(try calling { () throws(SystemError) in try SessionHolder.start() })
+    }
+
+    /// "systemd 257 (257.9-1~deb13u1)"; 0 where it cannot be told.
+    private static func systemdVersion() -> UInt64 {
+        let words = [bytes("systemctl"), bytes("--version")]
+        guard let (_, text) = try? ChildProgram.output(of: words, limit: 4096) else { return 0 }
+        let parts = line(text).split(separator: UInt8(ascii: " "))
+        guard parts.count > 1 else { return 0 }
+        return decimalNumber(parts[1].prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) ?? 0
+    }
+
+    /// Whether the unit has an fd store that is carried through a kexec.
+    private static func hasStore(_ unit: [UInt8]) -> Bool {
+        guard let preserve = value("--property=FileDescriptorStorePreserve", of: unit), preserve.spell("yes"),
+            let most = value("--property=FileDescriptorStoreMax", of: unit)
+        else { return false }
+        return decimalNumber(most) ?? 0 > 0
+    }
+
+    private static func value(_ property: StaticString, of unit: [UInt8]) -> ArraySlice<UInt8>? {
+        let words = [bytes("systemctl"), bytes("show"), bytes(property), bytes("--value"), bytes("--"), unit]
+        guard let (_, text) = try? ChildProgram.output(of: words, limit: 4096) else { return nil }
+        return line(text)
+    }
+
+    /// From /proc/self/cgroup: `0::/system.slice/NAME.service`.
+    private static func ownUnit() -> [UInt8]? {
+        guard let text = FileDescriptor.firstLine(of: bytes("/proc/self/cgroup")),
+            let name = text.split(separator: UInt8(ascii: "/")).last, name.suffix(8).elementsEqual(".service".utf8)
+        else { return nil }
+        return Array(name)
+    }
+
+    /// Hands the session over, and notes who has it.
+    /// - Returns: sentences about it for people.
+    consuming func take(_ session: borrowing LiveSession, _ name: [UInt8], head: UInt64) throws(Failure) -> [String] {
+        var sentences: [String] = []
+        switch consume self {
+        case .store(let unit):
+            try calling { () throws(SystemError) in
+                ServiceNotification.remove(name: Keeper.storeName)
+                try ServiceNotification.store(session.number, name: Keeper.storeName)
+            }
+            HoldNote(head: head, session: name, holder: .store(unit)).write()
+        case .process(let holder):
+            let process = holder.process
+            let started = ProcessFacts.startTime(process) ?? 0
+            let isSpared: Bool
+            do throws(SystemError) {
+                isSpared = try holder.take(session.number)
+            } catch {
+                throw .system(error, remedy: "save once more")
+            }
+            HoldNote(head: head, session: name, holder: .process(process, started: started)).write()
+            sentences.append(
+                Phrase(
+                    "session \(escaped(name)) is held by process \(process): when that ends before the kexec, the "
+                        + "chain is gone"
+                ).text)
+            if !isSpared {
+                sentences.append("the OOM killer may end that process: its oom_score_adj could not be set")
+            }
+        }
+        return sentences
+    }
+
+    static let storeName: StaticString = "pram-verify"
+}

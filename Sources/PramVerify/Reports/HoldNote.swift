@@ -1,0 +1,84 @@
+import KernelCommandLine
+import Linux
+import PRAM
+import Text
+
+/// Who holds the session that keeps a chain over the next kexec: /run/pram-verify/held. When nobody does, the chain will
+/// not arrive, and nobody else would say so.
+struct HoldNote {
+    enum Holder {
+        /// A process of ours; its start tells it from a later one of the same number.
+        case process(Int32, started: UInt64)
+        /// The fd store of a unit of systemd.
+        case store([UInt8])
+        /// The chain was loaded, and its memory given back.
+        case released
+    }
+
+    /// The page of the chain's head.
+    var head: UInt64
+    var session: [UInt8]
+    var holder: Holder
+
+    static func read() -> HoldNote? {
+        let fields = RunFolder.fields(of: .held)
+        guard let head = fields.number("head"), let session = fields.value("session") else { return nil }
+        let holder: Holder
+        if let process = fields.value("process").flatMap({ decimalNumber($0[...]) }).flatMap({ Int32(exactly: $0) }),
+            let started = fields.value("started").flatMap({ decimalNumber($0[...]) })
+        {
+            holder = .process(process, started: started)
+        } else if let unit = fields.value("store") {
+            holder = .store(unit)
+        } else {
+            holder = .released
+        }
+        return HoldNote(head: head, session: session, holder: holder)
+    }
+
+    func write() {
+        guard !session.contains(UInt8(ascii: "\n")) else { return }
+        RunFolder.publishNote(.held) { output in
+            output.write("head \(String(head, radix: 16))\nsession ")
+            output.write(session)
+            switch holder {
+            case .process(let process, let started): output.write("\nprocess \(process)\nstarted \(started)\n")
+            case .store(let unit):
+                output.write("\nstore ")
+                output.write(unit + [UInt8(ascii: "\n")])
+            case .released: output.write("\nreleased yes\n")
+            }
+        }
+    }
+
+    /// Whether the page is the head of a chain whose memory this boot has given back.
+    static func isReleased(_ page: PFN?) -> Bool {
+        guard let page, let note = read(), case .released = note.holder else { return false }
+        return note.head == page.number
+    }
+
+    /// Whether it is held, now; and who holds it, or did, in words.
+    var standing: (isHeld: Bool, sentence: Phrase) {
+        switch holder {
+        case .released: return (false, "the chain was loaded, and its memory given back")
+        case .process(let process, let started):
+            let isHeld = ProcessFacts.startTime(process) == started && ProcessFacts.holdsSession(process)
+            return isHeld
+                ? (true, "session \(escaped(session)) is held by process \(process)")
+                : (false, "process \(process), which held session \(escaped(session)), is gone, and the chain with it")
+        case .store(let unit):
+            let isHeld = HoldNote.stored(unit) > 0
+            return isHeld
+                ? (true, "session \(escaped(session)) is in the fd store of \(escaped(unit))")
+                : (false, "the fd store of \(escaped(unit)) is empty: session \(escaped(session)) is gone")
+        }
+    }
+
+    /// How many descriptors systemd keeps for a unit.
+    static func stored(_ unit: [UInt8]) -> UInt64 {
+        let words = ["systemctl", "show", "--property=NFileDescriptorStore", "--value", "--"] as [StaticString]
+        let call = words.map { bytes($0) } + [unit]
+        guard let (_, text) = try? ChildProgram.output(of: call, limit: 4096) else { return 0 }
+        return decimalNumber(line(text)) ?? 0
+    }
+}

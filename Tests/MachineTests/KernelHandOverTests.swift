@@ -1,0 +1,109 @@
+import KernelCommandLine
+import PRAM
+import Testing
+import Text
+
+@testable import Machine
+
+private func line(_ text: String) -> ParameterLine { ParameterLine(Array(text.utf8)) }
+private func range(_ start: UInt64, _ size: UInt64) -> PhysicalRange { PhysicalRange(start: start, size: size)! }
+
+/// A chain in ordinary memory of a stock kernel.
+private func kept(_ keeping: HandOver.Keeping) -> HandOver {
+    var chain = HandOver(head: PFN(0x15ed), verdict: .intact, thisLine: line("ro kho=on liveupdate=on"))
+    chain.pages = [range(0x15e_d000, 0x1000), range(0x2000_0000, 0x10_0000)]
+    chain.systemRAM = [range(0x10_0000, 0x3000_0000)]
+    chain.keeping = keeping
+    return chain
+}
+
+struct KernelHandOverTests {
+    @Test func onlyWhatIsHeldIsHandedOn() {
+        #expect(kept(.held).obstacle(on: line("ro")) == nil)
+        #expect(kept(.arrived).obstacle(on: line("ro")) == .onlyArrived)
+        #expect(kept(.gone("it is gone")).obstacle(on: line("ro")) == .sessionGone("it is gone"))
+        var damaged = kept(.held)
+        damaged.verdict = .damaged
+        #expect(damaged.obstacle(on: line("ro")) == .damaged)
+    }
+
+    @Test func onlyOneOfKexecsWaysHandsMemoryOver() throws {
+        func find(_ request: KexecOptions.Request) throws(KexecOptions.Obstacle) -> KexecOptions {
+            try KexecOptions.find(for: kept(.held), request, isLocked: false, isSwitchedOff: false)
+        }
+        #expect(try find(.any) == .file)
+        #expect(try find(.file) == .file)
+        #expect(fails(KexecOptions.Obstacle.handsNothingOver) { try find(.load) })
+    }
+
+    private func fails(_ wanted: KexecOptions.Obstacle, _ body: () throws(KexecOptions.Obstacle) -> KexecOptions)
+        -> Bool
+    {
+        do throws(KexecOptions.Obstacle) {
+            _ = try body()
+            return false
+        } catch {
+            return error == wanted
+        }
+    }
+
+    @Test(arguments: [
+        ("ro", false, "kho=on and liveupdate=on are missing"),
+        ("ro kho=on", false, "liveupdate=on is missing"),
+        ("ro liveupdate=1 kho=off", false, "kho=on is missing"),
+        ("ro kho=on kho=0 liveupdate=on", false, "kho=on is missing"),
+        ("kho=y liveupdate=on", false, "no support"),
+        ("kho=on", true, "no support"),
+    ])
+    func whatIsMissingIsNamed(_ text: String, _ isUnknown: Bool, _ words: String) {
+        let refusal = HandOverSupport.refusal(line(text), isUnknown: isUnknown)
+        #expect(refusal.cause == .notConfigured)
+        #expect(refusal.message.contains(words), "\(refusal.message)")
+        #expect(!refusal.remedy.isEmpty)
+    }
+
+    @Test func roomIsWhatIsFreeOutsideOfCMA() {
+        let text = Array("MemTotal: 1000 kB\nMemFree:          500 kB\nCmaTotal: 0 kB\nCmaFree:   200 kB\n".utf8)
+        #expect(HandOverRoom.free(in: text) == 300 << 10)
+        #expect(HandOverRoom.free(in: Array("MemFree: 7 kB\n".utf8)) == 7 << 10)
+        #expect(HandOverRoom.free(in: Array("MemFree: 7 kB\nCmaFree: 9 kB\n".utf8)) == 0)
+        #expect(HandOverRoom.free(in: Array("MemFree: x kB\n".utf8)) == nil)
+        #expect(HandOverRoom.free(in: []) == nil)
+        let room = HandOverRoom(free: 1000, forKernel: 400)
+        #expect(room.hasRoom(for: 599) && !room.hasRoom(for: 600) && !room.hasRoom(for: .max))
+    }
+
+    @Test func whatTheKernelSaysIsTheEvidence() {
+        func evidence(_ arrived: Bool?, _ messages: [String], whole: Bool = true) -> HandOverEvidence {
+            var evidence = HandOverEvidence()
+            evidence.arrived = arrived
+            evidence.logIsWhole = whole
+            for message in messages { evidence.take(Array(message.utf8)[...]) }
+            return evidence
+        }
+        let found = "KHO: found kexec handover data."
+        let refused = "KHO: setup: handover FDT (0x3e) is incompatible with 'kho-v3': 1"
+        #expect(evidence(true, [found]).loss == nil)
+        #expect(evidence(true, [refused]).loss == .refused)
+        #expect(evidence(true, [refused, "KHO: disabling KHO revival: -2"]).incompatible == Array(refused.utf8))
+        #expect(evidence(false, []).loss == .never)
+        #expect(evidence(true, ["unrelated: KHO: found kexec handover data."]).loss == .ignored)
+        // Its log does not reach back to the start.
+        #expect(evidence(true, [], whole: false).loss == nil)
+        #expect(evidence(nil, []).loss == nil)
+    }
+
+    @Test func framesAreCountedByTheirFlags() {
+        var census = FrameCensus()
+        for flags: UInt64 in [0, 0, 0x403c, 0x400, 0x1000 | 0x4000, 1 << 7, 1 << 20, 1 << 26] { census.take(flags) }
+        #expect(census.held == 2 && census.retrieved == 1 && census.others == 5 && census.total == 8)
+    }
+
+    @Test(arguments: [
+        ("on", true), ("1", true), ("Y", true), ("true", true), ("off", false), ("0", false), ("no", false),
+        ("", false),
+    ])
+    func switchesAreReadAsTheKernelDoes(_ value: String, _ isOn: Bool) {
+        #expect(HandOverSupport.isOn("kho", line("ro kho=\(value)")) == isOn)
+    }
+}
