@@ -12,7 +12,7 @@ extension SetupEvidence {
         evidence.readKernel(paths)
         evidence.readMemory(paths)
         evidence.readKexec(paths)
-        evidence.kernels = BootKernels(paths, isLive: isLive)
+        evidence.kernels = BootKernels(paths)
         evidence.bootLoader = BootLoaderFiles(paths)
         evidence.units = UnitFiles(paths)
         evidence.lastStatus = FileDescriptor.firstLine(of: paths.below("/run/pram-verify/status")).map(Array.init) ?? []
@@ -111,7 +111,8 @@ extension KexecTools {
 }
 
 extension BootKernels {
-    init(_ paths: MachinePaths, isLive: Bool) {
+    /// Looks into /boot.
+    public init(_ paths: MachinePaths) {
         self.init()
         let folder = paths.below("/boot")
         guard let names = try? Directory.names(in: folder) else { return }

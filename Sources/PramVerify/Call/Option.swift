@@ -8,7 +8,7 @@ enum Option: Int, CaseIterable {
     case withoutChain, ifChain
     case flat, oneFileSystem, exclude, strict, stdin, stdout
     case resume
-    case root
+    case root, result, noLoad
     case long, segments, config, flavour, compress, output, directory, devices
     case help, version
 
@@ -74,6 +74,8 @@ enum Option: Int, CaseIterable {
         case .stdin: ("stdin", "NAME", "save standard input too, as the file NAME")
         case .stdout: ("stdout", "NAME", "write this one file to standard output")
         case .resume: ("resume", "DEVICE", "say whether a hibernated system waits on the device, and nothing else")
+        case .result: ("result", nil, "say what became of the last rehearsal")
+        case .noLoad: ("no-load", nil, "load no kernel, and say how to")
         case .root: ("root", "DIR", "another machine's files instead: a mounted disk, an unpacked sosreport")
         case .long: ("long", nil, "with permissions, owners, sizes and times, as ls -l")
         case .segments: ("segments", nil, "the parts of the image instead: where they lie and how they are packed")

@@ -79,7 +79,7 @@ struct CommandEntry: Sendable {
         CommandEntry(Check.self), CommandEntry(List.self), CommandEntry(Extract.self),
         CommandEntry(Save.self), CommandEntry(Load.self), CommandEntry(Erase.self),
         CommandEntry(Repair.self), CommandEntry(Drop.self), CommandEntry(Quarantine.self),
-        CommandEntry(Doctor.self),
+        CommandEntry(Doctor.self), CommandEntry(Rehearse.self),
         CommandEntry(Cmdline.self), CommandEntry(Kexec.self),
         CommandEntry(ListImage.self), CommandEntry(CheckImage.self), CommandEntry(AppendImage.self),
         CommandEntry(MakeImage.self), CommandEntry(ExtractImage.self),

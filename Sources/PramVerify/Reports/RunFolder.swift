@@ -7,7 +7,7 @@ import Text
 /// Nothing here costs the boot: what cannot be written is left out.
 struct RunFolder {
     enum File: Int, CaseIterable {
-        case status, action, metrics, text, json, cmdline, saved, loaded
+        case status, action, metrics, text, json, cmdline, saved, loaded, rehearsal
 
         var name: StaticString {
             switch self {
@@ -19,6 +19,7 @@ struct RunFolder {
             case .cmdline: "cmdline"
             case .saved: "saved"
             case .loaded: "loaded"
+            case .rehearsal: "rehearsal"
             }
         }
 
@@ -27,7 +28,7 @@ struct RunFolder {
         var mode: UInt32 {
             switch self {
             case .text, .json, .saved: 0o600
-            case .status, .action, .metrics, .cmdline, .loaded: 0o644
+            case .status, .action, .metrics, .cmdline, .loaded, .rehearsal: 0o644
             }
         }
 
@@ -62,7 +63,7 @@ struct RunFolder {
                         case .metrics: report.writeMetrics(status, output)
                         case .text: writeText(report, status, output)
                         case .json: JSONReport.write(report, to: output, listing: listLimit)
-                        case .cmdline, .saved, .loaded: break
+                        case .cmdline, .saved, .loaded, .rehearsal: break
                         }
                         return true
                     }
@@ -186,6 +187,9 @@ extension Report {
             return
         }
         guard evaluation != nil || written?.changed == true else { return }
+        if let written, written.changed, written.purpose == .chain || written.purpose == .clearing {
+            Rehearsal.forgetWaiting()
+        }
         var report = self
         report.duration = elapsedNanoseconds
         RunFolder.publish(report, report.runStatus, nil)
