@@ -79,7 +79,7 @@ defaultsdir ?= /etc/default
 
 HOOKS := hooks/pram-verify scripts/init-top/pram-verify
 DRACUT := 50pram-verify/module-setup.sh 50pram-verify/pram-verify.sh 50pram-verify/pram-verify.service
-MANUALS := pram-verify.8 pram-verify-kexec.8 pram-verify-image.8
+MANUALS := pram-verify.8 pram-verify-doctor.8 pram-verify-kexec.8 pram-verify-image.8
 UNITS := pram-verify-save.service pram-verify-load.service
 INSTALLED = $(sbindir)/pram-verify $(sbindir)/pram-verify-kexec $(MANUALS:%=$(mandir)/man8/%) \
 	$(datadir)/pram-verify/kexec-on-reboot \

@@ -159,13 +159,16 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
         let listed = commands.filter { command in synopsis.contains { $0.hasPrefix("\(command) ") } }
         #expect(commands.subtracting(listed).isEmpty, "missing in README.md")
         let pages = try document("man/pram-verify.8") + document("man/pram-verify-image.8")
+            + document("man/pram-verify-doctor.8")
         let described = pages.split(separator: "\n")
         for command in commands {
             #expect(
                 described.contains { $0 == ".It Cm \(command)" || $0.hasPrefix(".It Cm \(command) ") }, "\(command)")
         }
         // What has a report of its own.
-        let reporting = commands.filter { !$0.hasPrefix("image ") }.subtracting(["kexec", "service", "status"])
+        let reporting = commands.filter { !$0.hasPrefix("image ") }.subtracting([
+            "kexec", "service", "status", "doctor", "rehearse",
+        ])
         try expectSame(schema("properties", "command", "enum"), reporting, "the schema")
     }
 
@@ -183,6 +186,7 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
             #expect(rows.contains { $0[0].contains(bar) }, "README.md: \(bar)")
         }
         let manual = try document("man/pram-verify.8") + document("man/pram-verify-image.8")
+            + document("man/pram-verify-doctor.8")
         let items = manual.split(separator: "\n").filter { $0.hasPrefix(".It Fl ") }
             .flatMap { $0.split(separator: " ").filter { $0.hasPrefix("\\-") }.map { "--" + $0.dropFirst(2) } }
         #expect(options.subtracting(items).isEmpty, "missing in the manual page")

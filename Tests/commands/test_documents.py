@@ -12,6 +12,10 @@ def text(name):
     return (ROOT / name).read_text()
 
 
+def manuals():
+    return "".join(text(f"man/{name}.8") for name in ("pram-verify", "pram-verify-image", "pram-verify-doctor"))
+
+
 class Documents(CommandTest):
     def commands(self):
         help_text = self.run_program("--help").out.decode()
@@ -29,20 +33,20 @@ class Documents(CommandTest):
         return sorted(set(re.findall(r"^  (?:-[a-z], )?--([a-z-]+)", "\n".join(texts), re.MULTILINE)))
 
     def test_every_option_is_in_the_readme_and_the_manual_page(self):
-        readme, manual = text("README.md"), text("man/pram-verify.8") + text("man/pram-verify-image.8")
+        readme, manual = text("README.md"), manuals()
         self.assertGreater(len(self.options()), 10)
         for option in self.options():
             self.assertIn(f"--{option}", readme)
             self.assertIn(f"Fl \\-{option}", manual)
 
     def test_every_command_is_in_the_readme_and_the_manual_page(self):
-        readme, manual = text("README.md"), text("man/pram-verify.8") + text("man/pram-verify-image.8")
+        readme, manual = text("README.md"), manuals()
         for command in self.commands():
             self.assertIn(f"pram-verify {command} ", readme)
             self.assertRegex(manual, rf"Cm {command}\b")
 
     def test_every_kernel_parameter_is_in_the_readme_and_the_manual_page(self):
-        readme, manual = text("README.md"), text("man/pram-verify.8") + text("man/pram-verify-image.8")
+        readme, manual = text("README.md"), manuals()
         help_text = self.run_program("boot", "--help").out.decode()
         parameters = re.findall(r"^  (pram_verify\.\w+)=(\S+)", help_text, re.MULTILINE)
         self.assertGreater(len(parameters), 4)
