@@ -79,7 +79,9 @@ extension SetupEvidence {
             return .warning(
                 "\(escaped(kernel.path)) has no initrd beside it", "name one: pram-verify kexec KERNEL INITRD")
         }
-        return .ok("the next kernel is Linux \(escaped(kernel.release)), and keeps off what this one keeps off")
+        return .ok(
+            "the next kernel is Linux \(escaped(kernel.release))"
+                + (ranges.isEmpty ? "" : ", and keeps off what this one keeps off"))
     }
 
     private func missing(_ ranges: [PhysicalRange], on line: ParameterLine) -> PhysicalRange? {
@@ -174,6 +176,8 @@ extension SetupEvidence {
                 return .problem(
                     "the last look at the chain said \(escaped(lastStatus))", "pram-verify status tells more")
             }
+            let isGood = ["intact", "corrected", "absent", "empty"].contains { lastStatus.spell($0) }
+            if isGood && !isLive { return .ok("the last look at memory said \(escaped(lastStatus))") }
             return .unknown("it was not looked at now\(last)")
         case .none:
             if lastStatus.spell("failed") {

@@ -19,10 +19,11 @@ extension SetupEvidence {
         }
         guard !named.isEmpty else { return judgeNothingNamed(line) }
         guard let machine, machine.iomem.skippedLines == 0 else {
+            let isHidden = iomemFailure?.cause == .notPermitted
             return .unknown(
-                "the line sets \(list(named)) aside; whether the kernel keeps off it cannot be seen: "
-                    + Phrase(iomemFailure?.message ?? "/proc/iomem cannot be understood"),
-                asRoot)
+                "the line sets \(list(named)) aside; whether the kernel keeps off it cannot be seen: /proc/iomem "
+                    + (isHidden ? "shows no addresses" : "cannot be read"),
+                isLive ? "run this as root, outside of containers" : "copy /proc/iomem as root")
         }
         var good: [WritableRegion] = []
         var refusal: WriteRefusal?
@@ -38,7 +39,9 @@ extension SetupEvidence {
                 "several ranges are set aside: \(list(good)); save has to be told which one to use",
                 "name it with --region, in SAVE_OPTIONS too")
         }
-        return .ok("\(list(good)) is set aside, \(byteCount(good[0].range.size))")
+        let isDevice = machine.iomem.resources.contains { $0.depth > 0 && $0.range.overlaps(good[0].range) }
+        let device: StaticString = isDevice ? ", a pmem device: save and load take --device=/dev/pmemN" : ""
+        return .ok("\(list(good)) is set aside, \(byteCount(good[0].range.size))\(device)")
     }
 
     private func judgeNothingNamed(_ line: ParameterLine) -> Judgement {

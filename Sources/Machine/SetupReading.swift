@@ -13,6 +13,10 @@ extension SetupEvidence {
         evidence.readMemory(paths)
         evidence.readKexec(paths)
         evidence.kernels = BootKernels(paths)
+        if evidence.release.isEmpty, let next = evidence.kernels.next {
+            // Of a machine that does not run there is the next kernel alone.
+            evidence.configuration = KernelConfiguration.read(paths, release: next.release)
+        }
         evidence.bootLoader = BootLoaderFiles(paths)
         evidence.units = UnitFiles(paths)
         evidence.lastStatus = FileDescriptor.firstLine(of: paths.below("/run/pram-verify/status")).map(Array.init) ?? []

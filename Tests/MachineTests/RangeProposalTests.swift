@@ -10,7 +10,8 @@ private struct MadeMachine {
     private static let mebibyte: UInt64 = 1 << 20
 
     var evidence = SetupEvidence(isLive: true, policy: KernelPolicy(lockdown: .none, isRoot: true, mayRawIO: true))
-    private(set) var iomemLines: [(start: UInt64, last: UInt64, name: String, children: [(UInt64, UInt64, String)])] = []
+    private(set) var iomemLines: [(start: UInt64, last: UInt64, name: String, children: [(UInt64, UInt64, String)])] =
+        []
     private(set) var words = ["BOOT_IMAGE=/vmlinuz", "root=/dev/sda1", "quiet"]
 
     init(_ dice: inout SplitMix) {
@@ -73,7 +74,9 @@ private struct MadeMachine {
         func place() -> UInt64 { dice.below(4000) * Self.mebibyte }
         if dice.below(2) == 0 { evidence.initrd = PhysicalRange(start: place(), size: dice.below(1 << 28) + 1) }
         if dice.below(4) == 0 { evidence.ramoops = PhysicalRange(start: place(), size: 1 << 20) }
-        if dice.below(4) == 0 { words.append("ramoops.mem_address=0x\(String(place(), radix: 16)) ramoops.mem_size=0x200000") }
+        if dice.below(4) == 0 {
+            words.append("ramoops.mem_address=0x\(String(place(), radix: 16)) ramoops.mem_size=0x200000")
+        }
         if dice.below(4) == 0 { words.append("crashkernel=256M@\(dice.below(3000))M") }
         if dice.below(4) == 0 { words.append("initrdmem=0x\(String(place(), radix: 16)),64M") }
         for _ in 0..<dice.below(3) {
@@ -139,7 +142,7 @@ struct SplitMix {
     /// Every proposed range passes the very rules of `save`, in both spellings, and is clear of what others have.
     @Test func whatIsProposedIsAcceptedBySave() throws {
         var found = 0
-        let machines = 6000
+        let machines = 3000
         for seed in 0..<machines {
             var dice = SplitMix(state: UInt64(seed))
             let made = MadeMachine(&dice)
@@ -177,7 +180,7 @@ struct SplitMix {
         return evidence
     }
 
-    @Test(arguments: [(512, 0x1000_0000), (1024, 0x2000_0000), (3072, 0x5f00_0000)])
+    @Test(arguments: [(512, 0x1000_0000), (1024, 0x2000_0000), (3072, 0x5600_0000)])
     func theMiddleIsProposed(_ mebibytes: UInt64, _ near: UInt64) throws {
         let proposal = try #require(RangeProposal.find(64 << 20, in: simple(mebibytes)))
         let start = proposal.range.start
@@ -205,7 +208,8 @@ struct SplitMix {
     }
 
     @Test func spellings() throws {
-        let proposal = RangeProposal(range: PhysicalRange(start: 0x1000_0000, size: 64 << 20)!, standsBeforeOthers: false)
+        let proposal = RangeProposal(
+            range: PhysicalRange(start: 0x1000_0000, size: 64 << 20)!, standsBeforeOthers: false)
         #expect(proposal.parameter(.persistent) == "memmap=64M!0x10000000")
         #expect(proposal.parameter(.reserved) == #"memmap=64M$0x10000000"#)
         #expect(proposal.grubLine(.persistent, nil) == #"GRUB_CMDLINE_LINUX="memmap=64M!0x10000000""#)

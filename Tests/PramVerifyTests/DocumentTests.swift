@@ -158,7 +158,8 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
             .map { $0.dropFirst("    pram-verify ".count) }
         let listed = commands.filter { command in synopsis.contains { $0.hasPrefix("\(command) ") } }
         #expect(commands.subtracting(listed).isEmpty, "missing in README.md")
-        let pages = try document("man/pram-verify.8") + document("man/pram-verify-image.8")
+        let pages =
+            try document("man/pram-verify.8") + document("man/pram-verify-image.8")
             + document("man/pram-verify-doctor.8")
         let described = pages.split(separator: "\n")
         for command in commands {
@@ -185,7 +186,8 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
             let bar = "`--\(option.name)=\(argument)`".replacingOccurrences(of: "|", with: "\u{1}")
             #expect(rows.contains { $0[0].contains(bar) }, "README.md: \(bar)")
         }
-        let manual = try document("man/pram-verify.8") + document("man/pram-verify-image.8")
+        let manual =
+            try document("man/pram-verify.8") + document("man/pram-verify-image.8")
             + document("man/pram-verify-doctor.8")
         let items = manual.split(separator: "\n").filter { $0.hasPrefix(".It Fl ") }
             .flatMap { $0.split(separator: " ").filter { $0.hasPrefix("\\-") }.map { "--" + $0.dropFirst(2) } }
@@ -206,6 +208,23 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
             .filter { $0.hasPrefix(".It Cm pram_verify.") }
             .compactMap { $0.split { $0 == " " || $0 == "=" }.dropFirst(2).first.map(String.init) }
         expectSame(items, names, "the manual page")
+    }
+
+    @Test func checksOfDoctor() throws {
+        let data = try Data(contentsOf: root.appendingPathComponent("Documentation/doctor.schema.json"))
+        var part = try JSONSerialization.jsonObject(with: data)
+        for key in ["$defs", "doctor", "properties", "checks", "items", "properties"] {
+            part = try #require((part as? [String: Any])?[key])
+        }
+        func words(_ name: String) -> [String]? {
+            ((part as? [String: Any])?[name] as? [String: Any])?["enum"] as? [String]
+        }
+        #expect(words("id") == SetupCheck.ID.allCases.map { "\($0.name)" })
+        #expect(words("state") == SetupCheck.State.allCases.map { "\($0.name)" })
+        let items = try document("man/pram-verify-doctor.8").split(separator: "\n").filter { $0.hasPrefix(".It Li ") }
+        #expect(items.map { String($0.dropFirst(7)) } == SetupCheck.ID.allCases.map { "\($0.name)" })
+        let states = try #require(try table(report, "| line of `rehearsal` | value |").first { $0[0] == "`state`" })
+        #expect(RehearsalRecord.State.allCases.allSatisfy { quoted(states[1]).contains("\($0.name)") })
     }
 
     @Test func exitStatuses() throws {
