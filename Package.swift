@@ -96,7 +96,8 @@ let package = Package(
 
         // L2: what the machine says of itself; where pages come from, the engine that verifies them, and writing
         .target(
-            name: "Machine", dependencies: ["PRAM", "KernelCommandLine", "Linux", "Text"], swiftSettings: sentences),
+            name: "Machine", dependencies: ["PRAM", "KernelCommandLine", "Linux", "Compression", "Text"],
+            swiftSettings: sentences),
         .target(
             name: "MemorySources", dependencies: ["PRAM", "Machine", "Linux", "Compression", "Text"],
             swiftSettings: everywhere),

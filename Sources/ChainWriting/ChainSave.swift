@@ -151,6 +151,7 @@ public struct ChainSave {
         switch file.source {
         case .stream(let number): return try saveStream(number, file)
         case .text(let text): return try saveText(text, file)
+        case .canary(let canary): return try saveCanary(canary, file)
         case .named, .path: break
         }
         guard let source = try plan.open(file, in: directory),
@@ -197,6 +198,27 @@ public struct ChainSave {
             }
             try enter(first, count: count, index: offset / UInt64(pageSize), path: file.name)
             offset += UInt64(count * pageSize)
+        }
+    }
+
+    private mutating func saveCanary(_ canary: Canary, _ file: SavePlan.File) throws(SystemError) {
+        try saveMeta(of: file, size: file.size)
+        let made = UnsafeMutableRawPointer.allocate(byteCount: pageSize, alignment: pageSize)
+        defer { made.deallocate() }
+        var done: UInt64 = 0
+        while done < file.pages {
+            let count = Int(min(UInt64(ChainSave.batchCapacity), file.pages - done))
+            let first = try takePages(count)
+            try memory.fill(first, count: count) { (bytes) throws(SystemError) in
+                for index in 0..<count {
+                    canary.write(PFN(first.number + UInt64(index)), to: made)
+                    guard guardedCopy(made, to: bytes.baseAddress! + index * pageSize, count: pageSize) else {
+                        throw SystemError("write", code: ErrorCode.badAddress, path: file.name)
+                    }
+                }
+            }
+            try enter(first, count: count, index: done, path: file.name)
+            done += UInt64(count)
         }
     }
 

@@ -2,6 +2,7 @@ import Linux
 import Manifest
 import PRAM
 import Text
+import Verification
 
 /// What is to be saved: the files of the chain, looked at before the first byte is written.
 public struct SavePlan {
@@ -25,11 +26,13 @@ public struct SavePlan {
         case text(ManifestText)
         /// Standard input or the like, until it ends.
         case stream(Int32)
+        /// A rehearsal's, made of its place.
+        case canary(Canary)
 
         var identity: Identity? {
             switch self {
             case .named(_, let identity), .path(_, let identity): identity
-            case .text, .stream: nil
+            case .text, .stream, .canary: nil
             }
         }
     }
@@ -88,7 +91,7 @@ public struct SavePlan {
         switch file.source {
         case .named(let name, _): return try directory?.open(name)
         case .path(let path, _): return try tree?.open(path)
-        case .text, .stream: return nil
+        case .text, .stream, .canary: return nil
         }
     }
 

@@ -90,7 +90,7 @@ extension MachineEvidence {
 
     /// From the parameters of the driver that is loaded. It also shows there what it was told by the firmware or by a
     /// device tree (ramoops_probe in fs/pstore/ram.c). 0 is none.
-    private static func ramoopsRange(in folder: [UInt8]) throws(MachineFailure) -> PhysicalRange? {
+    static func ramoopsRange(in folder: [UInt8]) throws(MachineFailure) -> PhysicalRange? {
         guard let address = try contents(folder + Array("/mem_address".utf8)),
             let start = try? KernelNumber.kstrtoul(address[...]), start > 0
         else { return nil }

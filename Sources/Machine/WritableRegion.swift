@@ -89,7 +89,7 @@ public struct WritableRegion: Equatable {
 
     /// Each range once, in the order of the line: a line that was put together by --reuse-cmdline names them twice.
     /// Those whose numbers the kernel did not take as they are written do not count, nor do those that pass 2^64.
-    private static func candidates(in memmap: MemmapParameters) -> [WritableRegion] {
+    static func candidates(in memmap: MemmapParameters) -> [WritableRegion] {
         var found: [WritableRegion] = []
         for region in memmap.inEffect {
             guard let kind = kind(of: region), !region.wrapped, !region.startIsMissing, let start = region.start,
@@ -109,7 +109,7 @@ public struct WritableRegion: Equatable {
         }
     }
 
-    private static func nothingNamed(_ memmap: MemmapParameters) -> WriteRefusal {
+    static func nothingNamed(_ memmap: MemmapParameters) -> WriteRefusal {
         for region in memmap.inEffect {
             guard let value = region.parameter.value else { continue }
             let element = "memmap=" + escaped(value[region.range.clamped(to: value.indices)])
@@ -170,7 +170,7 @@ public struct WritableRegion: Equatable {
         try checkIomem(machine.iomem)
     }
 
-    private func checkAlignment() throws(WriteRefusal) {
+    func checkAlignment() throws(WriteRefusal) {
         let page = UInt64(pageSize)
         let isAligned = range.start % page == 0 && range.last % page == page - 1
         if !isAligned {
@@ -202,6 +202,12 @@ public struct WritableRegion: Equatable {
     /// Memory of others that need not show in /proc/iomem: ramoops maps what has a struct page without asking
     /// (persistent_ram_vmap in fs/pstore/ram_core.c), and an initrd never shows.
     private func checkOthers(_ machine: MachineEvidence) throws(WriteRefusal) {
+        try checkRamoops(machine)
+        try checkCrashReservation(machine)
+        try checkInitrd(machine)
+    }
+
+    func checkRamoops(_ machine: MachineEvidence) throws(WriteRefusal) {
         let line = machine.line
         if [machine.ramoops, WritableRegion.ramoops(on: line)].contains(where: overlaps)
             || machine.iomem.resources.contains(where: { $0.isRamoops && $0.range.overlaps(range) })
@@ -210,7 +216,10 @@ public struct WritableRegion: Equatable {
                 .ramoops, "\(text) is ramoops's, which keeps the logs of crashed kernels there",
                 remedy: "choose another range, or move ramoops.mem_address")
         }
-        if WritableRegion.crashReservations(on: line).contains(where: { range.overlaps($0) })
+    }
+
+    func checkCrashReservation(_ machine: MachineEvidence) throws(WriteRefusal) {
+        if WritableRegion.crashReservations(on: machine.line).contains(where: { range.overlaps($0) })
             || machine.iomem.resources.contains(where: {
                 $0.name.elementsEqual("Crash kernel".utf8) && $0.range.overlaps(range)
             })
@@ -219,7 +228,11 @@ public struct WritableRegion: Equatable {
                 .crashReservation, "\(text) is set aside for the crash kernel",
                 remedy: "choose another range, or another address for crashkernel=")
         }
-        if overlaps(machine.initrd) || WritableRegion.initrds(on: line).contains(where: { range.overlaps($0) }) {
+    }
+
+    func checkInitrd(_ machine: MachineEvidence) throws(WriteRefusal) {
+        if overlaps(machine.initrd) || WritableRegion.initrds(on: machine.line).contains(where: { range.overlaps($0) })
+        {
             throw WriteRefusal(
                 .initrd, "\(text) is where the boot loader put the initrd",
                 remedy: "choose another range")
@@ -229,7 +242,7 @@ public struct WritableRegion: Equatable {
     private func overlaps(_ other: PhysicalRange?) -> Bool { other.map { range.overlaps($0) } ?? false }
 
     /// The firmware's map knows nothing of `memmap=`. What it calls System RAM is RAM and no device.
-    private func checkFirmware(_ firmware: FirmwareMap?) throws(WriteRefusal) {
+    func checkFirmware(_ firmware: FirmwareMap?) throws(WriteRefusal) {
         guard let firmware else {
             throw WriteRefusal(
                 .firmwareMapMissing,
@@ -249,7 +262,7 @@ public struct WritableRegion: Equatable {
 
     /// The kernel's own view: one resource at the top level holds all of it under the name that `memmap=` gives, and no
     /// other resource touches it. Older kernels write `reserved` (e820_type_to_string in arch/x86/kernel/e820.c).
-    private func checkIomem(_ iomem: Iomem) throws(WriteRefusal) {
+    func checkIomem(_ iomem: Iomem) throws(WriteRefusal) {
         try WritableRegion.checkReadable(iomem)
         guard let owner = iomem.resources.first(where: { $0.depth == 0 && $0.range.contains(range) }),
             isName(owner.name)
@@ -291,7 +304,7 @@ public struct WritableRegion: Equatable {
 
     /// `ramoops.mem_address=` and `ramoops.mem_size=`: for a driver that is still to be loaded. Without a size it does
     /// nothing, but then the address alone tells what was meant.
-    private static func ramoops(on line: ParameterLine) -> PhysicalRange? {
+    static func ramoops(on line: ParameterLine) -> PhysicalRange? {
         guard let address = line.last(named: "ramoops.mem_address")?.value,
             let start = try? KernelNumber.kstrtoul(address)
         else { return nil }
@@ -332,7 +345,7 @@ public struct WritableRegion: Equatable {
 
 extension Iomem.Resource {
     /// The names the driver gives its memory: "ramoops", "ramoops:dump(0/4)"; older kernels "persistent_ram".
-    fileprivate var isRamoops: Bool {
+    var isRamoops: Bool {
         name.starts(with: "ramoops".utf8) || name.starts(with: "persistent_ram".utf8)
     }
 }

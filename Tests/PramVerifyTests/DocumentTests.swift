@@ -186,7 +186,9 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
             #expect(firstWords.contains(word), "the manual has a command \(word) that the program has not")
         }
         // What has a report of its own.
-        let reporting = commands.filter { !$0.hasPrefix("image ") }.subtracting(["kexec", "service", "status"])
+        let reporting = commands.filter { !$0.hasPrefix("image ") }.subtracting([
+            "kexec", "service", "status", "doctor", "rehearse",
+        ])
         try expectSame(schema("properties", "command", "enum"), reporting, "the schema")
     }
 
@@ -209,6 +211,23 @@ private func expectSame(_ found: [String], _ code: Set<String>, _ place: String)
         let code = Set(BootParameter.allCases.map { "\($0.name)=\($0.values)" })
         let items = try manualItems("Cm").filter { $0.hasPrefix("pram_verify.") }
         expectSame(items, code, "the manual pages")
+    }
+
+    @Test func checksOfDoctor() throws {
+        let data = try Data(contentsOf: root.appendingPathComponent("Documentation/doctor.schema.json"))
+        var part = try JSONSerialization.jsonObject(with: data)
+        for key in ["$defs", "doctor", "properties", "checks", "items", "properties"] {
+            part = try #require((part as? [String: Any])?[key])
+        }
+        func words(_ name: String) -> [String]? {
+            ((part as? [String: Any])?[name] as? [String: Any])?["enum"] as? [String]
+        }
+        #expect(words("id") == SetupCheck.ID.allCases.map { "\($0.name)" })
+        #expect(words("state") == SetupCheck.State.allCases.map { "\($0.name)" })
+        let items = try document("man/pram-verify-doctor.8").split(separator: "\n").filter { $0.hasPrefix(".It Li ") }
+        #expect(items.map { String($0.dropFirst(7)) } == SetupCheck.ID.allCases.map { "\($0.name)" })
+        let states = try #require(try table(report, "| line of `rehearsal` | value |").first { $0[0] == "`state`" })
+        #expect(RehearsalRecord.State.allCases.allSatisfy { quoted(states[1]).contains("\($0.name)") })
     }
 
     @Test func exitStatuses() throws {

@@ -9,6 +9,7 @@ enum Option: Int, CaseIterable {
     case kho, again, kernel
     case flat, oneFileSystem, exclude, strict, stdin, stdout
     case resume
+    case root, result, noLoad
     case long, segments, config, flavour, compress, output, directory, devices
     case help, version
 
@@ -45,7 +46,7 @@ enum Option: Int, CaseIterable {
         case .preserveMode: ("preserve-mode", nil, "keep suid, sgid and sticky bits")
         case .region: ("region", "START+SIZE", "the reserved range to write, where there are several")
         case .device: ("device", "PATH|PARTUUID=ID|PARTLABEL=NAME", "a pmem device to write instead")
-        case .size: ("size", "BYTES", "make the image at least this large, and make it where there is none")
+        case .size: ("size", "BYTES", "how large: an image at the least, a range to propose, a canary")
         case .replace: ("replace", nil, "save over the chain that the range holds")
         case .erase: ("erase", nil, "clear the head once every file was restored")
         case .dryRun: ("dry-run", nil, "show what would be done, and do nothing")
@@ -78,6 +79,9 @@ enum Option: Int, CaseIterable {
         case .stdin: ("stdin", "NAME", "save standard input too, as the file NAME")
         case .stdout: ("stdout", "NAME", "write this one file to standard output")
         case .resume: ("resume", "DEVICE", "say whether a hibernated system waits on the device, and nothing else")
+        case .result: ("result", nil, "say what became of the last rehearsal")
+        case .noLoad: ("no-load", nil, "load no kernel, and say how to")
+        case .root: ("root", "DIR", "another machine's files instead: a mounted disk, an unpacked sosreport")
         case .long: ("long", nil, "with permissions, owners, sizes and times, as ls -l")
         case .segments: ("segments", nil, "the parts of the image instead: where they lie and how they are packed")
         case .config: ("config", "FILE", "the kernel's configuration, to see whether it can unpack the image")

@@ -103,7 +103,11 @@ struct Boot: Command {
             report.warnings? += hazards.sentences
         }
         if !isCrashKernel, let sentence = report.origin?.warning { warn(Phrase(sentence), &report) }
-        if isToBeCorrected(report.runStatus) && !isCrashKernel {
+        if let record = report.rehearsal {
+            RunFolder.publishNote(.rehearsal) { $0.write(record.text) }
+            log.write(record.state == .passed ? .information : .warning, "rehearsal \(record.sentence)")
+        }
+        if isToBeCorrected(report.runStatus) && !isCrashKernel && report.rehearsal == nil {
             // Should correcting it not come to an end, this is what is known.
             publish(report, action(for: report, isCrashKernel).0)
             reached.value = Stage.published.rawValue
@@ -179,6 +183,10 @@ struct Boot: Command {
             guard let chain = try OpenedChain.open(call, &report) else { return report }
             let evaluation = chain.verify(
                 &report, threads: threads, linksOnly: configuration.isQuick, watch: watch(hazards))
+            if let (canary, name) = Rehearsal.canary(at: chain.head, in: chain.memory) {
+                let deadline = started + UInt64(configuration.timeout) * 1_000_000_000
+                report.rehearsal = Rehearsal.look(at: canary, name, in: chain.memory, deadline: deadline)
+            }
             chain.close()
             report.duration = report.elapsedNanoseconds
             if configuration.isQuick, let hazards {
@@ -270,7 +278,9 @@ struct Boot: Command {
     }
 
     private func action(for report: Report, _ isCrashKernel: Bool) -> (BootConfiguration.Action, StaticString?) {
-        configuration.action(status(of: report), on: line, isCrashKernel: isCrashKernel)
+        // Nobody misses a canary.
+        if report.rehearsal != nil { return (.proceed, nil) }
+        return configuration.action(status(of: report), on: line, isCrashKernel: isCrashKernel)
     }
 
     private func status(of report: Report) -> RunStatus { configuration.policy == .off ? .off : report.runStatus }

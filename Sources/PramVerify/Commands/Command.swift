@@ -26,13 +26,14 @@ protocol Command: SendableMetatype {
 
 /// What people want to do, in the order of --help.
 enum Task: Int, CaseIterable, Sendable {
-    case look, carry, mend, next, image, boot
+    case look, carry, mend, prepare, next, image, boot
 
     var heading: StaticString {
         switch self {
         case .look: "Look at a chain, on this machine or in a dump"
         case .carry: "Carry files over a kexec"
         case .mend: "Mend a damaged chain"
+        case .prepare: "Prepare a machine"
         case .next: "Start the next kernel so that the chain lives"
         case .image: "Put the check into an initramfs"
         case .boot: "At boot"
@@ -78,6 +79,7 @@ struct CommandEntry: Sendable {
         CommandEntry(Check.self), CommandEntry(List.self), CommandEntry(Extract.self),
         CommandEntry(Save.self), CommandEntry(Load.self), CommandEntry(Erase.self),
         CommandEntry(Repair.self), CommandEntry(Drop.self), CommandEntry(Quarantine.self),
+        CommandEntry(Doctor.self), CommandEntry(Rehearse.self),
         CommandEntry(Cmdline.self), CommandEntry(Kexec.self),
         CommandEntry(ListImage.self), CommandEntry(CheckImage.self), CommandEntry(AppendImage.self),
         CommandEntry(MakeImage.self), CommandEntry(ExtractImage.self),

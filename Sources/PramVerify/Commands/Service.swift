@@ -71,6 +71,9 @@ extension Service {
             say("nothing is restored: the kernel was told of no chain (pram=)")
             return []
         }
+        if let record = rehearsal(line) {
+            return try endRehearsal(record, try Call(Load.self, settings.loadOptions, settings.loadDirectory))
+        }
         // A pram= that stays on the line for good names a page of zeros after a cold boot.
         guard RunFolder.lastStatus != .empty else {
             say("nothing is restored: the range is empty")
@@ -89,6 +92,36 @@ extension Service {
         for warning in report.written?.warnings ?? [] { say(Phrase(warning)) }
         let count = report.extractions?.count ?? 0
         say("restored \(counted(count, "file")) into \(escaped(settings.loadDirectory))")
+        return []
+    }
+}
+
+extension Service {
+    /// What became of the rehearsal that this boot is; nil where it is none. Where no initramfs has looked, it is looked
+    /// at now.
+    private func rehearsal(_ line: ParameterLine) -> RehearsalRecord? {
+        if let record = Rehearsal.read(RunFolder.File.rehearsal.path) { return record }
+        guard let kept = Rehearsal.read(Rehearsal.path), kept.state == .waiting, kept.boot != Rehearsal.bootID(),
+            PramParameter.find(in: line).pfn == PFN(containing: kept.range.start).number
+        else { return nil }
+        return try? RehearsalResult.look(kept)
+    }
+
+    /// A canary is nothing to restore: its result goes to the disk, and it gives way.
+    private func endRehearsal(_ record: RehearsalRecord, _ load: Call) throws(UsageError) -> ExitStatus {
+        do throws(SystemError) {
+            try Rehearsal.keep(record)
+            RunFolder.removeNote(.rehearsal)
+        } catch {
+            complain(Phrase(error.message))
+        }
+        let report = try Erase.perform(load.turned(into: Erase.self))
+        if let failure = report.failure { say(Phrase(failure.message)) }
+        guard record.state == .passed else {
+            complain("nothing is restored: the last boot was a rehearsal, which \(record.sentence)")
+            return .damaged
+        }
+        say("nothing is restored: the last boot was a rehearsal, which \(record.sentence)")
         return []
     }
 }
@@ -114,6 +147,10 @@ extension Service {
             return .failed
         }
         if case .elsewhere = way { return [] }
+        if let kept = Rehearsal.read(Rehearsal.path), kept.state == .waiting, kept.boot == Rehearsal.bootID() {
+            say("nothing is saved: a rehearsal is under way, and its canary has the range; pram-verify erase ends it")
+            return []
+        }
         let call = try Call(Save.self, settings.saveOptions, settings.saveDirectory)
         let report = try Save.perform(call)
         guard report.failure == nil, report.status == [] else {

@@ -1,4 +1,5 @@
 import Linux
+import Machine
 import Text
 
 /// `status`: what the last run that looked at this machine's memory has left in /run.
@@ -20,6 +21,9 @@ enum Status: Command {
                 streams.output.write("status:  \(status.name)\n")
             } else {
                 streams.output.write(try RunFolder.contents(call.has(.json) ? .json : .text))
+            }
+            if !call.has(.json), let rehearsal = Rehearsal.last(MachinePaths()) {
+                streams.output.write("last rehearsal: \(rehearsal.sentence)\n")
             }
             return status.exit.union(holding(call, streams))
         } catch {

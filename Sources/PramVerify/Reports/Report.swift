@@ -39,6 +39,8 @@ struct Report {
     var estimate: EstimateReport?
     /// What `cmdline` says of the next kernel.
     var next: NextBoot?
+    /// What became of a rehearsal, where the chain is a canary; nil where it is not.
+    var rehearsal: RehearsalRecord?
     /// Sentences of `boot` about what is wrong around the chain; nil in the reports of other commands.
     var warnings: [String]?
     /// In nanoseconds of the monotonic clock.

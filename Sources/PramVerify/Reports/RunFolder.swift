@@ -7,7 +7,7 @@ import Text
 /// Nothing here costs the boot: what cannot be written is left out.
 struct RunFolder {
     enum File: Int, CaseIterable {
-        case status, action, metrics, text, json, cmdline, saved, loaded, held
+        case status, action, metrics, text, json, cmdline, saved, loaded, held, rehearsal
 
         var name: StaticString {
             switch self {
@@ -20,6 +20,7 @@ struct RunFolder {
             case .saved: "saved"
             case .loaded: "loaded"
             case .held: "held"
+            case .rehearsal: "rehearsal"
             }
         }
 
@@ -28,7 +29,7 @@ struct RunFolder {
         var mode: UInt32 {
             switch self {
             case .text, .json, .saved: 0o600
-            case .status, .action, .metrics, .cmdline, .loaded, .held: 0o644
+            case .status, .action, .metrics, .cmdline, .loaded, .held, .rehearsal: 0o644
             }
         }
 
@@ -63,7 +64,7 @@ struct RunFolder {
                         case .metrics: report.writeMetrics(status, output)
                         case .text: writeText(report, status, output)
                         case .json: JSONReport.write(report, to: output, listing: listLimit)
-                        case .cmdline, .saved, .loaded, .held: break
+                        case .cmdline, .saved, .loaded, .held, .rehearsal: break
                         }
                         return true
                     }
@@ -187,6 +188,9 @@ extension Report {
             return
         }
         guard evaluation != nil || written?.changed == true else { return }
+        if let written, written.changed, written.purpose == .chain || written.purpose == .clearing {
+            Rehearsal.forgetWaiting()
+        }
         var report = self
         report.duration = elapsedNanoseconds
         RunFolder.publish(report, report.runStatus, nil)

@@ -33,6 +33,7 @@ struct TextReport {
         for extraction in report.extractions ?? [] where extraction.outcome != .written {
             output.write("\(label(extraction.outcome)): \(escaped(extraction.name)): \(extraction.message)\n")
         }
+        if let rehearsal = report.rehearsal { output.write("rehearsal: \(rehearsal.sentence)\n") }
         for warning in report.warnings ?? [] { output.write("warning: \(warning)\n") }
         if let written = report.written {
             for warning in written.warnings { output.write("warning: \(warning)\n") }
