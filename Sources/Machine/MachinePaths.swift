@@ -26,6 +26,8 @@ public struct MachinePaths: Sendable {
     /// x86 only (Documentation/ABI/testing/sysfs-kernel-boot_params).
     public var bootParameters: [UInt8]
     public var ramoops: [UInt8]
+    /// What of EFI is still in use when the kernel runs (Documentation/ABI/testing/sysfs-firmware-efi-runtime-map).
+    public var runtimeMap: [UInt8]
     /// What a kernel with pram holds.
     public var pram: [UInt8]
     /// 1 when a kernel is loaded for kexec.
@@ -53,6 +55,7 @@ public struct MachinePaths: Sendable {
         status = root + bytes("/proc/self/status")
         bootParameters = root + bytes("/sys/kernel/boot_params/data")
         ramoops = root + bytes("/sys/module/ramoops/parameters")
+        runtimeMap = root + bytes("/sys/firmware/efi/runtime-map")
         pram = root + bytes("/sys/kernel/pram")
         kexecLoaded = root + bytes("/sys/kernel/kexec_loaded")
         kexecLoadDisabled = root + bytes("/proc/sys/kernel/kexec_load_disabled")

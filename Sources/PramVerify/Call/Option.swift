@@ -9,6 +9,7 @@ enum Option: Int, CaseIterable {
     case flat, oneFileSystem, exclude, strict, stdin, stdout
     case resume
     case long, segments, config, flavour, compress, output, directory, devices
+    case root, svg
     case help, version
 
     var name: StaticString { row.name }
@@ -81,6 +82,8 @@ enum Option: Int, CaseIterable {
         case .output: ("output", "FILE", "write the new image here, and leave the old one alone")
         case .directory: ("directory", "DIR", "everything, below a directory that is new or empty")
         case .devices: ("devices", nil, "make devices, FIFOs and sockets too; as root")
+        case .root: ("root", "DIR", "another machine's files below DIR (proc, sys), in place of this machine's")
+        case .svg: ("svg", "FILE", "write the picture as SVG, too")
         case .help: ("help", nil, "show this help")
         case .version: ("version", nil, "show the version")
         }
