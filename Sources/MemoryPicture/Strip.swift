@@ -28,7 +28,7 @@ public struct Strip: Sendable {
         guard range.lowerBound < last else { return nil }
         var shift: UInt64 = 0
         while ((last - 1) >> shift) - (range.lowerBound >> shift) >= limit { shift += 1 }
-        first = range.lowerBound >> shift << shift
+        first = (range.lowerBound >> shift) << shift
         self.shift = shift
         let count = Int(((last - 1) >> shift) - (range.lowerBound >> shift)) + 1
         end = first + UInt64(count) << shift

@@ -6,19 +6,15 @@ import Verification
 
 /// Puts the pages of a chain into pictures as they are verified.
 final class ChainDrawing {
-    private let blank: [Picture]
     private(set) var pictures: [Picture]
     // The file whose entries are looked at.
     private var file = -1
     private var isParity = false
 
-    init(_ blank: [Picture]) {
-        self.blank = blank
-        pictures = blank
-    }
+    init(_ blank: [Picture]) { pictures = blank }
 
-    /// Nothing is drawn yet.
-    func clear() { pictures = blank }
+    /// What the other has drawn takes the place of what this one has.
+    func take(over other: ChainDrawing) { pictures = other.pictures }
 
     private func add(_ page: UInt64, _ content: Content, file: Int = -1) {
         for number in pictures.indices { pictures[number].add(page, content, file: file) }
@@ -105,7 +101,7 @@ final class ChainDrawing {
     func take(_ links: LinkRecovery, in memory: any PhysicalMemory) {
         let geometry = links.geometry
         for page in [geometry.front, geometry.back] {
-            add(page, GeometryPage(locator: page, in: memory) == geometry ? .parity : .repairable)
+            add(page, links.hasLocator(at: page) ? .parity : .repairable)
         }
         for number in 0..<geometry.links {
             add(geometry.mirror + UInt64(number), links.isMirrored(number) ? .parity : .repairable)
