@@ -9,15 +9,16 @@ public struct Picture: Sendable {
         public internal(set) var strip: Strip
     }
 
-    /// A page that is named because it is not as it should be.
+    /// Adjacent pages that are named because they are not as they should be.
     public struct Example: Equatable, Sendable {
-        public let page: UInt64
+        public let first: UInt64
+        public fileprivate(set) var count: UInt64
         public let content: Content
         /// The file's number in the chain; -1 where there is none.
         public let file: Int
     }
 
-    /// How many pages are named.
+    /// How many are named.
     public static let exampleLimit = 8
 
     /// Of what is drawn.
@@ -25,7 +26,7 @@ public struct Picture: Sendable {
     public private(set) var parts: [Part] = []
     /// Pages of the chain that nothing that is drawn holds.
     public private(set) var outside: UInt64 = 0
-    /// Of the first damaged pages that came.
+    /// The first that came; see `note`.
     public private(set) var examples: [Example] = []
     private var counts = [UInt64](repeating: 0, count: Content.pageKinds)
 
@@ -57,7 +58,7 @@ public struct Picture: Sendable {
     public mutating func add(_ page: UInt64, _ kind: Content, file: Int = -1) {
         guard let place = kind.place else { return }
         counts[place] &+= 1
-        if kind >= .unknown { note(page, kind, file) }
+        if kind >= .unknown { note(page, kind, file: file) }
         var isDrawn = false
         for number in parts.indices where parts[number].strip.pages.contains(page) {
             parts[number].strip.add(page, kind, file: file)
@@ -66,7 +67,7 @@ public struct Picture: Sendable {
         if !isDrawn { outside &+= 1 }
     }
 
-    /// A page that was added is of another kind.
+    /// A page that was added is of another kind. What was noted of it stays.
     /// - Returns: false where none of the old kind is there, and nothing is done.
     @discardableResult
     public mutating func move(_ page: UInt64, from old: Content, to new: Content) -> Bool {
@@ -80,11 +81,6 @@ public struct Picture: Sendable {
         guard moved || !isDrawn else { return false }
         counts[place] -= 1
         counts[target] &+= 1
-        if let known = examples.firstIndex(where: { $0.page == page }) {
-            examples[known] = Example(page: page, content: new, file: examples[known].file)
-        } else if new >= .unknown {
-            note(page, new, -1)
-        }
         return true
     }
 
@@ -94,19 +90,27 @@ public struct Picture: Sendable {
         counts[target] &+= counts[place]
         counts[place] = 0
         for number in parts.indices { parts[number].strip.turn(old, into: new) }
-        examples = examples.compactMap { example in
-            guard example.content == old else { return example }
-            return new < .unknown ? nil : Example(page: example.page, content: new, file: example.file)
-        }
+        if new < .unknown { examples.removeAll { $0.content == old } }
     }
 
-    /// The first that came stay, but damage takes the place of doubt.
-    private mutating func note(_ page: UInt64, _ kind: Content, _ file: Int) {
-        let example = Example(page: page, content: kind, file: file)
+    /// Names a page as one that is not as it should be. The first that come are kept, but damage takes the place of
+    /// what is less.
+    public mutating func note(_ page: UInt64, _ kind: Content, file: Int) {
+        if let last = examples.indices.last, examples[last].content == kind, examples[last].file == file,
+            page >= examples[last].first, page - examples[last].first == examples[last].count
+        {
+            examples[last].count += 1
+            return
+        }
+        let example = Example(first: page, count: 1, content: kind, file: file)
         if examples.count < Picture.exampleLimit {
             examples.append(example)
         } else if kind == .damaged, let weaker = examples.lastIndex(where: { $0.content < .damaged }) {
-            examples[weaker] = example
+            examples.remove(at: weaker)
+            examples.append(example)
         }
     }
+
+    /// Names none.
+    public mutating func forget() { examples.removeAll() }
 }

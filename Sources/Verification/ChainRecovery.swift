@@ -145,14 +145,15 @@ public final class ChainRecovery {
             + links.lost.map { links.places[$0] }
     }
 
-    /// Calls `body` with every page that the chain lists and that is lost, links too, and whether it comes back.
-    public func forEachLost(_ body: (_ page: UInt64, _ isLink: Bool, _ comesBack: Bool) -> Void) {
-        for page in lost { body(page.page, false, isRecoverable(page)) }
+    /// Calls `body` with every page that the chain lists and that is lost, links too, with the number of its file (-1 for
+    /// links and parity) and whether it comes back.
+    public func forEachLost(_ body: (_ page: UInt64, _ file: Int, _ isLink: Bool, _ comesBack: Bool) -> Void) {
+        for page in lost { body(page.page, page.file, false, isRecoverable(page)) }
         for number in lostOfParityFile {
             let page = parityFile[number].page
-            body(page, false, number < 2 ? madePages.contains { $0.page == page } : group(of: page) != nil)
+            body(page, -1, false, number < 2 ? madePages.contains { $0.page == page } : group(of: page) != nil)
         }
-        for number in links.lost { body(links.places[number], true, true) }
+        for number in links.lost { body(links.places[number], -1, true, true) }
     }
 
     /// Lost pages that follow from the geometry alone: the parity file's META page and its geometry page.

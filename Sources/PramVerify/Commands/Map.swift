@@ -209,6 +209,10 @@ extension Map {
             report.repair?.write(to: output)
             if !hasMemory {
                 streams.say("the files of a machine hold no memory: name a dump of it with --memory to see its chain")
+            } else if report.verdict == .absent, report.head?.origin == .procCmdline, call.has(.memory),
+                !MemoryChoice(call[.memory]).isLive
+            {
+                streams.say("no head was named for the dump: use --pfn, --cmdline or --cmdline-file")
             } else if report.failure == nil && report.verdict != .intact && report.verdict != .absent {
                 streams.say("the chain is \(report.verdict.name); pram-verify check tells more")
             }

@@ -88,12 +88,19 @@ final class ChainDrawing {
         }
     }
 
-    private func contest(_ page: UInt64) { move(page, from: [.intact, .parity, .link, .unknown], to: .damaged) }
+    private func contest(_ page: UInt64) {
+        move(page, from: [.intact, .parity, .link, .unknown], to: .damaged)
+        for number in pictures.indices { pictures[number].note(page, .damaged, file: -1) }
+    }
 
     /// What is lost and comes back.
     func take(_ recovery: ChainRecovery) {
-        recovery.forEachLost { page, isLink, comesBack in
+        for number in pictures.indices { pictures[number].forget() }
+        recovery.forEachLost { page, file, isLink, comesBack in
             if comesBack { move(page, from: isLink ? [.link] : [.damaged, .unknown], to: .repairable) }
+            for number in pictures.indices {
+                pictures[number].note(page, comesBack ? .repairable : .damaged, file: file)
+            }
         }
     }
 

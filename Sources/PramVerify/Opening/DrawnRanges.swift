@@ -60,7 +60,8 @@ struct DrawnRanges {
             case .systemRAM: add(region.range, .memory)
             case .persistent: add(region.range, .persistent)
             // Without a firmware's map the name alone says nothing; what the command line keeps free is added by itself.
-            case .reserved: add(region.range, firmware == nil ? .device : .reserved)
+            // Below 1 MiB the kernel itself does so.
+            case .reserved: add(region.range, firmware == nil || region.range.last < 1 << 20 ? .device : .reserved)
             case .hidden: add(region.range, .reserved)
             case .firmware, .device: add(region.range, .device)
             }
@@ -102,14 +103,15 @@ struct DrawnRanges {
         }
     }
 
-    /// The range that holds this page and was set aside, as pages; without a page the first one.
+    /// The range that holds this page and was set aside, as pages; without a page the first one of a command line.
     func reservedRange(around page: PFN?, on ground: Ground) -> Range<UInt64>? {
         for range in reserved where page.map({ range.contains($0) }) ?? true {
             return range.start >> 12..<(range.last >> 12) + 1
         }
+        guard let page else { return nil }
         let wanted = ground.pieces.first { piece in
-            guard piece.content == .reserved || piece.content == .persistent else { return false }
-            return page.map { piece.first <= $0.number && $0.number < piece.end } ?? true
+            (piece.content == .reserved || piece.content == .persistent)
+                && piece.first <= page.number && page.number < piece.end
         }
         return wanted.map { $0.first..<$0.end }
     }

@@ -98,9 +98,9 @@ struct PictureCaption {
         }
     }
 
-    static func title(_ name: Picture.Part.Name) -> StaticString {
+    func title(_ name: Picture.Part.Name) -> StaticString {
         switch name {
-        case .all: "All memory"
+        case .all: isMachines ? "All memory" : "The dump"
         case .range: "The reserved range"
         case .chain: "The chain"
         }
@@ -118,18 +118,25 @@ struct PictureCaption {
         return Phrase("\(addresses(strip.pages)), \(byteCount(size << 12)); a block is \(byteCount(cell << 12))").text
     }
 
-    /// The name of a file of the chain, with the blank and the comma before it; empty where it is not known.
+    /// The name of a file of the chain, with what goes before it; empty where it is not known for certain.
     func inFile(_ number: Int?) -> String {
-        guard let number, number >= 0, number < files.count, !files[number].name.isEmpty else { return "" }
-        return Phrase(", in \(escaped(files[number].name))").text
+        guard let number, number >= 0, number < files.count, files[number].metaFits, !files[number].name.isEmpty else {
+            return ""
+        }
+        let name = files[number].name
+        return Phrase(", in \(escaped(name.prefix(64)))\(name.count > 64 ? "..." : "")").text
     }
 
-    /// "damaged: page 0x123, in etc/hostname"
+    /// "damaged: pages 0x123-0x127, in etc/hostname"
     func sentence(_ example: Picture.Example) -> String {
         let what: StaticString = example.content == .damaged ? "damaged" : name(example.content)
-        guard example.page < Stretch.pageLimit else {
+        guard example.first < Stretch.pageLimit else {
             return Phrase("\(what): a page that does not exist\(inFile(example.file))").text
         }
-        return Phrase("\(what): page \(hexadecimal(example.page))\(inFile(example.file))").text
+        let first = hexadecimal(example.first)
+        let pages: Phrase =
+            example.count == 1
+            ? "page \(first)" : "pages \(first)-\(hexadecimal(example.first &+ (example.count - 1)))"
+        return Phrase("\(what): \(pages)\(inFile(example.file))").text
     }
 }

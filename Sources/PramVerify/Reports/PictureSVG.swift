@@ -69,7 +69,7 @@ struct PictureSVG {
         let legend = max(caption.ground(picture).count, caption.chain(picture).count) + 1
         let examples = picture.examples.count + (picture.outside > 0 ? 1 : 0)
         let parts = picture.parts.reduce(0) { $0 + 58 + PictureSVG.rowCount($1.strip) * (PictureSVG.block + 1) }
-        let height = 84 + parts + legend * 20 + 24 + examples * 18 + 8
+        let height = 76 + parts + 20 + legend * 20 + (examples > 0 ? 18 : 0) + examples * 18 + 8
         let (width, name) = (PictureSVG.width, PictureSVG.xml(headline))
         put("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(width) \(height)\" width=\"\(width)\" ")
         put("height=\"\(height)\" role=\"img\">\n<title>\(name)</title>\n")
@@ -83,11 +83,11 @@ struct PictureSVG {
             let next = number + 1 < picture.parts.count ? picture.parts[number + 1].strip.pages : nil
             write(part, outlining: next)
         }
-        y += 24
-        writeLegend(caption.ground(picture), PictureSVG.margin, "drawn in all", byteCount(picture.ground.pages << 12))
+        y += 20
+        writeLegend(caption.ground(picture), PictureSVG.margin, "in all", byteCount(picture.ground.pages << 12))
         let pages = counted(Int(clamping: picture.chainPages), "page")
-        writeLegend(caption.chain(picture), PictureSVG.width / 2 + 8, "the chain", pages)
-        y += legend * 20 + 10
+        writeLegend(caption.chain(picture), PictureSVG.width / 2 + 8, "in all", pages)
+        y += legend * 20 + 22
         for example in picture.examples { writeLine(caption.sentence(example)) }
         if picture.outside > 0 {
             writeLine(
@@ -107,7 +107,7 @@ struct PictureSVG {
 
     private mutating func write(_ part: Picture.Part, outlining next: Range<UInt64>?) {
         let strip = part.strip
-        let title = PictureSVG.xml("\(PictureCaption.title(part.name))")
+        let title = PictureSVG.xml("\(caption.title(part.name))")
         put("<text class=\"part\" x=\"\(PictureSVG.margin)\" y=\"\(y + 28)\">\(title)</text>\n")
         put("<text class=\"soft\" x=\"\(PictureSVG.width - PictureSVG.margin)\" y=\"\(y + 28)\" text-anchor=\"end\">")
         put("\(PictureSVG.xml(PictureCaption.scale(strip)))</text>\n")
@@ -236,7 +236,7 @@ struct PictureSVG {
 
     private mutating func writeLegend(_ rows: [PictureCaption.Figure], _ x: Int, _ all: StaticString, _ sum: String) {
         guard !rows.isEmpty else { return }
-        let right = x + PictureSVG.width / 2 - PictureSVG.margin - 60
+        let right = x + PictureSVG.width / 2 - PictureSVG.margin - 8 - (x < PictureSVG.width / 2 ? 36 : 0)
         for (number, row) in rows.enumerated() {
             let top = y + number * 20
             put("<rect class=\"\(row.content.word)\" x=\"\(x)\" y=\"\(top)\" width=\"13\" height=\"13\"/>")

@@ -66,15 +66,16 @@ struct PictureText {
     func write(_ picture: Picture, _ caption: PictureCaption, to output: Output) {
         let end = picture.parts.first?.strip.end ?? 0
         for part in picture.parts {
-            output.write("\n\(PictureCaption.title(part.name)): \(PictureCaption.scale(part.strip))\n")
+            output.write("\n\(caption.title(part.name)): \(PictureCaption.scale(part.strip))\n")
             write(part.strip, PictureText.labelWidth(end), blocks(upTo: end), output)
         }
         writeLegend(caption.ground(picture), caption.chain(picture), picture, output)
+        if picture.outside > 0 || !picture.examples.isEmpty { output.write("\n") }
         if picture.outside > 0 {
             output.write("outside: \(counted(Int(clamping: picture.outside), "page")) of the chain, of what is drawn\n")
         }
         for example in picture.examples { output.write("\(caption.sentence(example))\n") }
-        let shown = UInt64(picture.examples.count)
+        let shown = picture.examples.reduce(0) { $0 &+ $1.count }
         let all = picture.pages(.damaged) &+ picture.pages(.repairable) &+ picture.pages(.unknown)
         if all > shown { output.write("         and \(counted(Int(clamping: all - shown), "page")) more\n") }
     }
@@ -104,10 +105,10 @@ struct PictureText {
         _ ground: [PictureCaption.Figure], _ chain: [PictureCaption.Figure], _ picture: Picture, _ output: Output
     ) {
         var left = ground.map { row($0.content, $0.name, $0.figure) }
-        if !left.isEmpty { left.append(row(nil, "drawn in all", byteCount(picture.ground.pages << 12))) }
+        if !left.isEmpty { left.append(row(nil, "in all", byteCount(picture.ground.pages << 12))) }
         var right = chain.map { row($0.content, $0.name, $0.figure) }
         if !right.isEmpty {
-            right.append(row(nil, "the chain", counted(Int(clamping: picture.chainPages), "page")))
+            right.append(row(nil, "in all", counted(Int(clamping: picture.chainPages), "page")))
         }
         output.write("\n")
         if columns < 76 {
@@ -139,9 +140,6 @@ struct PictureText {
 
     private func mark(_ content: Content) -> [UInt8] {
         switch (style, content) {
-        // A blank on the colour.
-        case (.coloured, .device), (.coloured, .memory), (.coloured, .reserved), (.coloured, .intact):
-            [UInt8(ascii: " ")]
         case (.shaded, .device): [0xc2, 0xb7]  // a middle dot
         case (.shaded, .memory): [0xe2, 0x96, 0x91]  // a light shade
         case (.shaded, .reserved): [0xe2, 0x96, 0x92]  // a medium shade
@@ -154,19 +152,20 @@ struct PictureText {
         [0x1b, UInt8(ascii: "[")] + bytes(code) + [UInt8(ascii: "m")]
     }
 
+    /// Letters that would only disturb have the colour of their ground, so that they are there when the picture is copied.
     private static func colour(_ content: Content) -> [UInt8] {
         switch content {
         case .nothing: escape("0")
-        case .device: escape("0;48;5;242")
-        case .memory: escape("0;48;5;103")
+        case .device: escape("0;38;5;242;48;5;242")
+        case .memory: escape("0;38;5;103;48;5;103")
         case .firmware: escape("0;38;5;16;48;5;144")
         case .persistent: escape("0;38;5;16;48;5;73")
-        case .reserved: escape("0;48;5;68")
+        case .reserved: escape("0;38;5;68;48;5;68")
         case .kernel: escape("0;38;5;231;48;5;97")
         case .initrd: escape("0;38;5;231;48;5;132")
         case .crashKernel: escape("0;38;5;231;48;5;94")
         case .banned: escape("0;38;5;231;48;5;238")
-        case .intact: escape("0;48;5;35")
+        case .intact: escape("0;38;5;35;48;5;35")
         case .parity: escape("0;38;5;231;48;5;30")
         case .link: escape("0;38;5;231;48;5;22")
         case .unknown: escape("0;1;38;5;16;48;5;220")
