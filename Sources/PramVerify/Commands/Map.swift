@@ -246,7 +246,7 @@ extension Map {
         private func subtitle(_ report: Report) -> String {
             var parts: [String] = []
             if let memory = report.memory { parts.append(Phrase("\(memory.path) (\(memory.kind))").text) }
-            if let root = call[.root] { parts.append(Phrase("the files of \(escaped(root))").text) }
+            if let root = call[.root] { parts.append(Phrase("a recorded machine, \(escaped(root))").text) }
             if let page = report.head?.page { parts.append(Phrase("head at page \(hexadecimal(page.number))").text) }
             return parts.joined(separator: "; ")
         }

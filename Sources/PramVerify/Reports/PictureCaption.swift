@@ -127,8 +127,22 @@ struct PictureCaption {
         return Phrase(", in \(escaped(name.prefix(64)))\(name.count > 64 ? "..." : "")").text
     }
 
+    /// What is not as it should be, a line each.
+    func sentences(_ picture: Picture) -> [String] {
+        var lines = picture.examples.map { sentence($0) }
+        let shown = picture.examples.reduce(0) { $0 &+ $1.count }
+        let all = picture.pages(.damaged) &+ picture.pages(.repairable) &+ picture.pages(.unknown)
+        if all > shown && shown > 0 {
+            lines.append(Phrase("and \(counted(Int(clamping: all - shown), "page")) more").text)
+        }
+        if picture.outside > 0 {
+            lines.append(Phrase("outside of what is drawn: \(counted(Int(clamping: picture.outside), "page"))").text)
+        }
+        return lines
+    }
+
     /// "damaged: pages 0x123-0x127, in etc/hostname"
-    func sentence(_ example: Picture.Example) -> String {
+    private func sentence(_ example: Picture.Example) -> String {
         let what: StaticString = example.content == .damaged ? "damaged" : name(example.content)
         guard example.first < Stretch.pageLimit else {
             return Phrase("\(what): a page that does not exist\(inFile(example.file))").text

@@ -66,10 +66,12 @@ struct PictureSVG {
     // MARK: - The whole
 
     private mutating func write(_ headline: String, _ subtitle: String) {
-        let legend = max(caption.ground(picture).count, caption.chain(picture).count) + 1
-        let examples = picture.examples.count + (picture.outside > 0 ? 1 : 0)
+        let (ground, chain) = (caption.ground(picture), caption.chain(picture))
+        let lines = caption.sentences(picture)
+        // The ground on the left; on the right the chain, and below it where it is damaged.
+        let legend = max((ground.count + 1) * 20, (chain.count + 1) * 20 + (lines.isEmpty ? 0 : 16 + lines.count * 18))
         let parts = picture.parts.reduce(0) { $0 + 58 + PictureSVG.rowCount($1.strip) * (PictureSVG.block + 1) }
-        let height = 76 + parts + 20 + legend * 20 + (examples > 0 ? 18 : 0) + examples * 18 + 8
+        let height = 76 + parts + 20 + legend + 12
         let (width, name) = (PictureSVG.width, PictureSVG.xml(headline))
         put("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(width) \(height)\" width=\"\(width)\" ")
         put("height=\"\(height)\" role=\"img\">\n<title>\(name)</title>\n")
@@ -84,21 +86,16 @@ struct PictureSVG {
             write(part, outlining: next)
         }
         y += 20
-        writeLegend(caption.ground(picture), PictureSVG.margin, "in all", byteCount(picture.ground.pages << 12))
+        writeLegend(ground, PictureSVG.margin, byteCount(picture.ground.pages << 12))
         let pages = counted(Int(clamping: picture.chainPages), "page")
-        writeLegend(caption.chain(picture), PictureSVG.width / 2 + 8, "in all", pages)
-        y += legend * 20 + 22
-        for example in picture.examples { writeLine(caption.sentence(example)) }
-        if picture.outside > 0 {
-            writeLine(
-                Phrase("\(counted(Int(clamping: picture.outside), "page")) of the chain outside of all this").text)
+        let middle = PictureSVG.width / 2 + 8
+        writeLegend(chain, middle, pages)
+        y += (chain.count + 1) * 20 + 24
+        for line in lines {
+            put("<text class=\"soft\" x=\"\(middle)\" y=\"\(y)\">\(PictureSVG.xml(line))</text>\n")
+            y += 18
         }
         put("</svg>\n")
-    }
-
-    private mutating func writeLine(_ line: String) {
-        put("<text class=\"soft\" x=\"\(PictureSVG.margin)\" y=\"\(y)\">\(PictureSVG.xml(line))</text>\n")
-        y += 18
     }
 
     private static func rowCount(_ strip: Strip) -> Int { (strip.cellCount + blocks - 1) / blocks }
@@ -234,7 +231,7 @@ struct PictureSVG {
 
     // MARK: - Legend
 
-    private mutating func writeLegend(_ rows: [PictureCaption.Figure], _ x: Int, _ all: StaticString, _ sum: String) {
+    private mutating func writeLegend(_ rows: [PictureCaption.Figure], _ x: Int, _ sum: String) {
         guard !rows.isEmpty else { return }
         let right = x + PictureSVG.width / 2 - PictureSVG.margin - 8 - (x < PictureSVG.width / 2 ? 36 : 0)
         for (number, row) in rows.enumerated() {
@@ -245,7 +242,7 @@ struct PictureSVG {
             }
             writeRow("\(row.name)", row.figure, x, right, top + 11, "word")
         }
-        writeRow("\(all)", sum, x, right, y + rows.count * 20 + 11, "soft")
+        writeRow("in all", sum, x, right, y + rows.count * 20 + 11, "soft")
     }
 
     private mutating func writeRow(

@@ -70,14 +70,9 @@ struct PictureText {
             write(part.strip, PictureText.labelWidth(end), blocks(upTo: end), output)
         }
         writeLegend(caption.ground(picture), caption.chain(picture), picture, output)
-        if picture.outside > 0 || !picture.examples.isEmpty { output.write("\n") }
-        if picture.outside > 0 {
-            output.write("outside: \(counted(Int(clamping: picture.outside), "page")) of the chain, of what is drawn\n")
-        }
-        for example in picture.examples { output.write("\(caption.sentence(example))\n") }
-        let shown = picture.examples.reduce(0) { $0 &+ $1.count }
-        let all = picture.pages(.damaged) &+ picture.pages(.repairable) &+ picture.pages(.unknown)
-        if all > shown { output.write("         and \(counted(Int(clamping: all - shown), "page")) more\n") }
+        let lines = caption.sentences(picture)
+        if !lines.isEmpty { output.write("\n") }
+        for line in lines { output.write("\(line)\n") }
     }
 
     private func write(_ strip: Strip, _ width: Int, _ blocks: Int, _ output: Output) {
