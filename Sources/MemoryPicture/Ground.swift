@@ -4,15 +4,25 @@ public struct Ground: Sendable {
     /// Ascending, neither overlapping nor of the same content as a neighbour that they touch. `nothing` is not among
     /// them.
     public let pieces: [Stretch]
+    /// From the first page of memory to the last: devices and firmware have addresses far beyond it, and would press
+    /// what matters into a corner. nil where there is no memory.
+    public let extent: Range<UInt64>?
     private let counts: [UInt64]
 
     /// - Parameter stretches: in any order, overlapping or not, with ground alone: pages of chains are left out.
     public init(_ stretches: [Stretch]) {
         var borders: [(page: UInt64, kind: Int, change: Int)] = []
         borders.reserveCapacity(stretches.count * 2)
+        var extent: Range<UInt64>?
         for stretch in stretches where !stretch.content.isPage && stretch.content != .nothing {
             borders.append((stretch.first, Int(stretch.content.rawValue), 1))
             borders.append((stretch.end, Int(stretch.content.rawValue), -1))
+            switch stretch.content {
+            case .device, .firmware, .banned: break
+            default:
+                let known = extent ?? stretch.first..<stretch.end
+                extent = min(known.lowerBound, stretch.first)..<max(known.upperBound, stretch.end)
+            }
         }
         borders.sort { $0.page < $1.page }
         // How many stretches of each kind hold the page that is looked at.
@@ -40,6 +50,7 @@ public struct Ground: Sendable {
             }
         }
         self.pieces = pieces
+        self.extent = extent
         self.counts = counts
     }
 
@@ -48,19 +59,6 @@ public struct Ground: Sendable {
 
     /// How many pages there is something to be said of.
     public var pages: UInt64 { counts.reduce(0, +) }
-
-    /// From the first page of memory to the last: devices and firmware have addresses far beyond it, and would press
-    /// what matters into a corner. nil where there is no memory.
-    public var extent: Range<UInt64>? {
-        let memory = pieces.filter {
-            switch $0.content {
-            case .nothing, .device, .firmware, .banned: false
-            default: true
-            }
-        }
-        guard let first = memory.first, let last = memory.last else { return nil }
-        return first.first..<last.end
-    }
 
     /// What of it lies in a range of pages.
     public func clipped(to range: Range<UInt64>) -> Ground {

@@ -44,6 +44,14 @@ private func slow(_ stretches: [Stretch], _ page: UInt64) -> Content {
         }
     }
 
+    /// What is banned hides memory, and is memory all the same.
+    @Test func memoryThatIsHiddenCounts() throws {
+        let ground = Ground([
+            try #require(Stretch(first: 3, end: 50, .memory)), try #require(Stretch(first: 0, end: 90, .banned)),
+        ])
+        #expect(ground.pages(.memory) == 0 && ground.extent == 3..<50)
+    }
+
     @Test func neighboursOfOneContentAreOnePiece() throws {
         let ground = Ground([
             try #require(Stretch(first: 8, end: 16, .memory)), try #require(Stretch(first: 0, end: 8, .memory)),

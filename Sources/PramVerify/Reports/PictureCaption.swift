@@ -87,7 +87,7 @@ struct PictureCaption {
     /// What there is of the ground.
     func ground(_ picture: Picture) -> [Figure] {
         Content.allCases.filter { !$0.isPage && picture.pages($0) > 0 }.map {
-            Figure(content: $0, name: name($0), figure: byteCount(picture.pages($0) &* UInt64(pageSize)))
+            Figure(content: $0, name: name($0), figure: PictureCaption.size(picture.pages($0)))
         }
     }
 
@@ -112,10 +112,13 @@ struct PictureCaption {
         Phrase("\(hexadecimal(pages.lowerBound << 12))-\(hexadecimal((pages.upperBound << 12) &- 1))").text
     }
 
+    /// What so many pages take; all there can be are 2^64 bytes, which is said as a byte less.
+    static func size(_ pages: UInt64) -> String { byteCount(pages < Stretch.pageLimit ? pages << 12 : .max) }
+
     /// "0x0-0x3ffffff, 64.0 MiB; a block is 64.0 KiB"
     static func scale(_ strip: Strip) -> String {
         let (size, cell) = (strip.end - strip.first, strip.pagesPerCell)
-        return Phrase("\(addresses(strip.pages)), \(byteCount(size << 12)); a block is \(byteCount(cell << 12))").text
+        return Phrase("\(addresses(strip.pages)), \(PictureCaption.size(size)); a block is \(PictureCaption.size(cell))").text
     }
 
     /// The name of a file of the chain, with what goes before it; empty where it is not known for certain.

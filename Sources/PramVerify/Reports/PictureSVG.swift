@@ -86,7 +86,7 @@ struct PictureSVG {
             write(part, outlining: next)
         }
         y += 20
-        writeLegend(ground, PictureSVG.margin, byteCount(picture.ground.pages << 12))
+        writeLegend(ground, PictureSVG.margin, PictureCaption.size(picture.ground.pages))
         let pages = counted(Int(clamping: picture.chainPages), "page")
         let middle = PictureSVG.width / 2 + 8
         writeLegend(chain, middle, pages)
@@ -154,8 +154,8 @@ struct PictureSVG {
     private func title(_ strip: Strip, _ cells: Range<Int>) -> String {
         let first = strip.pages(of: cells.lowerBound)
         let pages = first.lowerBound..<first.lowerBound + UInt64(cells.count) * strip.pagesPerCell
-        let size = (pages.upperBound - pages.lowerBound) << 12
-        var title: Phrase = "\(PictureCaption.addresses(pages)) (\(byteCount(size)))"
+        let size = PictureCaption.size(pages.upperBound - pages.lowerBound)
+        var title: Phrase = "\(PictureCaption.addresses(pages)) (\(size))"
         var separator: StaticString = ": "
         for kind in Content.allCases.reversed() where kind.isPage {
             let count = strip.count(kind, in: cells.lowerBound)

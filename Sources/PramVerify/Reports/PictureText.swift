@@ -100,7 +100,7 @@ struct PictureText {
         _ ground: [PictureCaption.Figure], _ chain: [PictureCaption.Figure], _ picture: Picture, _ output: Output
     ) {
         var left = ground.map { row($0.content, $0.name, $0.figure) }
-        if !left.isEmpty { left.append(row(nil, "in all", byteCount(picture.ground.pages << 12))) }
+        if !left.isEmpty { left.append(row(nil, "in all", PictureCaption.size(picture.ground.pages))) }
         var right = chain.map { row($0.content, $0.name, $0.figure) }
         if !right.isEmpty {
             right.append(row(nil, "in all", counted(Int(clamping: picture.chainPages), "page")))
