@@ -1,6 +1,7 @@
 """`map`: the picture of memory, on pipes, on terminals, as SVG."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -250,6 +251,27 @@ class Plain(MapTest):
         self.assertIn("The chain: 0x10000000-0x100e7fff, 928.0 KiB; a block is 4.0 KiB\n", parts[3])
         for part in parts[1:4]:
             self.assertEqual(part.count("X"), 1, part)
+
+
+class Corpus(MapTest):
+    """Memory of real kernels, whole and damaged."""
+
+    # What is proved wrong of a page that is there.
+    OF_PAGES = {"data-checksum", "meta-checksum", "link-checksum", "link-magic", "link-length", "entry-type", "no-chain",
+                "page-shared"}
+
+    def test_every_image(self):
+        folder = ROOT / "Tests/fixtures/corpus"
+        cases = json.loads((folder / "manifest.json").read_text())["cases"]
+        self.assertGreater(len(cases), 40)
+        for case in cases:
+            with self.subTest(case=case["name"]):
+                where = ["--memory", str(folder / case["image"]), "--cmdline", "pram=" + case["pram"]]
+                check = self.run_json("check", *where)
+                result = self.run_map(*where)
+                self.assertEqual(result.status, check.status, result)
+                is_damaged = bool(self.OF_PAGES & {f["kind"] for f in check.report["findings"]})
+                self.assertEqual(b"X damaged" in result.out, is_damaged or b"page that does not exist" in result.out)
 
 
 class Widths(MapTest):

@@ -36,9 +36,9 @@ struct DrawnRanges {
 
     /// What a machine says of itself.
     mutating func add(_ paths: MachinePaths) {
+        isMachines = true
         do throws(MemoryFailure) {
             let iomem = try Iomem.read(paths.iomem)
-            isMachines = true
             add(iomem, firmware: paths.firmwareMap.flatMap(FirmwareMap.read))
         } catch {
             notes.append("\(error.source): \(error.message)")
