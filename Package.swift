@@ -86,6 +86,7 @@ let package = Package(
         .target(name: "Parity", dependencies: ["CParity"], swiftSettings: untrusted),
         .target(name: "Initrd", swiftSettings: untrusted),
         .target(name: "Manifest", swiftSettings: untrusted),
+        .target(name: "MemoryPicture", swiftSettings: untrusted),
         .target(name: "Text", swiftSettings: untrusted),
 
         // L1: the system and its libraries
@@ -119,7 +120,7 @@ let package = Package(
             name: "PramVerify",
             dependencies: [
                 "PRAM", "KernelCommandLine", "Parity", "Manifest", "Initrd", "Text", "Linux", "Machine",
-                "MemorySources", "Verification", "ChainWriting", "InitrdImages", "CCompletions",
+                "MemorySources", "Verification", "ChainWriting", "InitrdImages", "MemoryPicture", "CCompletions",
             ],
             swiftSettings: sentences),
 
@@ -148,6 +149,7 @@ let package = Package(
         tests("Parity", "CParity"),
         tests("Initrd"), tests("InitrdImages", "Initrd", "Linux", "Compression", "Text"),
         tests("Manifest"),
+        tests("MemoryPicture"),
         tests("Linux", "Manifest"),
         tests("Compression", "Linux", "CZlib", "CLzma", "CZstd"),
         tests("Machine", "PRAM", "KernelCommandLine", "Linux", "Text"),
@@ -156,6 +158,6 @@ let package = Package(
         tests("ChainWriting", "PRAM", "Parity", "Machine", "Linux", "MemorySources", "Verification"),
         tests(
             "PramVerify", "PRAM", "KernelCommandLine", "Machine", "Linux", "MemorySources", "Verification",
-            "ChainWriting"),
+            "ChainWriting", "MemoryPicture"),
     ]
 )

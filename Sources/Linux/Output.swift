@@ -50,4 +50,10 @@ public final class Output {
 
     /// Whether it goes to a terminal.
     public var isTerminal: Bool { SystemCalls.isatty(number) }
+
+    /// How many columns the terminal has; nil where it is none, or does not know.
+    public var columns: Int? {
+        let answer = SystemCalls.terminalColumns(number)
+        return answer.value > 0 ? answer.value : nil
+    }
 }

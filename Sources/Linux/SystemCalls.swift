@@ -264,6 +264,9 @@ extension SystemCalls {
         }
     }
 
+    /// TIOCGWINSZ: how many columns a terminal has.
+    static func terminalColumns(_ number: Int32) -> Answer { make(.ioctl) { Int(pv_terminal_columns(number)) } }
+
     /// FS_IOC_GETFLAGS
     static func inodeFlags(_ number: Int32, _ flags: inout UInt32) -> Answer {
         make(.ioctl) { Int(pv_get_flags(number, &flags)) }

@@ -34,6 +34,8 @@ public struct MachinePaths: Sendable {
     public var memoryInformation: [UInt8]
     public var liveUpdate: [UInt8]
     public var ramoops: [UInt8]
+    /// What of EFI is still in use when the kernel runs (Documentation/ABI/testing/sysfs-firmware-efi-runtime-map).
+    public var runtimeMap: [UInt8]
     /// What a kernel with pram holds.
     public var pram: [UInt8]
     /// 1 when a kernel is loaded for kexec.
@@ -66,6 +68,7 @@ public struct MachinePaths: Sendable {
         memoryInformation = root + bytes("/proc/meminfo")
         liveUpdate = root + bytes("/dev/liveupdate")
         ramoops = root + bytes("/sys/module/ramoops/parameters")
+        runtimeMap = root + bytes("/sys/firmware/efi/runtime-map")
         pram = root + bytes("/sys/kernel/pram")
         kexecLoaded = root + bytes("/sys/kernel/kexec_loaded")
         kexecLoadDisabled = root + bytes("/proc/sys/kernel/kexec_load_disabled")

@@ -206,6 +206,11 @@ public final class ChainEvaluation {
         breakOff(at: links.count)
     }
 
+    /// Whether nothing is proved from some link on that was taken in.
+    public var isBroken: Bool { broken != nil }
+    /// Whether links were taken in that only their pages vouch for: `finish` decides whether they are believed.
+    public var isOnTrial: Bool { vouchedFrom != nil }
+
     /// Adds a finding that the driver made: a time-out, pages not looked at.
     public func report(_ finding: Finding) {
         findingCounts[finding.kind.rawValue] += 1
@@ -555,8 +560,8 @@ public final class ChainEvaluation {
         }
     }
 
-    /// The file to which an entry belongs, if any.
-    private func file(at link: Int, _ entry: Int) -> Int? {
+    /// The file to which an entry belongs that was taken in, if any: a place in `files`.
+    public func file(at link: Int, _ entry: Int) -> Int? {
         if let firstOmitted, (link, entry) >= firstOmitted { return nil }
         var low = 0
         var high = files.count

@@ -32,6 +32,9 @@ public protocol PhysicalMemory: AnyObject {
     /// The same for one page, where a source has several ways.
     func zerosMayBeHole(_ page: PFN) -> Bool
 
+    /// What the source holds, as far as it tells that at once: some ranges, that many at most, in any order.
+    func ranges(limit: Int) -> [PhysicalRange]
+
     /// What the source is, for reports: "raw image", "/dev/mem", "kdump-compressed dump" ...
     var kind: String { get }
 
@@ -42,5 +45,6 @@ public protocol PhysicalMemory: AnyObject {
 
 extension PhysicalMemory {
     public var notes: [String] { [] }
+    public func ranges(limit: Int) -> [PhysicalRange] { [] }
     public func zerosMayBeHole(_ page: PFN) -> Bool { zerosMayBeHoles }
 }

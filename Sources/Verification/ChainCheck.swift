@@ -19,6 +19,8 @@ public final class ChainCheck {
         public var progress: ((UInt64) -> Void)?
         /// Called for each stop of the walk, in chain order, with what was computed over the pages of its entries.
         public var observe: ((WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
+        /// The same behind the judgement of that stop.
+        public var judged: ((ChainEvaluation, WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
         public init() {}
     }
 
@@ -191,6 +193,7 @@ public final class ChainCheck {
             let results = UnsafeBufferPointer(start: UnsafePointer(slice.results + start), count: count)
             options.observe?(walked, results)
             evaluation.accept(walked, results: results) { slice.image(of: start + $0) }
+            options.judged?(evaluation, walked, results)
         }
         slice.state = .empty
         options.progress?(evaluation.pagesChecked)

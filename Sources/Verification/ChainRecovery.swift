@@ -46,9 +46,11 @@ public final class ChainRecovery {
     /// Finds what is lost. Nothing is written.
     /// - Parameters:
     ///   - ends: pages that may be the last ones of the range in which the chain was written.
+    ///   - judged: see `ChainCheck.Options`; of the chain with its links.
     /// - Throws: `Obstacle`.
     public init(
-        head: PFN, memory: any PhysicalMemory, ends: [UInt64], threads: Int, seed: UInt64
+        head: PFN, memory: any PhysicalMemory, ends: [UInt64], threads: Int, seed: UInt64,
+        judged: ((ChainEvaluation, WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)? = nil
     ) throws(Obstacle) {
         let links = try ChainRecovery.findLinks(head, memory, ends, seed)
         let geometry = links.geometry
@@ -59,6 +61,7 @@ public final class ChainRecovery {
         var options = ChainCheck.Options()
         options.threads = threads
         options.observe = { survey.take($0, $1) }
+        options.judged = judged
         evaluation = ChainCheck(head: head, memory: linked, options: options, seed: seed).run()
         guard survey.isWhole, geometry.fits(generation: geometry.generation, protected: survey.digest),
             survey.pages.order()
@@ -140,6 +143,17 @@ public final class ChainRecovery {
     public var writtenPages: [UInt64] {
         lost.filter { isRecoverable($0) }.map { $0.page } + lostOfParityFile.map { parityFile[$0].page }
             + links.lost.map { links.places[$0] }
+    }
+
+    /// Calls `body` with every page that the chain lists and that is lost, links too, with the number of its file (-1 for
+    /// links and parity) and whether it comes back.
+    public func forEachLost(_ body: (_ page: UInt64, _ file: Int, _ isLink: Bool, _ comesBack: Bool) -> Void) {
+        for page in lost { body(page.page, page.file, false, isRecoverable(page)) }
+        for number in lostOfParityFile {
+            let page = parityFile[number].page
+            body(page, -1, false, number < 2 ? madePages.contains { $0.page == page } : group(of: page) != nil)
+        }
+        for number in links.lost { body(links.places[number], -1, true, true) }
     }
 
     /// Lost pages that follow from the geometry alone: the parity file's META page and its geometry page.

@@ -54,6 +54,23 @@ public struct LinkRecovery {
         guard rebuild(losses), follow() else { return nil }
     }
 
+    /// The same from one of the locators of the chain that starts at `head`.
+    /// - Returns: nil also when there is no locator in the page, or it is of another chain: a head that proves itself has
+    ///   another generation.
+    public init?(locator page: UInt64, head: PFN, in memory: any PhysicalMemory) {
+        guard let geometry = GeometryPage(locator: page, in: memory), geometry.head == head.number else { return nil }
+        var walk = ChainWalk(head: head, memory: memory)
+        if case .link(let link, let reading, _)? = walk.next()?.content, link.magic == Link.magic, link.hasSoundCount,
+            reading == .asIs || reading == .allRestored, link.stamp?.generation != geometry.generation
+        {
+            return nil
+        }
+        self.init(geometry, in: memory)
+    }
+
+    /// Whether the locator in this page is as it was made.
+    public func hasLocator(at page: UInt64) -> Bool { GeometryPage(locator: page, in: memory) == geometry }
+
     /// The links that are not where they belong.
     public var lost: [Int] { places.indices.filter { sources[$0] != places[$0] } }
 

@@ -35,6 +35,22 @@ import Testing
         }
     }
 
+    /// In steps of 4096 pages, within what the file holds.
+    @Test func `the ranges that are told at once`() throws {
+        var recipe = KdumpRecipe()
+        recipe.maxMapNumber = 20_000
+        for number: UInt64 in [3, 4100, 8191, 16_384, 19_999] {
+            recipe.pages[number] = .init(codec: .zlib, bytes: page(number))
+        }
+        func ranges(_ limit: Int) throws -> [[UInt64]] {
+            try opened(recipe.bytes).ranges(limit: limit).map { [$0.start >> 12, $0.last >> 12] }
+        }
+        #expect(try ranges(10) == [[0, 8191], [16_384, 19_999]])
+        #expect(try ranges(1) == [[0, 8191]])
+        recipe.split = 5000...17_000
+        #expect(try ranges(10) == [[5000, 8191], [16_384, 17_000]])
+    }
+
     @Test func `ranks hold across groups of 4096`() throws {
         var recipe = KdumpRecipe()
         recipe.maxMapNumber = 20_000

@@ -10,6 +10,9 @@ import Testing
             lime(4096, 3 * 4096 - 1, pages(1..<3)) + lime(0, 4095, page(0)) + lime(9 * 4096, 10 * 4096 - 1, page(9)))
         #expect(memory.kind == "LiME image")
         #expect(memory.survey(0, 11) == "PPP------P-")
+        #expect(
+            memory.ranges(limit: 9).map { [$0.start, $0.last] } == [[0, 4095], [4096, 12_287], [36_864, 40_959]])
+        #expect(memory.ranges(limit: 2).count == 2)
     }
 
     @Test func `a last range that is cut short`() throws {

@@ -63,6 +63,32 @@ import Testing
         }
     }
 
+    /// What is told behind each judgement: every entry once, in chain order, with the file it belongs to; and whether
+    /// it is proved so far.
+    @Test(arguments: [1, 8]) func everyPageIsToldBehindItsJudgement(_ threads: Int) throws {
+        let chain = longChain(9)
+        let bad = try #require(chain.files.flatMap(\.data).last)
+        chain.memory.flip(bad, bit: 77)
+        var links: [Int] = []
+        var entries = 0
+        var misfits: [UInt64] = []
+        var files: [Int] = []
+        let found = VerificationTests.check(chain.head, chain.memory, threads: threads) {
+            $0.judged = { evaluation, walked, results in
+                links.append(walked.number)
+                #expect(evaluation.links.count == walked.number + 1 && !evaluation.isBroken && !evaluation.isOnTrial)
+                for (place, entry) in (walked.link?.entries ?? []).enumerated() {
+                    entries += 1
+                    if results[place].checksum != entry.checksum { misfits.append(entry.page.number) }
+                    if entry.kind == .meta, let file = evaluation.file(at: walked.number, place) { files.append(file) }
+                }
+            }
+        }.evaluation
+        #expect(links == Array(chain.links.indices))
+        #expect(UInt64(entries) == found.entryCount && misfits == [bad])
+        #expect(files == Array(found.files.indices))
+    }
+
     @Test func threadsSayTheSameOfSharedPages() {
         let chain = longChain(5)
         // Pages that more than one entry names, in links far apart, once with the checksum that fits.

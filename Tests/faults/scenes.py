@@ -245,6 +245,28 @@ class Look(Scene):
                 yield "success, and not called intact"
 
 
+class Draw(Scene):
+    """map, of an intact chain: the SVG that was there, or the new one, whole."""
+
+    OLD = "<svg>the old one</svg>\n"
+
+    def set_up(self):
+        self.stored(FILES)
+        (self.place / "map.svg").write_text(self.OLD)
+
+    def words(self):
+        return ["map", "--memory", self.image, "--pfn", "1", "--threads", 1, "--svg", self.place / "map.svg"]
+
+    def complaints(self, status, out, err):
+        yield from untrue(out, err, "damaged", "absent")
+        text = (self.place / "map.svg").read_text()
+        is_new = text.startswith("<svg xmlns") and text.endswith("</svg>\n") and "The chain in memory" in text
+        if text != self.OLD and not is_new and "as far as it can be told" not in text:
+            yield "the SVG is neither the old one nor a new one"
+        if status == 0 and not (is_new and "chain in memory is intact" in text and "verdict: intact" in out):
+            yield "success, and no picture of an intact chain"
+
+
 class TakeOut(Scene):
     """extract and load: what is called restored is there, whole; what lies there under a file's name is that file."""
 
@@ -498,6 +520,7 @@ def all_scenes(stage):
         Look(stage, "check", "check"), Look(stage, "check-json", "check", "--json"),
         Look(stage, "check-packed", "check", packed=True), Look(stage, "check-threads", "check", threads=3),
         Look(stage, "check-live", "check", live=True), Look(stage, "list", "list"),
+        Draw(stage, "map"),
         TakeOut(stage, "extract", "extract"), TakeOut(stage, "extract-force", "extract", "--force"),
         TakeOut(stage, "extract-damaged-chain", "extract", flip=b"bytes"),
         TakeOut(stage, "load", "load"), TakeOut(stage, "load-erase", "load", "--erase"),

@@ -69,6 +69,12 @@ static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CS
 
 static inline int pv_duplicate(int number) { return fcntl(number, F_DUPFD_CLOEXEC, 0); }
 
+/* How many columns the terminal has (tty_ioctl(4), TIOCGWINSZ); 0 where it does not know. -1 and errno. */
+static inline int pv_terminal_columns(int number) {
+    struct winsize size = {0};
+    return ioctl(number, TIOCGWINSZ, &size) == 0 ? size.ws_col : -1;
+}
+
 static inline bool pv_mmap_failed(const void *address) { return address == MAP_FAILED; }
 
 /* Makes SIGBUS survivable inside the two functions below, and SIGPIPE and SIGXFSZ errors of write(2). Call once, at start. */

@@ -104,6 +104,27 @@ final class KdumpCompressed: PhysicalMemory {
         return got == 1 && byte >> (page.number % 8) & 1 == 1
     }
 
+    /// In steps of 4096 pages, where any page of them is in the dump.
+    func ranges(limit: Int) -> [PhysicalRange] {
+        var found: [PhysicalRange] = []
+        for group in ranks.indices.dropLast() where ranks[group + 1] > ranks[group] {
+            let first = UInt64(group) * Self.groupPages
+            let start = max(first, geometry.firstPage) << 12
+            let end = min(first + Self.groupPages, geometry.endPage) << 12
+            guard let range = PhysicalRange(start: start, end: end) else { continue }
+            if let before = found.last, before.last + 1 == range.start,
+                let joined = PhysicalRange(start: before.start, last: range.last)
+            {
+                found[found.count - 1] = joined
+            } else if found.count < limit {
+                found.append(range)
+            } else {
+                break
+            }
+        }
+        return found
+    }
+
     func mapped(_ page: PFN) -> UnsafeRawPointer? { nil }
 
     func read(

@@ -42,6 +42,10 @@ final class SegmentedMemory: PhysicalMemory {
         map = ExtentMap(extents)
     }
 
+    func ranges(limit: Int) -> [PhysicalRange] {
+        map.extents.prefix(limit).compactMap { PhysicalRange(start: $0.start, last: $0.last) }
+    }
+
     func contains(_ page: PFN) -> Bool {
         guard let address = page.address else { return false }
         var next = address

@@ -76,7 +76,7 @@ struct CommandEntry: Sendable {
 
     /// All commands, in the order of --help. The first is what a call without a command means.
     static let all = [
-        CommandEntry(Check.self), CommandEntry(List.self), CommandEntry(Extract.self),
+        CommandEntry(Check.self), CommandEntry(List.self), CommandEntry(Extract.self), CommandEntry(Map.self),
         CommandEntry(Save.self), CommandEntry(Load.self), CommandEntry(Erase.self),
         CommandEntry(Repair.self), CommandEntry(Drop.self), CommandEntry(Quarantine.self),
         CommandEntry(Doctor.self), CommandEntry(Rehearse.self),

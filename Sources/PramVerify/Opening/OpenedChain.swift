@@ -18,6 +18,7 @@ struct OpenedChain {
         var deadline: UInt64?
         var progress: ((UInt64) -> Void)?
         var observe: ((WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
+        var judged: ((ChainEvaluation, WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
     }
 
     /// - Returns: nil when no chain is named; the report says so then.
@@ -53,6 +54,7 @@ struct OpenedChain {
         let progress = Progress(report.started)
         options.progress = watch.progress ?? { progress.show($0) }
         options.deadline = watch.deadline
+        options.judged = watch.judged
         let witness = ParityWitness()
         let frames = ChainFrames()
         if !linksOnly {

@@ -59,7 +59,7 @@ struct TextReport {
         }
     }
 
-    private static func writeHead(_ report: Report, _ output: Output) {
+    static func writeHead(_ report: Report, _ output: Output) {
         guard let head = report.head else { return }
         let from: StaticString =
             switch head.origin {

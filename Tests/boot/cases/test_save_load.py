@@ -55,6 +55,20 @@ class SavedThroughDevMem(BootCase):
         self.assertRegex(self.saved.errors, r"folder is left out: .*directories")
         self.assertRegex(self.saved.errors, r"link is left out: .*links")
 
+    def test_the_map_of_this_machine(self):
+        whole = run(self.machine, "map", "--pfn", f"{HEAD:x}")
+        self.assert_run(whole, 0)
+        self.assertIn("\nThe reserved range: 0x10000000-0x11ffffff, 32.0 MiB; a block is ", whole.output)
+        self.assertRegex(whole.output, r"(?m)^All memory: 0x0-.*\n +0x0 [-K.]*L")
+        for name in ("System RAM", "reserved", "kernel", "initrd", "intact", "links"):
+            self.assertRegex(whole.output, rf"\b{name} +\d", f"\n{whole}")
+        self.spoil("large.img", 77)
+        spoilt = run(self.machine, "map", "--pfn", f"{HEAD:x}", "--svg", "/tmp/map.svg")
+        self.assert_run(spoilt, 4)
+        self.assertRegex(spoilt.output, r"(?m)^damaged: page 0x1[0-9a-f]{4}, in large\.img$")
+        svg = self.machine.must("cat /tmp/map.svg")
+        self.assertRegex(svg, r"(?s)^<svg .*The chain in memory is damaged.* in large\.img; reserved.*</svg>\s*$")
+
     def test_what_was_saved_is_what_the_format_asks_for(self):
         self.assertEqual(chain_contents(self.machine, HEAD), self.files)
 
