@@ -218,6 +218,7 @@ class Plain(MapTest):
                 result = self.run_map("--root", root)
                 self.assertEqual(result.status, INTACT, result)
                 self.assertIn(said.encode(), result.out)
+                self.assertNotIn(b"dump", result.out)
         root = machines.record(self.scratch / "bare", line=None, firmware=None)
         result = self.run_map("--root", root)
         self.assertEqual(result.status, INTACT, result)
