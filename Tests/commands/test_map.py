@@ -258,8 +258,8 @@ class Corpus(MapTest):
     """Memory of real kernels, whole and damaged."""
 
     # What is proved wrong of a page that is there.
-    OF_PAGES = {"data-checksum", "meta-checksum", "link-checksum", "link-magic", "link-length", "entry-type", "no-chain",
-                "page-shared"}
+    OF_PAGES = {"data-checksum", "meta-checksum", "link-checksum", "link-magic", "link-length", "entry-type",
+                "no-chain", "page-shared"}
 
     def test_every_image(self):
         folder = ROOT / "Tests/fixtures/corpus"
