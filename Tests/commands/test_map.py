@@ -218,6 +218,7 @@ class Plain(MapTest):
                 result = self.run_map("--root", root)
                 self.assertEqual(result.status, INTACT, result)
                 self.assertIn(said.encode(), result.out)
+                self.assertNotIn(b"dump", result.out)
         root = machines.record(self.scratch / "bare", line=None, firmware=None)
         result = self.run_map("--root", root)
         self.assertEqual(result.status, INTACT, result)
@@ -257,8 +258,8 @@ class Corpus(MapTest):
     """Memory of real kernels, whole and damaged."""
 
     # What is proved wrong of a page that is there.
-    OF_PAGES = {"data-checksum", "meta-checksum", "link-checksum", "link-magic", "link-length", "entry-type", "no-chain",
-                "page-shared"}
+    OF_PAGES = {"data-checksum", "meta-checksum", "link-checksum", "link-magic", "link-length", "entry-type",
+                "no-chain", "page-shared"}
 
     def test_every_image(self):
         folder = ROOT / "Tests/fixtures/corpus"

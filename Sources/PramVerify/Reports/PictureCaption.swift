@@ -118,7 +118,8 @@ struct PictureCaption {
     /// "0x0-0x3ffffff, 64.0 MiB; a block is 64.0 KiB"
     static func scale(_ strip: Strip) -> String {
         let (size, cell) = (strip.end - strip.first, strip.pagesPerCell)
-        return Phrase("\(addresses(strip.pages)), \(PictureCaption.size(size)); a block is \(PictureCaption.size(cell))").text
+        let all = Phrase("\(addresses(strip.pages)), \(PictureCaption.size(size))")
+        return (all + "; a block is \(PictureCaption.size(cell))").text
     }
 
     /// The name of a file of the chain, with what goes before it; empty where it is not known for certain.
