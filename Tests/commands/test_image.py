@@ -486,8 +486,8 @@ class Hostile(ImageTest):
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             if is_static():
-                # A million records make 150 MB of JSON, which is no error.
-                self.assertLess(spent, 4 if words == ["list", "--json"] and result.status == 0 else 2, words)
+                # A million records make 150 MB of JSON or 80 MB of lines, which is no error.
+                self.assertLess(spent, 4 if words[0] == "list" and result.status == 0 else 2, words)
             if result.status & FAILED and "check" not in words:
                 self.assertTrue(result.err.startswith(b"pram-verify: "), result)
             self.assertNotIn(b"Cannot allocate", result.err)
