@@ -8,7 +8,7 @@ import re
 import subprocess
 
 import initrds
-from support import CommandTest, DAMAGED, FIXTURES, INTACT, PROGRAM, ROOT
+from support import CommandTest, DAMAGED, FAILED, FIXTURES, INTACT, PROGRAM, ROOT
 from test_kexec import LINE, PRAM, KexecTest
 
 # In a shell these lines go on with the next one.
@@ -25,6 +25,7 @@ NOT_RUN = {
     "update-initramfs -u": "makes this machine's own image: make-images runs mkinitramfs with the hooks, for test_image",
     "dracut -f": "the same, with dracut",
     "systemctl enable --now pram-verify-save pram-verify-load": "needs systemd as PID 1: Tests/boot/run test_units",
+    "pram-verify rehearse && systemctl kexec": "ends this kernel: Tests/boot/run test_doctor rehearses",
     "journalctl -b -1 -u pram-verify-save": "the same",
     "journalctl -u pram-verify-load": "the same",
     "ukify build --linux=vmlinuz --initrd=initrd.img --initrd=pram-verify.cpio --output=linux.efi":
@@ -207,6 +208,12 @@ class Manual(Examples):
         self.assertIn("noise", listed)
         self.here("pram-verify extract --memory=range.img --base=0x10000000 --pfn=10000 --stdout=noise >noise")
         self.assertEqual((self.place / "noise").read_bytes(), (self.place / "files/noise").read_bytes())
+
+    def test_doctor(self):
+        # This machine has what it has: whether it is ready is told by test_doctor, on recorded ones.
+        ready = self.run_program("doctor", "--size=256M").status == INTACT
+        self.here("pram-verify doctor --size=256M", INTACT if ready else DAMAGED)
+        self.here("pram-verify rehearse --result", FAILED)
 
     def test_save(self):
         source = self.fill("lib/pram-verify")
