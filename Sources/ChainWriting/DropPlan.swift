@@ -174,12 +174,16 @@ public struct DropPlan {
         self.fates = fates
         self.entries = entries
         self.renamed = renamed
+        isNeeded = DropPlan.isNeeded(evaluation, cuts: entries.count != chain.entries.count, fates, refits: refits)
+    }
+
+    /// Whether anything is to be written at all.
+    /// - Parameter cuts: whether the new chain has fewer entries.
+    private static func isNeeded(_ evaluation: ChainEvaluation, cuts: Bool, _ fates: [Fate], refits: Bool) -> Bool {
         let damage =
             evaluation.verdict != .intact
-            && (entries.count != chain.entries.count || fates.contains { $0 != .kept }
-                || evaluation.links.contains { $0.standing == .broken })
-        isNeeded =
-            damage || evaluation.verdict == .damaged && !evaluation.links.isEmpty
+            && (cuts || fates.contains { $0 != .kept } || evaluation.links.contains { $0.standing == .broken })
+        return damage || evaluation.verdict == .damaged && !evaluation.links.isEmpty
             || refits && evaluation.links.contains { $0.reading != .asIs }
     }
 

@@ -22,7 +22,7 @@ public struct Picture: Sendable {
     public static let exampleLimit = 8
 
     /// Of what is drawn.
-    public private(set) var ground: Ground
+    public private(set) var background: Background
     public private(set) var parts: [Part] = []
     /// Pages of the chain that nothing that is drawn holds.
     public private(set) var outside: UInt64 = 0
@@ -34,20 +34,20 @@ public struct Picture: Sendable {
     ///   - wanted: all of it first, then parts of what comes before them. One that would hardly be larger than it is
     ///     drawn already is left out.
     ///   - cells: how many there is room for in each.
-    public init(_ ground: Ground, _ wanted: [(name: Part.Name, pages: Range<UInt64>, cells: Int)]) {
-        self.ground = ground
+    public init(_ background: Background, _ wanted: [(name: Part.Name, pages: Range<UInt64>, cells: Int)]) {
+        self.background = background
         for part in wanted {
-            guard let strip = Strip(part.pages, cells: part.cells, on: ground) else { continue }
+            guard let strip = Strip(part.pages, cells: part.cells, on: background) else { continue }
             if let before = parts.last?.strip {
                 guard strip.pagesPerCell * 4 <= before.pagesPerCell else { continue }
             }
             parts.append(Part(name: part.name, strip: strip))
         }
-        if let all = parts.first { self.ground = ground.clipped(to: all.strip.pages) }
+        if let all = parts.first { self.background = background.clipped(to: all.strip.pages) }
     }
 
     /// Pages of this kind, whether they are drawn or not.
-    public func pages(_ kind: Content) -> UInt64 { kind.place.map { counts[$0] } ?? ground.pages(kind) }
+    public func pages(_ kind: Content) -> UInt64 { kind.place.map { counts[$0] } ?? background.pages(kind) }
 
     /// All pages of the chain: the sum of those of each kind.
     public var chainPages: UInt64 { counts.reduce(0, &+) }

@@ -10,10 +10,10 @@ public struct Strip: Sendable {
     public let end: UInt64
     /// How many pages a cell has.
     public var pagesPerCell: UInt64 { 1 << shift }
-    public var cellCount: Int { ground.count }
+    public var cellCount: Int { background.count }
 
     private let shift: UInt64
-    private var ground: [Content]
+    private var background: [Content]
     /// For each cell the numbers of its pages by kind.
     private var counts: [UInt32]
     /// The file with the first page in the cell that is not as it should be; -1 where there is none.
@@ -22,7 +22,7 @@ public struct Strip: Sendable {
     /// The smallest cells of which no more than `cells` cover the range.
     /// - Parameter range: of pages; what lies behind the last address is left out.
     /// - Returns: nil for an empty range.
-    public init?(_ range: Range<UInt64>, cells: Int, on ground: Ground) {
+    public init?(_ range: Range<UInt64>, cells: Int, on background: Background) {
         let limit = UInt64(max(1, min(cells, Strip.cellLimit)))
         let last = min(range.upperBound, Stretch.pageLimit)
         guard range.lowerBound < last else { return nil }
@@ -33,12 +33,12 @@ public struct Strip: Sendable {
         let count = Int(((last - 1) >> shift) - (range.lowerBound >> shift)) + 1
         end = first + UInt64(count) << shift
         var kinds = [Content](repeating: .nothing, count: count)
-        for piece in ground.pieces(in: first..<end) {
+        for piece in background.pieces(in: first..<end) {
             let start = Int((max(piece.first, first) - first) >> shift)
             let stop = Int((min(piece.end, end) - 1 - first) >> shift)
             for cell in start...stop where kinds[cell] < piece.content { kinds[cell] = piece.content }
         }
-        self.ground = kinds
+        self.background = kinds
         counts = [UInt32](repeating: 0, count: count * Content.pageKinds)
         files = [Int32](repeating: -1, count: count)
     }
@@ -60,11 +60,11 @@ public struct Strip: Sendable {
             guard kind.isPage else { break }
             if count(kind, in: cell) > 0 { return kind }
         }
-        return ground[cell]
+        return background[cell]
     }
 
     /// What it lies on.
-    public func ground(of cell: Int) -> Content { ground[cell] }
+    public func background(of cell: Int) -> Content { background[cell] }
 
     /// How many pages of this kind a cell has; a page that several entries list counts for each of them.
     public func count(_ kind: Content, in cell: Int) -> Int {
@@ -76,7 +76,7 @@ public struct Strip: Sendable {
 
     /// Whether two cells look the same and say the same.
     public func areAlike(_ a: Int, _ b: Int) -> Bool {
-        guard ground[a] == ground[b], files[a] == files[b] else { return false }
+        guard background[a] == background[b], files[a] == files[b] else { return false }
         let (one, other) = (a * Content.pageKinds, b * Content.pageKinds)
         for place in 0..<Content.pageKinds where counts[one + place] != counts[other + place] { return false }
         return true

@@ -2,7 +2,9 @@ import Testing
 
 @testable import MemoryPicture
 
-private func memory(_ pages: UInt64) -> Ground { Ground([Stretch(first: 0, end: pages, .memory)].compactMap { $0 }) }
+private func memory(_ pages: UInt64) -> Background {
+    Background([Stretch(first: 0, end: pages, .memory)].compactMap { $0 })
+}
 
 @Suite struct StripTests {
     @Test(arguments: [1, 7, 64, 512, 100_000])
@@ -36,10 +38,10 @@ private func memory(_ pages: UInt64) -> Ground { Ground([Stretch(first: 0, end: 
 
     /// One page of what counts most in a cell of a million is what is drawn.
     @Test func theGroundOfACellIsWhatCountsMost() throws {
-        let ground = Ground(
+        let background = Background(
             [Stretch(first: 0, end: 1 << 28, .memory), Stretch(first: 123_456_789, end: 123_456_790, .banned)]
                 .compactMap { $0 })
-        let strip = try #require(Strip(0..<1 << 28, cells: 100, on: ground))
+        let strip = try #require(Strip(0..<1 << 28, cells: 100, on: background))
         let banned = (0..<strip.cellCount).filter { strip.content(of: $0) == .banned }
         #expect(banned == [try #require(strip.cell(of: 123_456_789))])
     }
@@ -47,25 +49,25 @@ private func memory(_ pages: UInt64) -> Ground { Ground([Stretch(first: 0, end: 
 
 @Suite struct PictureTests {
     @Test func nothingToDraw() {
-        var picture = Picture(Ground([]), [])
+        var picture = Picture(Background([]), [])
         picture.add(1, .damaged)
         #expect(picture.parts.isEmpty && picture.outside == 1 && picture.chainPages == 1)
         #expect(picture.examples == [Picture.Example(first: 1, count: 1, content: .damaged, file: -1)])
-        #expect(Picture(Ground([]), [(.all, 0..<0, 100)]).parts.isEmpty)
+        #expect(Picture(Background([]), [(.all, 0..<0, 100)]).parts.isEmpty)
     }
 
     /// A machine of 1 TiB with a range of 64 MiB and a chain of 100 pages in it: all three can be read.
     @Test func aSmallRangeOfALargeMachine() throws {
         let machine: UInt64 = 1 << 28
         let range: Range<UInt64> = 0x1000_0000 >> 12..<0x1400_0000 >> 12
-        let ground = Ground(
+        let background = Background(
             [
                 Stretch(first: 0, end: machine, .memory),
                 Stretch(first: range.lowerBound, end: range.upperBound, .reserved),
             ]
             .compactMap { $0 })
         var picture = Picture(
-            ground,
+            background,
             [
                 (.all, 0..<machine, 512), (.range, range, 512),
                 (.chain, range.lowerBound..<range.lowerBound + 100, 512),
@@ -76,7 +78,7 @@ private func memory(_ pages: UInt64) -> Ground { Ground([Stretch(first: 0, end: 
         #expect(damagedCells(picture.parts[0].strip) == [0])
         #expect(damagedCells(picture.parts[1].strip) == [1])
         #expect(damagedCells(picture.parts[2].strip) == [57])
-        #expect(picture.ground.pages == machine && picture.outside == 0)
+        #expect(picture.background.pages == machine && picture.outside == 0)
     }
 
     /// What would be drawn hardly larger than it is already is left out.
@@ -127,7 +129,7 @@ private func memory(_ pages: UInt64) -> Ground { Ground([Stretch(first: 0, end: 
                 wanted[cell] = max(wanted[cell] ?? .nothing, most)
             }
             for cell in 0..<part.strip.cellCount {
-                #expect(part.strip.content(of: cell) == wanted[cell] ?? part.strip.ground(of: cell))
+                #expect(part.strip.content(of: cell) == wanted[cell] ?? part.strip.background(of: cell))
             }
             let kinds = Content.allCases.filter(\.isPage)
             let counted = (0..<part.strip.cellCount).reduce(0) { sum, cell in

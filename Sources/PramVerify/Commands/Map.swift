@@ -56,7 +56,7 @@ extension Map {
         private var call: Call
         private let text: PictureText
         private var ranges = DrawnRanges()
-        private var ground = Ground([])
+        private var background = Background([])
         private var drawing: ChainDrawing?
         /// For the terminal, and for the SVG where one is wanted.
         private var pictures: [Picture] = []
@@ -90,7 +90,7 @@ extension Map {
             {
                 ranges.add(ParameterLine(line))
             }
-            ground = ranges.ground
+            background = ranges.background
         }
 
         /// Verifies the chain, and draws it.
@@ -110,7 +110,7 @@ extension Map {
                     ranges.add(
                         try choice.open(base: call.base(), unpackLimit: call.unpackLimit(), raw: call.has(.raw)))
                 }
-                ground = ranges.ground
+                background = ranges.background
             }
             guard let chain else { return }
             let ends = Recovering.ends(call, choice, head: chain.head)
@@ -159,7 +159,7 @@ extension Map {
             return nil
         }
 
-        /// Without a chain the ground alone is drawn.
+        /// Without a chain the background alone is drawn.
         mutating func finish() {
             if pictures.isEmpty { prepare(nil, nil) }
         }
@@ -167,7 +167,7 @@ extension Map {
         /// Decides what is drawn.
         /// - Parameter back: a page that belongs to the chain, besides those that its links tell of.
         private mutating func prepare(_ chain: OpenedChain?, _ back: UInt64?) {
-            var bounds = ground.extent ?? 0..<0
+            var bounds = background.extent ?? 0..<0
             var extent = chain.flatMap {
                 ChainDrawing.extent(of: $0.head, in: $0.memory, bounds: bounds.isEmpty ? 0..<Stretch.pageLimit : bounds)
             }
@@ -177,7 +177,7 @@ extension Map {
             if bounds.isEmpty { bounds = extent ?? 0..<0 }
             // A machine's addresses begin at 0, whatever is there.
             if ranges.isMachines { bounds = 0..<max(bounds.upperBound, 1) }
-            let range = ranges.reservedRange(around: chain?.head, on: ground)
+            let range = ranges.reservedRange(around: chain?.head, on: background)
             let blocks = text.blocks(upTo: bounds.upperBound)
             let layouts: [(blocks: Int, rows: Int)] =
                 [(blocks, 8)] + (call.has(.svg) ? [(PictureSVG.blocks, 10)] : [])
@@ -185,7 +185,7 @@ extension Map {
                 var wanted = [(name: Picture.Part.Name.all, pages: bounds, cells: layout.blocks * layout.rows)]
                 if let range { wanted.append((.range, range, layout.blocks * layout.rows)) }
                 if let extent { wanted.append((.chain, extent, layout.blocks * layout.rows)) }
-                return Picture(ground, wanted)
+                return Picture(background, wanted)
             }
         }
 

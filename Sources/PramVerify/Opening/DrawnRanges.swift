@@ -5,7 +5,7 @@ import MemoryPicture
 import PRAM
 import Text
 
-/// What lies where, as far as a machine's files, a command line and a dump tell: the ground of a picture. What cannot be
+/// What lies where, as far as a machine's files, a command line and a dump tell: the background of a picture. What cannot be
 /// looked at leaves a gap and a sentence, never an error.
 struct DrawnRanges {
     /// A range of /proc/iomem with its name.
@@ -28,7 +28,7 @@ struct DrawnRanges {
     /// Whether what is there is a machine's, and not a dump's alone.
     private(set) var isMachines = false
 
-    var ground: Ground { Ground(stretches) }
+    var background: Background { Background(stretches) }
 
     private mutating func add(_ range: PhysicalRange, _ content: Content) {
         if let stretch = Stretch(start: range.start, last: range.last, content) { stretches.append(stretch) }
@@ -104,12 +104,12 @@ struct DrawnRanges {
     }
 
     /// The range that holds this page and was set aside, as pages; without a page the first one of a command line.
-    func reservedRange(around page: PFN?, on ground: Ground) -> Range<UInt64>? {
+    func reservedRange(around page: PFN?, on background: Background) -> Range<UInt64>? {
         for range in reserved where page.map({ range.contains($0) }) ?? true {
             return range.start >> 12..<(range.last >> 12) + 1
         }
         guard let page else { return nil }
-        let wanted = ground.pieces.first { piece in
+        let wanted = background.pieces.first { piece in
             (piece.content == .reserved || piece.content == .persistent)
                 && piece.first <= page.number && page.number < piece.end
         }

@@ -1,6 +1,6 @@
 /// What lies where before a chain is drawn on it: of all that is said of a page, what counts most. Memory: 24 bytes for
 /// each border between two ranges, two borders a range.
-public struct Ground: Sendable {
+public struct Background: Sendable {
     /// Ascending, neither overlapping nor of the same content as a neighbour that they touch. `nothing` is not among
     /// them.
     public let pieces: [Stretch]
@@ -9,7 +9,7 @@ public struct Ground: Sendable {
     public let extent: Range<UInt64>?
     private let counts: [UInt64]
 
-    /// - Parameter stretches: in any order, overlapping or not, with ground alone: pages of chains are left out.
+    /// - Parameter stretches: in any order, overlapping or not, with background alone: pages of chains are left out.
     public init(_ stretches: [Stretch]) {
         var borders: [(page: UInt64, kind: Int, change: Int)] = []
         borders.reserveCapacity(stretches.count * 2)
@@ -61,8 +61,8 @@ public struct Ground: Sendable {
     public var pages: UInt64 { counts.reduce(0, +) }
 
     /// What of it lies in a range of pages.
-    public func clipped(to range: Range<UInt64>) -> Ground {
-        Ground(
+    public func clipped(to range: Range<UInt64>) -> Background {
+        Background(
             pieces(in: range).compactMap {
                 Stretch(first: max($0.first, range.lowerBound), end: min($0.end, range.upperBound), $0.content)
             })

@@ -7,11 +7,11 @@ private func slow(_ stretches: [Stretch], _ page: UInt64) -> Content {
     stretches.filter { $0.first <= page && page < $0.end && !$0.content.isPage }.map(\.content).max() ?? .nothing
 }
 
-@Suite struct GroundTests {
+@Suite struct BackgroundTests {
     @Test func nothingAtAll() {
-        let ground = Ground([])
-        #expect(ground.pieces.isEmpty && ground.pages == 0 && ground.extent == nil)
-        #expect(ground.content(of: 0) == .nothing && ground.content(of: .max) == .nothing)
+        let background = Background([])
+        #expect(background.pieces.isEmpty && background.pages == 0 && background.extent == nil)
+        #expect(background.content(of: 0) == .nothing && background.content(of: .max) == .nothing)
     }
 
     @Test func stretchesOutOfRange() throws {
@@ -33,31 +33,31 @@ private func slow(_ stretches: [Stretch], _ page: UInt64) -> Content {
             try #require(Stretch(first: 15, end: 30, .kernel)), try #require(Stretch(first: 90, end: 120, .device)),
         ]
         for stretches in [all, all.reversed()] {
-            let ground = Ground(stretches)
+            let background = Background(stretches)
             #expect(
-                ground.pieces.map { [$0.first, $0.end, UInt64($0.content.rawValue)] } == [
+                background.pieces.map { [$0.first, $0.end, UInt64($0.content.rawValue)] } == [
                     [0, 10, 2], [10, 15, 5], [15, 30, 6], [30, 100, 2], [100, 120, 1],
                 ])
-            #expect(ground.pages(.memory) == 80 && ground.pages(.kernel) == 15 && ground.pages == 120)
+            #expect(background.pages(.memory) == 80 && background.pages(.kernel) == 15 && background.pages == 120)
             // Devices are no memory.
-            #expect(ground.extent == 0..<100)
+            #expect(background.extent == 0..<100)
         }
     }
 
     /// What is banned hides memory, and is memory all the same.
     @Test func memoryThatIsHiddenCounts() throws {
-        let ground = Ground([
+        let background = Background([
             try #require(Stretch(first: 3, end: 50, .memory)), try #require(Stretch(first: 0, end: 90, .banned)),
         ])
-        #expect(ground.pages(.memory) == 0 && ground.extent == 3..<50)
+        #expect(background.pages(.memory) == 0 && background.extent == 3..<50)
     }
 
     @Test func neighboursOfOneContentAreOnePiece() throws {
-        let ground = Ground([
+        let background = Background([
             try #require(Stretch(first: 8, end: 16, .memory)), try #require(Stretch(first: 0, end: 8, .memory)),
             try #require(Stretch(first: 4, end: 12, .memory)),
         ])
-        #expect(ground.pieces == [try #require(Stretch(first: 0, end: 16, .memory))])
+        #expect(background.pieces == [try #require(Stretch(first: 0, end: 16, .memory))])
     }
 
     @Test(arguments: 1...40 as ClosedRange<UInt64>)
@@ -69,22 +69,22 @@ private func slow(_ stretches: [Stretch], _ page: UInt64) -> Content {
             let content = Content(rawValue: UInt8(dice.below(UInt64(Content.allCases.count)))) ?? .memory
             if let stretch = Stretch(first: first, end: first + dice.below(80), content) { stretches.append(stretch) }
         }
-        let ground = Ground(stretches)
+        let background = Background(stretches)
         var counts: [Content: UInt64] = [:]
         for page in 0..<400 as Range<UInt64> {
             let wanted = slow(stretches, page)
-            #expect(ground.content(of: page) == wanted, "page \(page)")
+            #expect(background.content(of: page) == wanted, "page \(page)")
             if wanted != .nothing { counts[wanted, default: 0] += 1 }
         }
-        for content in Content.allCases { #expect(ground.pages(content) == counts[content] ?? 0) }
-        #expect(ground.pages == counts.values.reduce(0, +))
-        #expect(ground.pieces.map(\.pages).reduce(0, +) == ground.pages)
-        for (one, next) in zip(ground.pieces, ground.pieces.dropFirst()) {
+        for content in Content.allCases { #expect(background.pages(content) == counts[content] ?? 0) }
+        #expect(background.pages == counts.values.reduce(0, +))
+        #expect(background.pieces.map(\.pages).reduce(0, +) == background.pages)
+        for (one, next) in zip(background.pieces, background.pieces.dropFirst()) {
             #expect(one.end < next.first || one.end == next.first && one.content != next.content)
         }
-        let part = ground.clipped(to: 50..<200)
+        let part = background.clipped(to: 50..<200)
         for page in 0..<400 as Range<UInt64> {
-            #expect(part.content(of: page) == (50..<200 ~= page ? ground.content(of: page) : .nothing))
+            #expect(part.content(of: page) == (50..<200 ~= page ? background.content(of: page) : .nothing))
         }
     }
 
@@ -92,7 +92,7 @@ private func slow(_ stretches: [Stretch], _ page: UInt64) -> Content {
     @Test func deeplyNestedRanges() {
         let count: UInt64 = 100_000
         let stretches = (0..<count).compactMap { Stretch(first: $0, end: 4 * count - $0, .memory) }
-        let ground = Ground(stretches)
-        #expect(ground.pieces.count == 1 && ground.pages == 4 * count)
+        let background = Background(stretches)
+        #expect(background.pieces.count == 1 && background.pages == 4 * count)
     }
 }
