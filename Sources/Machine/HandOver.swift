@@ -78,6 +78,8 @@ public struct HandOver {
     public func obstacle(on next: ParameterLine) -> Obstacle? {
         if isRefused { return .refused }
         if isCrashKernel { return .crashKernel }
+        // What nobody holds any more is overwritten soon: that it is damaged is only the consequence.
+        if !isPramKernel, case .gone(let sentence)? = keeping { return .sessionGone(sentence) }
         switch verdict {
         case .intact: break
         case .indeterminate: return .indeterminate

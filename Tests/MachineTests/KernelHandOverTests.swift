@@ -25,6 +25,9 @@ struct KernelHandOverTests {
         var damaged = kept(.held)
         damaged.verdict = .damaged
         #expect(damaged.obstacle(on: line("ro")) == .damaged)
+        // Its pages are given back with the session: what is wrong is that nobody holds it.
+        damaged.keeping = .gone("it is gone")
+        #expect(damaged.obstacle(on: line("ro")) == .sessionGone("it is gone"))
     }
 
     @Test func onlyOneOfKexecsWaysHandsMemoryOver() {
