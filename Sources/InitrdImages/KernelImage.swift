@@ -38,8 +38,11 @@ public enum KernelImage {
         let size: UInt64
         do throws(SystemError) { size = try file.status().size } catch { throw .system(error) }
         let payload = try payload(file, size)
-        let window = InputWindow(payload)
-        guard let reader = StreamReader(try form(file, payload.lowerBound), memoryLimit: memoryLimit) else {
+        let form = try form(file, payload.lowerBound)
+        // Behind all but gzip, which has it itself, four bytes tell how much it unpacks to (scripts/Makefile.lib).
+        let end = form == .gzip ? payload.upperBound : payload.upperBound - 4
+        let window = InputWindow(payload.lowerBound..<end)
+        guard let reader = StreamReader(form, memoryLimit: memoryLimit) else {
             throw .broken(StreamError(.outOfResources, at: payload.lowerBound))
         }
         var search = FormSearch()

@@ -67,6 +67,8 @@ public struct HandOver {
         case onlyArrived
         /// The next kernel takes no memory over, or in another form; two lists of forms: this kernel's, and its.
         case otherForm(own: String, next: String)
+        /// kexec_load is to be used, which hands no memory over.
+        case loadHandsNothingOver
         /// kexec_file_load is to be used, which does not spare the chain of a kernel with pram.
         case fileLoad
     }
@@ -76,6 +78,8 @@ public struct HandOver {
     public func obstacle(on next: ParameterLine) -> Obstacle? {
         if isRefused { return .refused }
         if isCrashKernel { return .crashKernel }
+        // What nobody holds any more is overwritten soon: that it is damaged is only the consequence.
+        if !isPramKernel, case .gone(let sentence)? = keeping { return .sessionGone(sentence) }
         switch verdict {
         case .intact: break
         case .indeterminate: return .indeterminate
@@ -169,6 +173,7 @@ extension HandOver.Obstacle {
                 ? "the next kernel takes no memory over from this one, so all of it would be lost"
                 : "the next kernel takes memory over in another form (\(next)) than this one hands it over (\(own)), so "
                     + "all of it would be lost"
+        case .loadHandsNothingOver: KexecOptions.Obstacle.handsNothingOver.sentence
         case .fileLoad: "kexec_file_load (kexec -s) does not spare the pages of a chain in System RAM"
         }
     }
@@ -180,6 +185,7 @@ extension HandOver.Obstacle {
         case .crashKernel: "do this after a normal boot"
         case .damaged, .indeterminate: "pram-verify drop, or quarantine, leaves what is good as an intact chain"
         case .sessionGone: "save once more"
+        case .loadHandsNothingOver: KexecOptions.Obstacle.handsNothingOver.remedy
         case .onlyArrived: "run pram-verify save --again, or load it"
         case .otherForm:
             "start a kernel that takes it over, or save to disk or into a range that memmap=nn$ss reserves"

@@ -26,7 +26,7 @@ private func cause(_ path: [UInt8]) -> String {
 }
 
 struct KernelImageTests {
-    private let words = "kho-v4\\0xluo-v5\\0luo-session-v2\\0memfd-v2\\0kho-v4\\0kho-v\\0kho-v12345\\0xkho-v7\\0luo-v3x"
+    private let words = "kho-v4\\0luo-v5\\0luo-session-v2\\0memfd-v2\\0kho-v4\\0kho-v\\0kho-v12345\\0xkho-v7\\0luo-v3x"
 
     @Test(arguments: ["gzip -9", "xz --check=crc32", "zstd -19 -q", "lz4 -l -q"])
     func formsAreFoundInWhatIsPacked(_ packer: String) throws {

@@ -176,7 +176,7 @@ struct Cmdline: Command {
             return nil
         case .one(let chain):
             let obstacle =
-                chain.obstacle(on: next.line) ?? formObstacle(chain)
+                chain.obstacle(on: next.line) ?? keepingObstacle(chain)
                 ?? (chain.isPramKernel && request == .file ? .fileLoad : nil)
             guard let obstacle else {
                 guard let objection = objection(chain) else { return chain }

@@ -41,7 +41,10 @@ enum Erase: Command {
     /// - Returns: false where it is none of that kind.
     private static func eraseKept(_ call: Call, _ report: inout Report) throws(Failure) -> Bool {
         guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region) else { return false }
-        if let note = HoldNote.read(), case .process(let process, let started) = note.holder, note.standing.isHeld {
+        let meant = call.has(.pfn) ? try Head.find(call, live: true).page : nil
+        if let note = HoldNote.read(), case .process(let process, let started) = note.holder, note.standing.isHeld,
+            meant == nil || meant == PFN(note.head)
+        {
             report.head = Head(origin: .session, page: PFN(note.head))
             ProcessFacts.end(process, started: started)
             HoldNote(head: note.head, session: note.session, holder: .released).write()

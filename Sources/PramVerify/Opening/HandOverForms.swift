@@ -6,10 +6,15 @@ import PRAM
 import Text
 
 extension Cmdline {
+    /// What stands in the way of a chain that the kernel hands over, besides what is wrong with it itself.
+    func keepingObstacle(_ chain: HandOver) -> HandOver.Obstacle? {
+        guard chain.keeping != nil, !chain.isPramKernel else { return nil }
+        return request == .load ? .loadHandsNothingOver : formObstacle(chain)
+    }
+
     /// Looks into the next kernel, where one is named: nobody refuses to load one that does not understand what this one
     /// hands over, and everything is lost then without a word. Says where it cannot be told.
-    func formObstacle(_ chain: HandOver) -> HandOver.Obstacle? {
-        guard chain.keeping != nil, !chain.isPramKernel else { return nil }
+    private func formObstacle(_ chain: HandOver) -> HandOver.Obstacle? {
         guard let path = nextKernelPath else {
             say("whether the next kernel takes the chain over was not looked at: name it with --kernel")
             return nil
