@@ -11,6 +11,9 @@ import PRAM
 ///      32  u64 how many pages the canary has, links and META pages among them
 ///      40  numbers by SplitMix64, from the seed and the page frame number
 public struct Canary: Equatable, Sendable {
+    /// More pages, which are 4 TiB, have no canary.
+    public static let pageLimit: UInt64 = 1 << 30
+
     private static let magic: UInt64 = 0x7972_616e_6163_7670  // "pvcanary"
 
     public let seed: UInt64
@@ -34,7 +37,7 @@ public struct Canary: Equatable, Sendable {
                 UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: number * 8, as: UInt64.self))
             }
         }
-        guard word(0) == Canary.magic, word(2) == place.number, word(4) <= 1 << 40, word(3) <= place.number,
+        guard word(0) == Canary.magic, word(2) == place.number, word(4) <= Canary.pageLimit, word(3) <= place.number,
             place.number - word(3) < word(4)
         else { return nil }
         self.init(seed: word(1), head: PFN(word(3)), pages: word(4))
