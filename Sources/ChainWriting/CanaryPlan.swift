@@ -18,10 +18,9 @@ extension SavePlan {
         var done: UInt64 = 0
         while done < data {
             let pages = min(pagesInFile, data - done)
+            let image = name.image(files.count, size: pages * UInt64(pageSize))
             files.append(
-                File(
-                    name: name.file(files.count), size: pages * UInt64(pageSize), mode: 0o100600,
-                    source: .canary(canary), pages: pages))
+                File(name: image.name, size: image.size, mode: image.mode, source: .canary(canary), pages: pages))
             done += pages
         }
         return (SavePlan(files: files, warnings: [], tree: nil), canary)

@@ -15,7 +15,7 @@ public struct KernelConfiguration: Sendable {
 
     /// nil for what is no configuration.
     public init?(_ text: [UInt8]) {
-        let isOne = text.split(separator: UInt8(ascii: "\n")).contains { $0.begin(with: "CONFIG_") }
+        let isOne = TextLines(text).contains { $0.begin(with: "CONFIG_") }
         guard isOne else { return nil }
         self.text = text
     }
@@ -23,7 +23,7 @@ public struct KernelConfiguration: Sendable {
     /// What an option that is on, off or a module says; `off` also where it is not there.
     /// - Parameter option: with CONFIG_ in front.
     public subscript(_ option: StaticString) -> Value {
-        for line in text.split(separator: UInt8(ascii: "\n")) where line.begin(with: option) {
+        for line in TextLines(text) where line.begin(with: option) {
             let value = line.dropFirst(option.utf8CodeUnitCount)
             if value.spell("=y") { return .builtIn }
             if value.spell("=m") { return .module }
@@ -58,4 +58,19 @@ public struct KernelConfiguration: Sendable {
 extension MachinePaths {
     /// Any other file of this machine.
     public func below(_ path: StaticString) -> [UInt8] { root + bytes(path) }
+}
+
+/// The lines of a text, one at a time: a file of another machine may have millions.
+struct TextLines: Sequence, IteratorProtocol {
+    private var rest: ArraySlice<UInt8>
+
+    init(_ text: [UInt8]) { rest = text[...] }
+
+    mutating func next() -> ArraySlice<UInt8>? {
+        guard !rest.isEmpty else { return nil }
+        let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
+        let line = rest[rest.startIndex..<end]
+        rest = end < rest.endIndex ? rest[(end + 1)...] : []
+        return line
+    }
 }

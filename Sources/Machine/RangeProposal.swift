@@ -23,6 +23,8 @@ public struct RangeProposal: Equatable, Sendable {
 
     /// How many places are looked at in one piece of RAM.
     private static let startLimit = 512
+    /// How many pieces of RAM are looked at; a machine has some ten.
+    private static let pieceLimit = 2048
 
     /// nil where there is no such range, or too little is known.
     /// - Parameter size: in bytes; made a multiple of 2 MiB.
@@ -80,11 +82,15 @@ public struct RangeProposal: Equatable, Sendable {
             }
         }
         var pieces: [PhysicalRange] = []
-        for managed in iomem.systemRAM {
-            for range in joined where range.overlaps(managed) {
+        for managed in iomem.systemRAM.prefix(pieceLimit) {
+            for range in joined.prefix(pieceLimit) where range.overlaps(managed) {
                 let piece = PhysicalRange(start: max(range.start, managed.start), last: min(range.last, managed.last))
                 if let piece { pieces.append(piece) }
             }
+        }
+        if pieces.count > 64 {
+            pieces.sort { $0.size > $1.size }
+            pieces.removeLast(pieces.count - 64)
         }
         return pieces
     }
@@ -126,7 +132,7 @@ public struct RangeProposal: Equatable, Sendable {
     private static func bounds(_ piece: PhysicalRange, _ size: UInt64, _ floor: UInt64) -> (UInt64, UInt64)? {
         let margin = max(belowTop, piece.size / 8)
         guard piece.last < 1 << 52, piece.size > margin, piece.size - margin >= size else { return nil }
-        let highest = (piece.last - margin - size + 1) & ~(alignment - 1)
+        let highest = (piece.last - margin + 1 - size) & ~(alignment - 1)
         let (start, overflow) = max(piece.start, floor).addingReportingOverflow(alignment - 1)
         let low = start & ~(alignment - 1)
         guard !overflow, low <= highest else { return nil }

@@ -104,9 +104,9 @@ public struct SetupEvidence {
             line: line, firmware: firmware, iomem: iomem, hasVmcore: hasVmcore, initrd: initrd, ramoops: ramoops)
     }
 
-    /// The ranges that the running kernel's line sets aside, each once.
+    /// The ranges that the running kernel's line sets aside, each once; of very many the first ones.
     public var named: [WritableRegion] {
-        line.map { WritableRegion.candidates(in: MemmapParameters.find(in: $0)) } ?? []
+        line.map { Array(WritableRegion.candidates(in: MemmapParameters.find(in: $0)).prefix(16)) } ?? []
     }
 
     public var isPramKernel: Bool { kernelsHead != nil }
@@ -155,7 +155,7 @@ public struct KexecTools {
     static func version(inDpkgStatus text: [UInt8]) -> [UInt8]? {
         var isPackage = false
         var isInstalled = false
-        for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+        for line in TextLines(text) {
             if line.begin(with: "Package: ") {
                 isPackage = line.dropFirst(9).spell("kexec-tools")
                 isInstalled = false

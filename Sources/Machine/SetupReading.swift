@@ -30,7 +30,7 @@ extension SetupEvidence {
     }
 
     private mutating func readKernel(_ paths: MachinePaths) {
-        line = file(paths.commandLine, limit: MachineEvidence.lineLimit).map { ParameterLine($0) }
+        line = file(paths.commandLine, limit: 1 << 16).map { ParameterLine($0) }
         release = isLive ? SystemIdentity.kernelRelease() : SetupEvidence.release(paths)
         configuration = KernelConfiguration.read(paths, release: release)
         kernelsHead = MachineEvidence.kernelsHead(paths)

@@ -11,14 +11,17 @@ import PRAM
 ///      32  u64 how many pages the canary has, links and META pages among them
 ///      40  numbers by SplitMix64, from the seed and the page frame number
 public struct Canary: Equatable, Sendable {
+    /// More pages, which are 4 TiB, have no canary.
+    public static let pageLimit: UInt64 = 1 << 30
+
     private static let magic: UInt64 = 0x7972_616e_6163_7670  // "pvcanary"
 
     public let seed: UInt64
     public let head: PFN
     public let pages: UInt64
 
-    /// How the names of the files in such a chain begin. Behind it stand their number, when they were saved (seconds
-    /// since 1970), in which boot, and by which release of the kernel.
+    /// How the names of the files in such a chain begin. Behind it stand their number, a checksum of all that the META
+    /// page says, when they were saved (seconds since 1970), in which boot, and by which release of the kernel.
     public static let namePrefix: StaticString = "pram-verify-canary."
 
     public init(seed: UInt64, head: PFN, pages: UInt64) {
@@ -34,7 +37,7 @@ public struct Canary: Equatable, Sendable {
                 UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: number * 8, as: UInt64.self))
             }
         }
-        guard word(0) == Canary.magic, word(2) == place.number, word(4) <= 1 << 40, word(3) <= place.number,
+        guard word(0) == Canary.magic, word(2) == place.number, word(4) <= Canary.pageLimit, word(3) <= place.number,
             place.number - word(3) < word(4)
         else { return nil }
         self.init(seed: word(1), head: PFN(word(3)), pages: word(4))
@@ -119,7 +122,7 @@ public struct Canary: Equatable, Sendable {
         let link = Link(decoding: page, .amd64)
         if link.magic == Link.magic && link.checksum == page.linkChecksum { return true }
         let image = FileImage(decoding: page.bytes)
-        return Canary.isName(image.name) && image.encoded().bytes == page.bytes
+        return image.encoded().bytes == page.bytes && CanaryName.fits(image)
     }
 
     public static func isName(_ name: [UInt8]) -> Bool {
@@ -158,20 +161,47 @@ public struct CanaryName: Equatable, Sendable {
 
     /// nil for the name of any other file.
     public init?(_ name: [UInt8]) {
-        guard Canary.isName(name) else { return nil }
-        let parts = name.dropFirst(Canary.namePrefix.utf8CodeUnitCount)
-            .split(separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
-        guard parts.count == 4 else { return nil }
+        guard let parts = CanaryName.parts(name) else { return nil }
         var number: UInt64 = 0
-        for byte in parts[1] {
+        for byte in parts[2] {
             guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9"), number < 1 << 56 else { return nil }
             number = number * 10 + UInt64(byte - UInt8(ascii: "0"))
         }
-        self.init(saved: number, boot: Array(parts[2]), release: Array(parts[3]))
+        self.init(saved: number, boot: Array(parts[3]), release: Array(parts[4]))
     }
 
-    public func file(_ number: Int) -> [UInt8] {
+    public static let mode: UInt32 = 0o100600
+
+    /// What the META page of a file says.
+    public func image(_ number: Int, size: UInt64) -> FileImage {
+        let number = Array("\(number)".utf8)
+        let rest = Array(".\(saved).".utf8) + boot + [UInt8(ascii: ".")] + release
+        let sum = CanaryName.checksum(number, rest[...], size)
         let start = Canary.namePrefix.withUTF8Buffer { Array($0) }
-        return start + Array("\(number).\(saved).".utf8) + boot + [UInt8(ascii: ".")] + release
+        return FileImage(size: size, mode: CanaryName.mode, name: start + number + [UInt8(ascii: ".")] + sum + rest)
+    }
+
+    /// Whether a META page is of a canary, and says what it said when it was written.
+    static func fits(_ image: FileImage) -> Bool {
+        guard image.mode == mode, let parts = parts(image.name) else { return false }
+        let rest = image.name[(parts[2].startIndex - 1)...]
+        return parts[1].elementsEqual(checksum(Array(parts[0]), rest, image.size))
+    }
+
+    private static func parts(_ name: [UInt8]) -> [ArraySlice<UInt8>]? {
+        guard Canary.isName(name) else { return nil }
+        let parts = name.dropFirst(Canary.namePrefix.utf8CodeUnitCount)
+            .split(separator: UInt8(ascii: "."), maxSplits: 4, omittingEmptySubsequences: false)
+        return parts.count == 5 ? parts : nil
+    }
+
+    /// FNV-1a, 64 bits, as hexadecimal digits.
+    private static func checksum(_ number: [UInt8], _ rest: ArraySlice<UInt8>, _ size: UInt64) -> [UInt8] {
+        var sum: UInt64 = 0xcbf2_9ce4_8422_2325
+        func add(_ byte: UInt8) { sum = (sum ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        for byte in number { add(byte) }
+        for byte in rest { add(byte) }
+        for byte in String(size).utf8 { add(byte) }
+        return Array(String(sum, radix: 16).utf8)
     }
 }

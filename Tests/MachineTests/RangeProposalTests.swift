@@ -228,11 +228,29 @@ struct SplitMix {
     @Test(.timeLimit(.minutes(1))) func manyResources() {
         var evidence = simple(1 << 20)
         var text = "100000-ffffffffff : System RAM\n"
-        for number in 0..<60_000 as Range<UInt64> {
+        for number in 0..<20_000 as Range<UInt64> {
             let start = 0x100_0000 + number << 24
             text += "  \(String(start, radix: 16))-\(String(start + 0xff_efff, radix: 16)) : Reserved\n"
         }
         evidence.iomem = Iomem(parsing: Array(text.utf8))
         #expect(RangeProposal.find(64 << 20, in: evidence) == nil)
+    }
+}
+
+@Suite struct ProposalLimitTests {
+    /// Where a piece begins at 0 and has just the room.
+    @Test func edges() {
+        var evidence = SetupEvidence(isLive: true, policy: KernelPolicy(lockdown: .none, isRoot: true, mayRawIO: true))
+        evidence.line = ParameterLine(Array("quiet".utf8))
+        for last in [0, 4095, 0x1fff_ffff, 1 << 40 - 1, .max - 1, .max] as [UInt64] {
+            evidence.firmware = FirmwareMap(entries: [
+                .init(range: PhysicalRange(start: 0, last: last)!, type: Array("System RAM".utf8))
+            ])
+            evidence.iomem = Iomem(parsing: Array("0-\(String(last, radix: 16)) : System RAM\n".utf8))
+            for size in [1, 2 << 20, 448 << 20, 480 << 20, 1 << 50] as [UInt64] {
+                let proposal = RangeProposal.find(size, in: evidence)
+                #expect(proposal.map { $0.range.last <= last } ?? true)
+            }
+        }
     }
 }

@@ -51,7 +51,9 @@ struct RehearsalResult {
         }
         let canary = Canary(seed: record.seed, head: head, pages: record.range.size / UInt64(pageSize))
         let name = CanaryName(saved: record.saved, boot: record.boot, release: record.from)
-        guard let seen = Rehearsal.look(at: canary, name, in: memory) else { return record }
+        guard canary.pages <= Canary.pageLimit, let seen = Rehearsal.look(at: canary, name, in: memory) else {
+            return record
+        }
         return seen
     }
 

@@ -120,7 +120,7 @@ class Rehearsed(BootCase):
         self.assertGreaterEqual(pages, RESERVED_SIZE // chain.PAGE - 2)
 
 
-class Overwritten(BootCase):
+class OverwrittenByKexec(BootCase):
     """kexec -c, called by hand, lays the next kernel out without regard to a range near the top of memory."""
 
     @classmethod
