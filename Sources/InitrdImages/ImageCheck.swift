@@ -173,13 +173,21 @@ public struct ImageCheck: Sendable {
 
     private static let putIn: Phrase = "Put it in: pram-verify image append IMAGE."
 
+    /// Whether a file is what /usr/sbin/pram-verify means: by its name, or where sbin is a link to bin.
+    private static func isReached(_ path: [UInt8], _ facts: ImageFacts) -> Bool {
+        let place = ArchivePath.withoutUsr(path)
+        if place.elementsEqual("sbin/pram-verify".utf8) { return true }
+        return place.elementsEqual("bin/pram-verify".utf8)
+            && facts.entries.contains {
+                $0.canonical.elementsEqual("sbin".utf8) && $0.record.type == .symbolicLink
+                    && ArchivePath.lastComponent($0.content ?? []).elementsEqual("bin".utf8)
+            }
+    }
+
     private mutating func judgeHelpers(_ image: ImageFile, _ facts: ImageFacts) {
         // Scripts call it by this name.
         guard
-            let helper = facts.helpers.last(where: {
-                ArchivePath.withoutUsr($0.path).elementsEqual("sbin/pram-verify".utf8)
-            })
-                ?? facts.helpers.last
+            let helper = facts.helpers.last(where: { Self.isReached($0.path, facts) }) ?? facts.helpers.last
         else {
             // Where not all of the image was seen, it may be in the rest.
             let isWhole = failure == nil && !facts.segments.contains { !$0.isUnpacked }
@@ -187,7 +195,7 @@ public struct ImageCheck: Sendable {
             return
         }
         let name = escaped(helper.path)
-        if !ArchivePath.withoutUsr(helper.path).elementsEqual("sbin/pram-verify".utf8) {
+        if !Self.isReached(helper.path, facts) {
             add(.helper, .bad, "pram-verify is at \(name), where no hook looks for it", Self.putIn)
         } else if !helper.isExecutable {
             add(.helper, .bad, "\(name) is not executable", Self.putIn)

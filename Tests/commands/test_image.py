@@ -193,6 +193,16 @@ class Checking(ImageTest):
                 self.assertEqual(verdicts["helper"], ["bad"])
                 self.assertEqual(self.image_json("check", initrds.image(name))[1]["flavour"], flavour)
 
+    def test_where_sbin_is_a_link_to_bin(self):
+        helper = record("usr/bin/pram-verify", PROGRAM.read_bytes(), 0o100755)
+        for before, verdict in (((record("usr/sbin", b"bin", 0o120777),), "good"),
+                                ((record("sbin", b"usr/bin", 0o120777),), "good"),
+                                ((record("usr/sbin", b"lib", 0o120777),), "bad"),
+                                ((record("usr/sbin", mode=0o040755),), "bad"), ((), "bad")):
+            path = self.write(archive(*before, helper))
+            lines = self.image_json("check", path)[1]["lines"]
+            self.assertEqual([line["verdict"] for line in lines if line["subject"] == "helper"], [verdict], before)
+
     def test_images_made_with_the_hooks_are_well(self):
         config = self.write(b"# Linux\nCONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_ZSTD=y\nCONFIG_RD_XZ=y\nCONFIG_RD_GZIP=y\n",
                             "config")
