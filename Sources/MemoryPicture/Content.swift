@@ -1,7 +1,7 @@
 /// What can lie at a physical address, in rising order of what must not be overlooked: of all that a cell of a picture
 /// covers, the last one here is drawn. So one damaged page among a million is seen.
 public enum Content: UInt8, CaseIterable, Comparable, Sendable {
-    // The ground: what the machine, or a dump, says of its addresses.
+    // The background: what the machine, or a dump, says of its addresses.
 
     /// No one has claimed it.
     case nothing
@@ -39,7 +39,7 @@ public enum Content: UInt8, CaseIterable, Comparable, Sendable {
     static let firstOfPages = Int(Content.intact.rawValue)
     static let pageKinds = Content.allCases.count - firstOfPages
 
-    /// Counts in an array that has one for each kind of page; nil for ground.
+    /// Counts in an array that has one for each kind of page; nil for background.
     var place: Int? { isPage ? Int(rawValue) - Content.firstOfPages : nil }
 
     public static func < (a: Content, b: Content) -> Bool { a.rawValue < b.rawValue }

@@ -50,7 +50,7 @@ extension Content {
 
 /// What a picture of memory is to be explained with, in words for both ways to draw it.
 struct PictureCaption {
-    /// Whether the ground is a machine's, and not only what a dump holds.
+    /// Whether the background is a machine's, and not only what a dump holds.
     let isMachines: Bool
     let names: [DrawnRanges.Named]
     /// Those of the chain.
@@ -84,8 +84,8 @@ struct PictureCaption {
         let figure: String
     }
 
-    /// What there is of the ground.
-    func ground(_ picture: Picture) -> [Figure] {
+    /// What there is of the background.
+    func background(_ picture: Picture) -> [Figure] {
         Content.allCases.filter { !$0.isPage && picture.pages($0) > 0 }.map {
             Figure(content: $0, name: name($0), figure: PictureCaption.size(picture.pages($0)))
         }

@@ -66,10 +66,11 @@ struct PictureSVG {
     // MARK: - The whole
 
     private mutating func write(_ headline: String, _ subtitle: String) {
-        let (ground, chain) = (caption.ground(picture), caption.chain(picture))
+        let (background, chain) = (caption.background(picture), caption.chain(picture))
         let lines = caption.sentences(picture)
-        // The ground on the left; on the right the chain, and below it where it is damaged.
-        let legend = max((ground.count + 1) * 20, (chain.count + 1) * 20 + (lines.isEmpty ? 0 : 16 + lines.count * 18))
+        // The background on the left; on the right the chain, and below it where it is damaged.
+        let legend = max(
+            (background.count + 1) * 20, (chain.count + 1) * 20 + (lines.isEmpty ? 0 : 16 + lines.count * 18))
         let parts = picture.parts.reduce(0) { $0 + 58 + PictureSVG.rowCount($1.strip) * (PictureSVG.block + 1) }
         let height = 76 + parts + 20 + legend + 12
         let (width, name) = (PictureSVG.width, PictureSVG.xml(headline))
@@ -86,7 +87,7 @@ struct PictureSVG {
             write(part, outlining: next)
         }
         y += 20
-        writeLegend(ground, PictureSVG.margin, PictureCaption.size(picture.ground.pages))
+        writeLegend(background, PictureSVG.margin, PictureCaption.size(picture.background.pages))
         let pages = counted(Int(clamping: picture.chainPages), "page")
         let middle = PictureSVG.width / 2 + 8
         writeLegend(chain, middle, pages)
@@ -167,8 +168,8 @@ struct PictureSVG {
             title = title + (cells.count > 1 ? " in each block" : "")
         }
         title = title + Phrase(caption.inFile(strip.file(in: cells.lowerBound)))
-        let ground = strip.ground(of: cells.lowerBound)
-        if ground != .nothing { title = title + "; \(caption.name(ground))" }
+        let background = strip.background(of: cells.lowerBound)
+        if background != .nothing { title = title + "; \(caption.name(background))" }
         return (title + names(pages)).text
     }
 

@@ -69,7 +69,7 @@ struct PictureText {
             output.write("\n\(caption.title(part.name)): \(PictureCaption.scale(part.strip))\n")
             write(part.strip, PictureText.labelWidth(end), blocks(upTo: end), output)
         }
-        writeLegend(caption.ground(picture), caption.chain(picture), picture, output)
+        writeLegend(caption.background(picture), caption.chain(picture), picture, output)
         let lines = caption.sentences(picture)
         if !lines.isEmpty { output.write("\n") }
         for line in lines { output.write("\(line)\n") }
@@ -95,12 +95,12 @@ struct PictureText {
         }
     }
 
-    /// The ground on the left and the chain on the right, or one below the other where it is narrow.
+    /// The background on the left and the chain on the right, or one below the other where it is narrow.
     private func writeLegend(
-        _ ground: [PictureCaption.Figure], _ chain: [PictureCaption.Figure], _ picture: Picture, _ output: Output
+        _ background: [PictureCaption.Figure], _ chain: [PictureCaption.Figure], _ picture: Picture, _ output: Output
     ) {
-        var left = ground.map { row($0.content, $0.name, $0.figure) }
-        if !left.isEmpty { left.append(row(nil, "in all", PictureCaption.size(picture.ground.pages))) }
+        var left = background.map { row($0.content, $0.name, $0.figure) }
+        if !left.isEmpty { left.append(row(nil, "in all", PictureCaption.size(picture.background.pages))) }
         var right = chain.map { row($0.content, $0.name, $0.figure) }
         if !right.isEmpty {
             right.append(row(nil, "in all", counted(Int(clamping: picture.chainPages), "page")))
@@ -147,7 +147,7 @@ struct PictureText {
         [0x1b, UInt8(ascii: "[")] + bytes(code) + [UInt8(ascii: "m")]
     }
 
-    /// Letters that would only disturb have the colour of their ground, so that they are there when the picture is copied.
+    /// Letters that would only disturb have the colour of their background, so that they are there when the picture is copied.
     private static func colour(_ content: Content) -> [UInt8] {
         switch content {
         case .nothing: escape("0")
