@@ -85,9 +85,10 @@ private func text(_ name: StaticString) -> String { "\(name)" }
     }
 
     @Test func onlyDamageMakesADifference() {
-        for status in RunStatus.allCases where status != .damaged {
+        for status in RunStatus.allCases where status != .damaged && status != .lost {
             #expect(action("pram_verify.on_damage=halt", status) == ("continue", false))
         }
+        #expect(action("pram_verify.on_damage=halt", .lost) == ("halt", false))
         #expect(action("pram_verify.on_damage=halt") == ("halt", false))
         #expect(action("pram_verify.on_damage=shell") == ("shell", false))
         #expect(action("") == ("continue", false))
@@ -145,7 +146,7 @@ private func text(_ name: StaticString) -> String { "\(name)" }
     }
 
     @Test func exitStatusIsThatOfCheck() {
-        #expect(RunStatus.allCases.map { $0.exit.rawValue } == [0, 1, 0, 0, 0, 4, 4, 8])
+        #expect(RunStatus.allCases.map { $0.exit.rawValue } == [0, 4, 1, 0, 0, 0, 4, 4, 4, 8])
     }
 }
 
