@@ -83,7 +83,9 @@ extension Report {
 
     /// What has become of the hand-over, with the evidence.
     var handOverSentence: Phrase {
-        guard let handOver, let loss = handOver.loss else { return "the former kernel was to hand the chain over, and has not" }
+        guard let handOver, let loss = handOver.loss else {
+            return "the former kernel was to hand the chain over, and has not"
+        }
         switch loss {
         case .never:
             return
