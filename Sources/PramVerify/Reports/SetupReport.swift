@@ -119,7 +119,6 @@ struct SetupReport {
         )
         output.write("    \(proposal.parameter(.persistent))      (a pmem device, also under a lockdown)\n")
         output.write("    \(proposal.parameter(.reserved))      (reserved; boot loaders take the $ away)\n")
-        output.write("With the first, save, load and rehearse take --device=/dev/pmem0 once its driver\nis loaded.\n")
         if proposal.standsBeforeOthers {
             output.write("It has to stand before every other memmap= of the line.\n")
         }
