@@ -47,6 +47,11 @@ extension SetupEvidence {
                 "\(escaped(loaded.kernel)) is loaded, and will not be told of the chain that is there now",
                 "load it once more with pram-verify kexec")
         }
+        if case .none = chain, head != 0 {
+            return .warning(
+                "\(escaped(loaded.kernel)) is loaded, and will be told of a chain that is not there any more",
+                "load it once more with pram-verify kexec")
+        }
         return .ok(
             "\(escaped(loaded.kernel)) is loaded" + (head == 0 ? ", without a chain" : ", and knows of the chain"))
     }
