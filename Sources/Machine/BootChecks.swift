@@ -65,8 +65,8 @@ extension SetupEvidence {
         }
         if let file = bootLoader.files.first(where: { $0.losesDollar }) {
             return .warning(
-                "\(escaped(file.path)) has a memmap= whose $ is taken for a variable, so nothing is set aside after the "
-                    + "next boot from power-off",
+                "\(escaped(file.path)) has a memmap= whose $ is taken for a variable, so nothing is set aside after "
+                    + "the next boot from power-off",
                 "write memmap=nn!ss, or memmap=nn\\\\\\$ss between double quotes")
         }
         for file in bootLoader.files {

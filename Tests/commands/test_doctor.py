@@ -352,7 +352,7 @@ class ThisMachine(KexecTest):
         self.assertEqual(checks["kexec-loaded"]["state"], "ok")
 
     def test_a_kernel_that_was_loaded_for_a_chain_that_is_gone(self):
-        check = self.checks("$pv save --flat $src && $pv kexec /k /i && $pv erase")["kexec-loaded"]
+        check = self.checks("{ $pv save --flat $src && $pv kexec /k /i && $pv erase; }")["kexec-loaded"]
         self.assertEqual(check["state"], "warning")
         self.assertIn("not there any more", check["message"])
 
