@@ -47,6 +47,11 @@ extension SetupEvidence {
                 "\(escaped(loaded.kernel)) is loaded, and will not be told of the chain that is there now",
                 "load it once more with pram-verify kexec")
         }
+        if case .none = chain, head != 0 {
+            return .warning(
+                "\(escaped(loaded.kernel)) is loaded, and will be told of a chain that is not there any more",
+                "load it once more with pram-verify kexec")
+        }
         return .ok(
             "\(escaped(loaded.kernel)) is loaded" + (head == 0 ? ", without a chain" : ", and knows of the chain"))
     }
@@ -60,8 +65,8 @@ extension SetupEvidence {
         }
         if let file = bootLoader.files.first(where: { $0.losesDollar }) {
             return .warning(
-                "\(escaped(file.path)) has a memmap= whose $ is taken for a variable, so nothing is set aside after the "
-                    + "next boot from power-off",
+                "\(escaped(file.path)) has a memmap= whose $ is taken for a variable, so nothing is set aside after "
+                    + "the next boot from power-off",
                 "write memmap=nn!ss, or memmap=nn\\\\\\$ss between double quotes")
         }
         for file in bootLoader.files {

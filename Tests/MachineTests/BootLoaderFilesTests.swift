@@ -62,9 +62,10 @@ import Testing
     }
 
     @Test func endsOfTextAreNoTraps() {
-        for text in ["GRUB_CMDLINE_LINUX=", "GRUB_CMDLINE_LINUX=\"", "GRUB_CMDLINE_LINUX=\"\\", "GRUB_CMDLINE_LINUX=$",
-            "GRUB_CMDLINE_LINUX=${", "GRUB_CMDLINE_LINUX=\"\\\"", "\n\n", "GRUB_CMDLINE_LINUX='\\"]
-        {
+        for text in [
+            "GRUB_CMDLINE_LINUX=", "GRUB_CMDLINE_LINUX=\"", "GRUB_CMDLINE_LINUX=\"\\", "GRUB_CMDLINE_LINUX=$",
+            "GRUB_CMDLINE_LINUX=${", "GRUB_CMDLINE_LINUX=\"\\\"", "\n\n", "GRUB_CMDLINE_LINUX='\\",
+        ] {
             _ = grub(text)
         }
     }
@@ -100,13 +101,16 @@ import Testing
             """
         #expect(KexecTools.version(inDpkgStatus: Array(database.utf8)) == Array("1:2.0.25-3".utf8))
         let removed = database.replacing(
-            "Package: kexec-tools\nStatus: install ok installed", with: "Package: kexec-tools\nStatus: deinstall ok config-files")
+            "Package: kexec-tools\nStatus: install ok installed",
+            with: "Package: kexec-tools\nStatus: deinstall ok config-files")
         #expect(KexecTools.version(inDpkgStatus: Array(removed.utf8)) == nil)
         #expect(KexecTools.version(inDpkgStatus: []) == nil)
     }
 
     @Test func kernelsInOrder() {
-        let releases = ["5.9.1", "5.10.0-1", "6.1.0-9-amd64", "6.1.0-18-amd64", "6.12.0", "6.12.0x"].map { Array($0.utf8) }
+        let releases = ["5.9.1", "5.10.0-1", "6.1.0-9-amd64", "6.1.0-18-amd64", "6.12.0", "6.12.0x"].map {
+            Array($0.utf8)
+        }
         for (index, release) in releases.enumerated() {
             for (other, later) in releases.enumerated() {
                 #expect(BootKernels.isOlder(release, later) == (index < other))

@@ -226,8 +226,9 @@ struct SplitMix {
 
     /// Thousands of resources do not make it slow.
     @Test(.timeLimit(.minutes(1))) func manyResources() {
-        var evidence = simple(1 << 20)
-        var text = "100000-ffffffffff : System RAM\n"
+        let mebibytes: UInt64 = 20_001 * 16
+        var evidence = simple(mebibytes)
+        var text = "100000-\(String(mebibytes << 20 - 1, radix: 16)) : System RAM\n"
         for number in 0..<20_000 as Range<UInt64> {
             let start = 0x100_0000 + number << 24
             text += "  \(String(start, radix: 16))-\(String(start + 0xff_efff, radix: 16)) : Reserved\n"

@@ -187,7 +187,7 @@ STAGED = [
     ("no kernel", drop("boot/vmlinuz"), "next-kernel", "warning", "no kernel in /boot", "name one"),
     ("a line that is full", line(LINE + " " + "x" * 1990), "command-line-room", "problem", "2016 are possible",
      "shorten"),
-    ("a line that is nearly full", line(LINE + " " + "x" * 1860), "command-line-room", "warning", "bytes are left",
+    ("a line that is nearly full", line(LINE + " " + "x" * 1900), "command-line-room", "warning", "bytes are left",
      "shorten"),
     ("the crash kernel is there by its address", line(LINE + " crashkernel=64M@0x21000000"), "crashkernel", "problem",
      "crash kernel", "another"),
@@ -202,7 +202,9 @@ STAGED = [
     ("units not enabled", drop(WANTS), "units", "warning", "not enabled", "systemctl enable"),
     ("one unit not enabled", drop(f"{WANTS}/pram-verify-load"), "units", "warning", "pram-verify-load.service",
      "enable --now pram-verify-load.service$"),
-    ("units not installed", drop(WANTS, "usr/lib/systemd/system/pram"), "units", "warning", "not installed", "install"),
+    ("units not installed", together(
+        drop(WANTS, "usr/lib/systemd/system/pram"), put("usr/lib/systemd/system/ssh.service", "[Unit]\n")),
+     "units", "warning", "not installed", "install"),
     ("Debian loads by itself", put("etc/default/kexec", "LOAD_KEXEC=true\n"), "units", "warning", "LOAD_KEXEC",
      "kexec.d/pram-verify"),
     ("damaged at boot", put("run/pram-verify/status", "damaged\n"), "chain", "problem", "damaged", "status"),
@@ -348,6 +350,11 @@ class ThisMachine(KexecTest):
         self.assertEqual(checks["kexec-loaded"]["state"], "problem")
         checks = self.checks("$pv kexec /k /i")
         self.assertEqual(checks["kexec-loaded"]["state"], "ok")
+
+    def test_a_kernel_that_was_loaded_for_a_chain_that_is_gone(self):
+        check = self.checks("{ $pv save --flat $src && $pv kexec /k /i && $pv erase; }")["kexec-loaded"]
+        self.assertEqual(check["state"], "warning")
+        self.assertIn("not there any more", check["message"])
 
     def test_it_changes_nothing(self):
         self.lay()
