@@ -155,19 +155,38 @@ extension SetupEvidence {
         }
     }
 
+    /// Whether `save --kho` has what it needs: KHO and live update, both switched on.
+    var handsMemoryOver: Bool {
+        if isLive { return hasLiveUpdate }
+        guard let configuration, configuration["CONFIG_KEXEC_HANDOVER"] != .off,
+            configuration["CONFIG_LIVEUPDATE"] != .off
+        else { return false }
+        return isKhoOn(configuration) && isOn("liveupdate") == true
+    }
+
+    /// Whether that is the only way here: no range is named.
+    var carriesByHandOver: Bool { handsMemoryOver && named.isEmpty && !isPramKernel }
+
+    private func isOn(_ name: ParameterName) -> Bool? {
+        line?.last(named: name)?.value.map { $0.spell("on") || $0.spell("1") || $0.spell("y") }
+    }
+
+    private func isKhoOn(_ configuration: KernelConfiguration) -> Bool {
+        isOn("kho") ?? (configuration["CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT"] != .off)
+    }
+
     func judgeKho() -> Judgement {
+        if handsMemoryOver { return .ok("the kernel hands memory over (KHO, live update): save --kho needs no range") }
         guard let configuration else {
-            return hasLiveUpdate
-                ? .ok("the kernel can hand memory over (KHO, /dev/liveupdate); chains do not need it")
-                : .unknown("whether the kernel can hand memory over (KHO) is not known; chains do not need it")
+            return .unknown("whether the kernel can hand memory over (KHO) is not known; chains do not need it")
         }
         guard configuration["CONFIG_KEXEC_HANDOVER"] != .off else {
             return .ok("the kernel cannot hand memory over (no CONFIG_KEXEC_HANDOVER); chains do not need it")
         }
-        let isAsked = line?.last(named: "kho")?.value.map { $0.spell("on") || $0.spell("1") || $0.spell("y") }
-        let isOn = isAsked ?? (configuration["CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT"] != .off)
-        let live: StaticString = configuration["CONFIG_LIVEUPDATE"] != .off ? ", with live update" : ""
-        return .ok("the kernel can hand memory over (KHO\(live)), which is \(isOn ? "on" : "off" as StaticString)")
+        guard configuration["CONFIG_LIVEUPDATE"] != .off else {
+            return .ok("the kernel can hand memory over (KHO), but no files (no CONFIG_LIVEUPDATE)")
+        }
+        return .ok("the kernel could hand memory over to save --kho: kho=on liveupdate=on switch that on")
     }
 
     func judgeChain() -> Judgement {

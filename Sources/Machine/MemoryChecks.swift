@@ -40,7 +40,7 @@ extension SetupEvidence {
                 "name it with --region, in SAVE_OPTIONS too")
         }
         let isDevice = machine.iomem.resources.contains { $0.depth > 0 && $0.range.overlaps(good[0].range) }
-        let device: StaticString = isDevice ? ", a pmem device: save and load take --device=/dev/pmemN" : ""
+        let device: StaticString = isDevice ? ", a pmem device, through which save writes" : ""
         return .ok("\(list(good)) is set aside, \(byteCount(good[0].range.size))\(device)")
     }
 
@@ -61,6 +61,9 @@ extension SetupEvidence {
         }
         let refusal = WritableRegion.nothingNamed(MemmapParameters.find(in: line))
         let isSimple = refusal.cause == .notNamed
+        if isSimple && handsMemoryOver {
+            return .ok("none is set aside, and none is needed: save --kho keeps chains in memory that is handed over")
+        }
         return .problem(
             Phrase(refusal.message),
             isSimple ? "put memmap= on it, and start the machine anew; doctor proposes a range" : Phrase(refusal.remedy)
@@ -91,6 +94,7 @@ extension SetupEvidence {
 
     func judgeFirmwareMap() -> Judgement {
         guard let firmware else {
+            if carriesByHandOver { return .ok("there is no firmware's memory map, and save --kho needs none") }
             if !isLive { return .unknown("the firmware's memory map is not among the files") }
             let isOff = configuration.map { $0["CONFIG_FIRMWARE_MEMMAP"] == .off } ?? false
             return .problem(
@@ -113,6 +117,7 @@ extension SetupEvidence {
     }
 
     func judgeDevMem() -> Judgement {
+        if carriesByHandOver { return .ok("memory that the kernel hands over is written without /dev/mem") }
         if let configuration, configuration["CONFIG_DEVMEM"] == .off {
             if named.contains(where: { $0.kind == .persistent }) {
                 return .warning(

@@ -132,6 +132,12 @@ def newest_with_kho(machine):
     machine.line(LINE + " kho=on")
 
 
+def kho_alone(machine):
+    machine.unused()
+    machine.config({**OPTIONS, "CONFIG_KEXEC_HANDOVER": "y", "CONFIG_LIVEUPDATE": "y", "CONFIG_DEVMEM": "n"})
+    machine.line("root=/dev/vda1 ro quiet kho=on liveupdate=on")
+
+
 def efi_with_secure_boot(machine):
     machine.put("sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
     machine.put("sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", b"\x06\0\0\0\x01")
@@ -188,7 +194,7 @@ def systemd_boot(machine):
     machine.put("usr/bin/kernel-install", "")
 
 
-MACHINES = [debian_13_ready, debian_12_as_installed, newest_with_kho, efi_with_secure_boot, with_crashkernel,
+MACHINES = [debian_13_ready, debian_12_as_installed, newest_with_kho, kho_alone, efi_with_secure_boot, with_crashkernel,
             with_pmem_device, with_ramoops, pram_kernel, container, unprivileged, mounted_disk, systemd_boot]
 
 

@@ -83,7 +83,7 @@ class RecordedMachines(DoctorTest):
 
     def test_which_of_them_are_ready(self):
         ready = {machine.__name__ for machine in recorded.MACHINES if self.look(self.root(machine))[0].status == 0}
-        self.assertEqual(ready, {"debian_13_ready", "newest_with_kho", "with_crashkernel", "with_pmem_device",
+        self.assertEqual(ready, {"debian_13_ready", "newest_with_kho", "kho_alone", "with_crashkernel", "with_pmem_device",
                                  "with_ramoops", "pram_kernel"})
 
     def test_what_is_no_machine(self):
@@ -138,7 +138,7 @@ NOT_RESERVED = iomem("""1fffffff : System RAM
 STAGED = [
     ("the kernel did not take it", NOT_RESERVED, "reserved-range", "problem", "as \"System RAM\"", "memmap="),
     ("a driver has it", iomem("(legacy)\n", "(legacy)\n  20000000-20ffffff : dax0.0\n"), "reserved-range", "ok",
-     "a pmem device: save and load take --device", ""),
+     "a pmem device, through which save writes", ""),
     ("the initrd lies there", put("sys/kernel/boot_params/data",
                                   bytes(0x218) + (0x21000000).to_bytes(4, "little") + (1 << 20).to_bytes(4, "little")),
      "reserved-range", "problem", "where the boot loader put the initrd", "another range"),
