@@ -6,6 +6,7 @@
 
 static const char *program = "pram-verify";
 static volatile sig_atomic_t apart;
+static volatile sig_atomic_t status_of_failure = PV_STATUS_FAILED;
 
 static void say(const char *text) {
     char line[128];
@@ -13,6 +14,8 @@ static void say(const char *text) {
     ssize_t written = length > 0 ? write(STDERR_FILENO, line, (size_t)length) : 0;
     (void)written;
 }
+
+void pv_fail_with(int status) { status_of_failure = status; }
 
 void pv_work_is_apart(void) {
     apart = 1;
@@ -25,7 +28,7 @@ void pv_work_is_apart(void) {
 _Noreturn void pv_out_of_memory(void) {
     say("out of memory: the report is not complete");
     if (apart) raise(SIGKILL);
-    _exit(PV_STATUS_FAILED);
+    _exit(status_of_failure);
 }
 
 int __real_posix_memalign(void **result, size_t alignment, size_t size) __attribute__((weak));
@@ -48,7 +51,7 @@ int __wrap_posix_memalign(void **result, size_t alignment, size_t size) {
 static void on_trap(int number) {
     (void)number;
     say("internal error: the report is not complete");
-    _exit(PV_STATUS_FAILED);
+    _exit(status_of_failure);
 }
 
 void pv_traps_prepare(void) {

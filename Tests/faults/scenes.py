@@ -12,6 +12,9 @@ import chain
 PAGE = chain.PAGE
 FILES = {b"bytes": bytes(range(251)) * 60, b"empty": b"", b"small": b"hello\n", b"zeros and one": bytes(9000) + b"1"}
 OTHERS = {b"old": b"the old chain" * 700, b"older": b"x"}
+# What `save` adds to the files of a directory.
+OUR_OWN = (b".pram-manifest.mtree", b".pram-parity")
+PROGRAM = pathlib.Path(os.environ.get("PRAM_VERIFY", pathlib.Path(__file__).resolve().parents[2] / "build/pram-verify"))
 # The made-up machine: a range of 512 KiB at 1 MiB that its command line reserves, with the chain at its first page.
 START, SIZE, MEMORY = 1 << 20, 512 << 10, 4 << 20
 HEAD = START // PAGE
@@ -125,7 +128,8 @@ def found(path, head):
         links.append(head)
         head = chain.Link(head, content).next
     try:
-        return chain.read_files(page, links[0])
+        files = chain.read_files(page, links[0])
+        return {name: data for name, data in files.items() if name not in OUR_OWN}
     except (ValueError, IndexError, TypeError):
         return "broken"
 
@@ -417,6 +421,53 @@ class Drop(Scene):
         return [f"{p:#x}" for p in used if data[p * PAGE:(p + 1) * PAGE] != self.before[p * PAGE:(p + 1) * PAGE]]
 
 
+class Repair(Scene):
+    """A lost page comes back, or nothing that was good has changed."""
+
+    status = 1
+
+    def set_up(self):
+        subprocess.run([PROGRAM, "save", "--memory", self.image, "--size", "1M", self.source()], check=True,
+                       stdout=subprocess.DEVNULL)
+        self.whole = self.image.read_bytes()
+        self.victim = self.whole.index(FILES[b"bytes"][:PAGE])
+        with open(self.image, "r+b") as file:
+            os.pwrite(file.fileno(), bytes(PAGE), self.victim)
+
+    def words(self):
+        return ["repair", "--memory", self.image, "--threads", "1"]
+
+    def complaints(self, status, out, err):
+        data = self.image.read_bytes()
+        lost = range(self.victim, self.victim + PAGE)
+        if [at for at in range(len(self.whole)) if data[at] != self.whole[at] and at not in lost]:
+            yield "a page that was good has changed"
+        if status == 1 and data != self.whole:
+            yield "called repaired, and it is not"
+        if status == 0:
+            yield "status 0 over a damaged chain"
+
+
+class Append(Scene):
+    """The image as it was, or the whole new one."""
+
+    def set_up(self):
+        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-O", self.image], input=b"init\n", check=True,
+                       cwd=self.source({b"init": b"#!/bin/sh\n"}))
+        self.old = self.image.read_bytes()
+
+    def words(self):
+        return ["image", "append", "--flavour=systemd", self.image]
+
+    def complaints(self, status, out, err):
+        data = self.image.read_bytes()
+        is_new = data.startswith(self.old) and data.endswith(b"\0") and PROGRAM.read_bytes() in data
+        if status == 0 and not is_new:
+            yield "success, and the helper is not in the image"
+        if data != self.old and not is_new:
+            yield "the image is neither the old one nor a new one"
+
+
 class Cmdline(Scene):
     def __init__(self, stage, name, *words):
         super().__init__(stage, name)
@@ -473,7 +524,8 @@ class Boot(Scene):
         for name in said:
             if name in ("intact", "corrected", "empty", "absent", "off", "damaged") and name not in self.true:
                 yield f"the log says {name!r}"
-        if word is None and not any(name in self.true for name in said) and status == 0 and not self.may_be_silent:
+        if word is None and not any(name in self.true for name in said) and status == 0 and not self.may_be_silent \
+                and "out of memory" not in err:
             yield "neither the folder nor the log has an answer"
         left = found(self.stage.memory, HEAD)
         if word == "corrected" and not isinstance(left, dict):
@@ -532,6 +584,7 @@ def all_scenes(stage):
         Drop(stage, "drop", "drop"), Drop(stage, "drop-dry", "drop", "--dry-run"),
         Drop(stage, "drop-live", "drop", live=True), Drop(stage, "quarantine", "quarantine"),
         Drop(stage, "keep-holes", "drop", "--keep-holes"),
+        Repair(stage, "repair"), Append(stage, "image-append"),
         Cmdline(stage, "cmdline"), Cmdline(stage, "cmdline-options", "--kexec-options"),
         Boot(stage, "boot"),
         Boot(stage, "boot-damaged", flip=b"bytes", true=("damaged",)),

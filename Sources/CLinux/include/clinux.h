@@ -87,6 +87,9 @@ void pv_signals_prepare(void);
  * start. (Memory: where the program is linked with --wrap=posix_memalign.) */
 void pv_traps_prepare(void);
 
+/* Another status for that: 0 where nobody is to stop at it. */
+void pv_fail_with(int status);
+
 /* In a process of its own: there both end it by a signal, so that the one who waits for it learns of it. */
 void pv_work_is_apart(void);
 
