@@ -1,12 +1,14 @@
 import PRAM
 import Text
+import Verification
 
 extension Report {
     /// "5 files", or "1 of 5 files damaged".
     var filesInWords: Phrase {
         let files = evaluation?.files ?? []
-        let all = counted(files.count { !$0.isParity }, "file")
-        let damaged = files.count { !$0.isParity && ($0.status == .damaged || $0.status == .incomplete) }
+        let users = files.indices.filter { !files[$0].isParity && $0 != manifest?.file }
+        let all = counted(users.count, "file")
+        let damaged = users.count { files[$0].status == .damaged || files[$0].status == .incomplete }
         return damaged == 0 ? Phrase(all) : "\(damaged) of \(all) damaged"
     }
 
@@ -17,7 +19,8 @@ extension Report {
             verdict == .damaged || verdict == .indeterminate, repair?.possible != .all
         else { return nil }
         guard memory?.isLive == true else { return "pram-verify extract takes out what is intact" }
-        return "pram-verify load restores what is intact, and pram-verify drop cuts out the rest"
+        return
+            "pram-verify repair brings back what parity can, load restores what is intact, and drop cuts out the rest"
     }
 }
 

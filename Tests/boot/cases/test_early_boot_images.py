@@ -58,7 +58,7 @@ class EveryImage:
         machine.must("mkdir /tmp/in && cd /tmp/in && head -c 3000000 /dev/urandom >large && echo snow >small")
         small = machine.must("cd /tmp/in && sha256sum small")
         head = NEAR_THE_TOP // chain.PAGE
-        self.assertEqual(machine.must("pram-verify save /tmp/in"), f"pram={head:x}")
+        self.assertEqual(machine.must("pram-verify save --flat --parity=0 /tmp/in"), f"pram={head:x}")
 
         def line(policy):
             return self.append(f"{CONSOLE} pram={head:x} pram_verify.policy={policy}", f"memmap=16M${NEAR_THE_TOP:#x}")
@@ -120,7 +120,7 @@ class EveryImage:
         machine = self.boot_chain("resume=/dev/vdb", drives=[disk])
         self.assert_status(machine, "intact")
         self.assertIn((4, "/dev/vdb holds a hibernated system: resuming it replaces all memory, and the chain with it; "
-                          "noresume on the command line keeps the chain"), kernel_log_lines(machine))
+                          "the bare word noresume on the command line keeps the chain"), kernel_log_lines(machine))
         # The kernel freezes all processes when it finds an image. This one has nothing in it, so the boot goes on.
         log = machine.must("dmesg")
         said, resumed = log.find("holds a hibernated system"), log.find("Freezing user space processes")
