@@ -335,6 +335,9 @@ public struct ChainSave {
         Interleaving(pages: protected.count, percent: percent)?.parityPages
     }
 
+    /// Of what nobody knew how much would come.
+    public var isOfStream: Bool { plan.hasStream }
+
     /// How large a range must be for so much parity of what was saved, in pages.
     public func pagesNeeded(_ percent: Int) -> Int? {
         ParityLayout.pagesNeeded(pages: protected.count, percent: percent)

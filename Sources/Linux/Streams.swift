@@ -46,3 +46,10 @@ extension FileDescriptor {
         try .open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, in: directory)
     }
 }
+
+/// Throws where an open descriptor cannot be read at all: it is closed, open for writing alone, or a directory. Nothing is
+/// taken from it.
+public func requireReadable(_ number: Int32) throws(SystemError) {
+    var byte: UInt8 = 0
+    try SystemCalls.read(number, &byte, 0).get("read", path: Array("standard input".utf8))
+}

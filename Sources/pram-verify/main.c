@@ -4,6 +4,7 @@
 int pram_verify_main(int count, char **words);
 
 int main(int count, char **words) {
+    pv_fill_standard_descriptors();
     pv_traps_prepare();
     /* Nothing that happens here stops a boot. Taking the call apart needs memory, so it is too late then. */
     if (count > 1 && strcmp(words[1], "boot") == 0)

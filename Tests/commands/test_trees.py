@@ -485,6 +485,24 @@ class Streams(TreeTest):
             wrong = self.run_program("save", "--stdin", name, "--memory", self.path, stdin=self.pipe(b""))
             self.assertEqual(wrong.status, USAGE, wrong)
 
+    def test_the_old_chain_stays_where_nothing_can_be_read(self):
+        source = self.scratch / "source"
+        source.mkdir()
+        (source / "old").write_bytes(b"old")
+        self.save(source)
+        before = open(self.path, "rb").read()
+        for closed in ("<&-", "<.", "0>>/dev/null"):
+            with self.subTest(closed):
+                refused = subprocess.run(
+                    ["sh", "-c", f'exec "$@" {closed}', "sh", str(PROGRAM), "save", "--stdin", "new", "--replace",
+                     "--memory", self.path], cwd=self.scratch, capture_output=True, timeout=60)
+                self.assertEqual(refused.returncode, FAILED, refused)
+                self.assertIn(b"standard input", refused.stderr)
+                self.assertEqual(open(self.path, "rb").read(), before)
+        reserved = self.run_program("save", "--stdin", ".pram-parity", "--replace", "--memory", self.path,
+                                    stdin=self.pipe(b"new"))
+        self.assertEqual(reserved.status, USAGE, reserved)
+
     def test_nothing_of_a_damaged_file_is_poured(self):
         source = self.scratch / "source"
         source.mkdir()

@@ -34,6 +34,10 @@ static inline int pv_openat(int directory, const char *path, int flags, mode_t m
     return openat(directory, path, flags | O_CLOEXEC, mode);
 }
 
+/* A standard stream that the caller has closed stays one that can neither be read nor written: without this the next file
+ * that is opened would get its number, and be taken for it. */
+void pv_fill_standard_descriptors(void);
+
 /* open(2) with O_TMPFILE: an empty file in the directory, for reading and writing, without a name. -1 and errno. */
 int pv_open_nameless(const char *directory);
 int pv_sync_file_system(int number);

@@ -92,6 +92,9 @@ enum Save: Command {
     }
 
     private static func estimate(_ plan: SavePlan, parity: Int) throws(Failure) -> EstimateReport {
+        guard !plan.isEmpty else {
+            throw .writing(WritingFailure(.notSavable, "there is nothing to save: a chain cannot be empty"))
+        }
         guard let estimate = SaveEstimate(plan, parity: parity) else {
             throw .writing(
                 WritingFailure(.notSavable, "nobody can tell how much a stream takes before it has ended"))
@@ -102,6 +105,7 @@ enum Save: Command {
     /// Says what a small range has no room for.
     private static func shortfall(_ save: ChainSave, of percent: Int) -> [String] {
         guard percent > 0, let wanted = save.parityWanted(percent) else { return [] }
+        if save.isOfStream { return ["a stream is saved without parity, and links once: what is lost stays lost"] }
         guard let layout = save.protection else {
             return ["the range has no room for parity, nor for a second copy of the links: what is lost stays lost"]
         }

@@ -41,13 +41,14 @@ struct SaveSource {
         options.isStrict = call.has(.strict)
         options.provenance = Provenance.ofThisRun()
         if let name = call[.stdin] {
-            guard FileImage.isSafe(name), name != ManifestFile.name else {
+            guard FileImage.isSafe(name), name != ManifestFile.name, !FileImage.isParity(name) else {
                 throw .usage(UsageError("--stdin takes the name of a file, not \(escaped(name))"))
             }
             if let directory, (try? directory.status(of: name)) != nil {
                 throw .writing(
                     WritingFailure(.notSavable, "the directory has \(escaped(name)) already: choose another name"))
             }
+            try calling { () throws(SystemError) in try requireReadable(0) }
             options.stream = (name: name, descriptor: 0)
         }
         let path = call.operands.first

@@ -122,15 +122,15 @@ struct TextReport {
             }
             output.write("\n")
         }
-        for file in files where file.isParity {
-            output.write("parity:  \(file.status.name), \(counted(Int(clamping: file.pages), "page"))\n")
-        }
         var listed = 0
         for (number, file) in files.enumerated() where file.status != .intact && !file.isParity && listed < limit {
             listed += 1
             let name = file.name.isEmpty ? "(name not known)" : escaped(file.name)
             let what = number == manifest ? " (the manifest)" : file.metaFits ? "" : " (unverified)"
             output.write("         \(file.status.name): \(name)\(what)\n")
+        }
+        for file in files where file.isParity {
+            output.write("parity:  \(file.status.name), \(counted(Int(clamping: file.pages), "page"))\n")
         }
     }
 
