@@ -126,12 +126,10 @@ enum Load: Command {
             return false
         }
         let manifest = report.manifest?.file
-        let hasGood = chain.files.indices.contains {
-            $0 != manifest && !chain.files[$0].isParity && chain.files[$0].status == .intact
-        }
+        let hasGood = chain.usersFiles(manifest: manifest).contains { chain.files[$0].status == .intact }
         guard hasGood || call.has(.damaged) || manifest != nil && chain.files.count(where: { !$0.isParity }) == 1 else {
             // Nothing was restored, so this is no success, also where the chain as such is intact.
-            report.extractions = chain.files.indices.filter { $0 != manifest && !chain.files[$0].isParity }.map {
+            report.extractions = chain.usersFiles(manifest: manifest).map {
                 Extraction(
                     name: chain.files[$0].name, outcome: .refused, message: "it is \(chain.files[$0].status.name)")
             }

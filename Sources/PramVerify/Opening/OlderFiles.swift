@@ -17,8 +17,7 @@ extension Restoration {
             isWhole
             ? "\(escaped(older)) exists; --force replaces what exists, --partial restores the others"
             : "\(escaped(older)) exists, and not all of the chain is intact; --partial restores what is"
-        let manifest = report.manifest?.file
-        return chain.files.indices.filter { $0 != manifest && !chain.files[$0].isParity }.map { number in
+        return chain.usersFiles(manifest: report.manifest?.file).map { number in
             let file = chain.files[number]
             return Extraction(
                 name: file.name, outcome: .refused,

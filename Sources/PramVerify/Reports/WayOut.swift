@@ -6,7 +6,7 @@ extension Report {
     /// "5 files", or "1 of 5 files damaged".
     var filesInWords: Phrase {
         let files = evaluation?.files ?? []
-        let users = files.indices.filter { !files[$0].isParity && $0 != manifest?.file }
+        let users = evaluation?.usersFiles(manifest: manifest?.file) ?? []
         let all = counted(users.count, "file")
         let damaged = users.count { files[$0].status == .damaged || files[$0].status == .incomplete }
         return damaged == 0 ? Phrase(all) : "\(damaged) of \(all) damaged"
@@ -22,6 +22,11 @@ extension Report {
         return
             "pram-verify repair brings back what parity can, load restores what is intact, and drop cuts out the rest"
     }
+}
+
+extension ChainEvaluation {
+    /// The numbers of all files but those that hold the tree's manifest and the parity.
+    func usersFiles(manifest: Int?) -> [Int] { files.indices.filter { $0 != manifest && !files[$0].isParity } }
 }
 
 extension StaticString {
