@@ -45,7 +45,8 @@ public struct ChainSave {
     ) throws(WritingFailure) {
         guard !plan.isEmpty else {
             throw WritingFailure(
-                .notSavable, "\(escaped(directory?.path ?? [])) holds no regular file: a chain cannot be empty")
+                .notSavable,
+                "\(escaped(directory?.path ?? [])) holds nothing that can be saved: a chain cannot be empty")
         }
         if let target = memory.writtenFile,
             let file = plan.files.first(where: { $0.source.identity?.isFile(target) == true })
@@ -62,7 +63,7 @@ public struct ChainSave {
             throw WritingFailure(
                 .tooSmall,
                 "the files need \(plan.pagesNeeded ?? .max) pages of 4 KiB, and the range has \(pages.count)",
-                remedy: "reserve a larger range (for an image: a larger --size), or save less")
+                remedy: "reserve a larger range, or save less")
         }
         self.memory = memory
         self.directory = directory

@@ -91,9 +91,14 @@ class RecordedMachines(DoctorTest):
         for root in (folder, "/nowhere", "/dev/null"):
             with self.subTest(root):
                 self.assertEqual(self.run_program("doctor", f"--root={root}").status, FAILED)
+                result = self.run_program("doctor", f"--root={root}", "--json")
+                report = json.loads(result.out)
+                self.assertEqual([error.message for error in validator().iter_errors(report)], [], result)
+                self.assertEqual(report["exit"], FAILED)
+                self.assertIn(report["failure"]["message"], result.err.decode())
 
     def test_usage(self):
-        for words in (["x"], ["--size=0"], ["--size=x"], ["--size=-1"], ["--pfn=1"]):
+        for words in (["x"], ["--size=0"], ["--size=x"], ["--size=-1"], ["--pfn=1"], ["--root="]):
             with self.subTest(words):
                 self.assertEqual(self.run_program("doctor", *words).status, USAGE)
 
@@ -184,6 +189,9 @@ STAGED = [
      "warning", "taken for a variable", r"\\\\\\\$ss"),
     ("an entry of systemd-boot forgets it", put("boot/loader/entries/a.conf", "options root=/dev/vda1\n"),
      "next-kernel", "warning", "/boot/loader/entries/a.conf", "there, too"),
+    ("a kernel that is none", put(f"boot/vmlinuz-{RELEASE}", "MZ" + 1000 * "x"), "next-kernel", "warning",
+     "is no kernel that can be started", "install the kernel"),
+    ("an empty kernel", put(f"boot/vmlinuz-{RELEASE}", ""), "next-kernel", "warning", "is no kernel", "anew"),
     ("no kernel", drop("boot/vmlinuz"), "next-kernel", "warning", "no kernel in /boot", "name one"),
     ("a line that is full", line(LINE + " " + "x" * 1990), "command-line-room", "problem", "2016 are possible",
      "shorten"),
@@ -269,6 +277,56 @@ class Hostile(DoctorTest):
                 (root / path).unlink()
                 (root / path).mkdir()
                 self.look(root)
+
+
+class Links(DoctorTest):
+    """Symbolic links of another machine lead where they lead there, never to this one."""
+
+    def move(self, root, path, target):
+        """Puts a file elsewhere, and an absolute link in its place."""
+        place, new = pathlib.Path(root, path), pathlib.Path(root, os.path.normpath(target).lstrip("/"))
+        new.parent.mkdir(parents=True, exist_ok=True)
+        place.rename(new)
+        place.symlink_to(target)
+
+    def test_absolute_ones(self):
+        root = self.root()
+        before = self.look(root)[1]
+        self.move(root, "etc/default/grub", "/usr/share/made-up/grub")
+        self.move(root, "proc/cmdline", "/made-up/../made-up/./line")
+        self.move(root, f"boot/initrd.img-{RELEASE}", "/../../../../made-up/initrd")
+        self.move(root, "boot", "/made-up/boot")
+        self.assertEqual(self.look(root)[1], before)
+
+    def test_they_never_lead_to_this_machine(self):
+        secret = pathlib.Path(tempfile.mkdtemp(dir=self.folder), "grub")
+        secret.write_text('GRUB_CMDLINE_LINUX="memmap=64M$0x20000000"\n')
+        root = self.root()
+        place = pathlib.Path(root, "etc/default/grub")
+        place.unlink()
+        without = self.look(root)[1]
+        for target in (secret, "../" * 30 + str(secret)[1:]):
+            place.symlink_to(target)
+            self.assertEqual(self.look(root)[1], without)
+            place.unlink()
+
+    def test_in_circles(self):
+        root = self.root()
+        for path in ("etc/default/grub", f"boot/vmlinuz-{RELEASE}", "proc/iomem"):
+            place = pathlib.Path(root, path)
+            place.unlink()
+            place.symlink_to("/" + path)
+        _, _, checks = self.look(root)
+        self.assertRegex(checks["next-kernel"]["message"], "leads to no file")
+
+    def test_what_is_no_program_is_not_installed(self):
+        root = self.root(drop("var/lib/dpkg/status"))
+        place = pathlib.Path(root, "usr/sbin/kexec")
+        if place.exists():
+            place.unlink()
+        place.mkdir(parents=True)
+        pathlib.Path(root, "usr/bin").mkdir(exist_ok=True)
+        self.assertEqual(self.look(root)[2]["kexec-tools"]["state"], "problem")
 
 
 class Proposals(DoctorTest):
