@@ -18,6 +18,7 @@ extension SetupEvidence {
             evidence.configuration = KernelConfiguration.read(paths, release: next.release)
         }
         evidence.bootLoader = BootLoaderFiles(paths)
+        Supportconfig(paths)?.add(to: &evidence)
         evidence.units = UnitFiles(paths)
         evidence.lastStatus = FileDescriptor.firstLine(of: paths.below("/run/pram-verify/status")).map(Array.init) ?? []
         return evidence

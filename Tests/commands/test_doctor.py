@@ -279,6 +279,69 @@ class Hostile(DoctorTest):
                 self.look(root)
 
 
+class Supportconfig(DoctorTest):
+    """What SUSE's tool collects: the files of a machine as sections of a few texts."""
+
+    FOUND = "#==[ Configuration File ]===========================#\n# {}\n{}\n\n"
+    LOG = """#==[ Command ]======================================#
+# /bin/dmesg -T
+[Mon Jan  5 10:00:00 2026] BIOS-provided physical RAM map:
+[Mon Jan  5 10:00:00 2026] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable
+[Mon Jan  5 10:00:00 2026] BIOS-e820: [mem 0x0000000000100000-0x000000007ffdffff] usable
+Jan 05 10:00:00 Big kernel: BIOS-e820: [mem 0x0000000000100000-0x000000007ffdffff] usable
+[Mon Jan  5 10:00:00 2026] BIOS-e820: [mem 0x000000007ffe0000-0x000000007fffffff] reserved
+[Mon Jan  5 10:00:00 2026] BIOS-e820: [mem nonsense
+"""
+
+    def collect(self, line=LINE, grub=f'GRUB_CMDLINE_LINUX="{LINE}"', loaded="0"):
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        self.addCleanup(shutil.rmtree, folder)
+        texts = {
+            "basic-environment.txt": "#==[ Command ]====#\n# /bin/date\n",
+            "boot.txt": self.FOUND.format("/etc/lilo.conf - File not found", "") + self.LOG
+            + self.FOUND.format("/etc/default/grub", grub) + self.FOUND.format("/proc/cmdline", line),
+            "crash.txt": self.FOUND.format("/sys/kernel/kexec_loaded", loaded),
+            "proc.txt": self.FOUND.format("/proc/sys/kernel/osrelease", RELEASE)
+            + self.FOUND.format("/proc/sys/kernel/kexec_load_disabled", "0"),
+        }
+        for name, text in texts.items():
+            if text is not None:
+                (folder / name).write_text(text)
+        return folder
+
+    def test_what_it_tells(self):
+        result, _, checks = self.look(self.collect())
+        self.assertEqual(result.status, DAMAGED)  # nobody has seen whether the kernel keeps off the range
+        self.assertRegex(checks["reserved-range"]["message"], "64.0 MiB at 0x20000000|0x20000000")
+        self.assertEqual(checks["firmware-map"]["state"], "ok", checks)
+        self.assertEqual(checks["firmware-map"]["message"], "the firmware calls all of the range System RAM")
+        self.assertEqual(checks["kexec-loaded"]["message"], "no kernel is loaded yet")
+        self.assertEqual(checks["next-kernel"]["state"], "unknown")
+
+    def test_the_firmwares_map_is_that_of_the_log(self):
+        folder = self.collect()
+        boot = folder / "boot.txt"
+        boot.write_text(boot.read_text().replace("0x000000007ffdffff] usable", "0x0000000020ffffff] usable"))
+        self.assertNotEqual(self.look(folder)[2]["firmware-map"]["state"], "ok")
+
+    def test_what_is_wrong_there(self):
+        _, _, checks = self.look(self.collect(grub='GRUB_CMDLINE_LINUX="quiet"', loaded="1"))
+        self.assertRegex(checks["next-kernel"]["message"], "/etc/default/grub does not set")
+        self.assertRegex(checks["kexec-loaded"]["message"], "not by pram-verify")
+        _, _, checks = self.look(self.collect(line="quiet"))
+        self.assertEqual(checks["reserved-range"]["state"], "problem")
+
+    def test_any_bytes(self):
+        folder = self.collect()
+        for text in (b"", b"#==[\n" * 1000, b"#==[\n# /proc/cmdline", b"\0\xff" * 5000,
+                     b"BIOS-e820: [mem -]\nBIOS-e820: [mem 0xffffffffffffffff-0x0] usable\n"):
+            for name in ("boot.txt", "proc.txt", "crash.txt"):
+                (folder / name).write_bytes(text)
+            with self.subTest(text[:20]):
+                status = self.run_program("doctor", f"--root={folder}").status
+                self.assertIn(status, (DAMAGED, FAILED))
+
+
 class Links(DoctorTest):
     """Symbolic links of another machine lead where they lead there, never to this one."""
 
