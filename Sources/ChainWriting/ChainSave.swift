@@ -387,8 +387,17 @@ public struct ChainSave {
     /// How many pages are left for content, when so many are kept for other things, with links for all of them.
     private func pagesLeft(besides kept: UInt64) -> UInt64 {
         let free = memory.pages.upperBound - nextPage
-        let links = free / UInt64(Link.capacity + 1) + 2
-        return free > kept + links ? free - kept - links : 0
+        guard free > kept else { return 0 }
+        let capacity = UInt64(Link.capacity)
+        // With this many more pages: those of further links, behind the one that takes entries now, which has one at
+        // least, the stream's own.
+        func links(_ pages: UInt64) -> UInt64 { (UInt64(writer.count) + pages + kept + capacity - 1) / capacity - 1 }
+        var (low, high) = (UInt64(0), free - kept)
+        while low < high {
+            let middle = low + (high - low + 1) / 2
+            if middle + kept + links(middle) <= free { low = middle } else { high = middle - 1 }
+        }
+        return low
     }
 
     /// The next free pages. The plan has counted them; a file that has grown since shows here.
