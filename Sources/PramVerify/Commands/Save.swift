@@ -72,10 +72,12 @@ enum Save: Command {
             try source.refuseWithin(call[.memory])
             try target.refuseHeldChains(call)
             if MemoryChoice(call[.memory]).isLive { SaveNote(.unfinished).write() }
+            let standing =
+                call.has(.replace) ? StandingChain(in: target.memory, threads: threads, seed: randomNumber()) : nil
             var chainSave = try writing { () throws(WritingFailure) in
                 try ChainSave(
                     source.plan, from: source.directory, into: target.memory, generation: randomNumber(),
-                    parity: parity)
+                    parity: parity, replacing: standing)
             }
             let (head, chain) = try writing { () throws(WritingFailure) in
                 try chainSave.run(threads: threads, seed: randomNumber())

@@ -137,8 +137,8 @@ ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
 
     def assert_verified_before_mount(self):
         log = self.must("dmesg")
-        found, mounted = log.find("] pram-verify: intact"), log.find("EXT4-fs (vda): mounted")
-        self.assertTrue(0 <= found < mounted, log[-6000:])
+        found, mounted = log.find("] pram-verify: intact"), re.search(r"EXT4-fs \(vd[ab]\): mounted", log)
+        self.assertTrue(mounted and 0 <= found < mounted.start(), log[-6000:])
 
     def assert_restored(self, files):
         """The chain was found intact before anything was mounted, its files are back, and nothing of it is left."""
