@@ -89,7 +89,8 @@ enum Option: Int, CaseIterable {
         case .resume: ("resume", "DEVICE", "say whether a hibernated system waits on the device, and nothing else")
         case .result: ("result", nil, "say what became of the last rehearsal, with --json as JSON")
         case .noLoad: ("no-load", nil, "load no kernel, and say how to")
-        case .root: ("root", "DIR", "another machine's files instead: a mounted disk, an unpacked sosreport or supportconfig")
+        case .root:
+            ("root", "DIR", "another machine's files instead: a mounted disk, an unpacked sosreport or supportconfig")
         case .long: ("long", nil, "with permissions, owners, sizes and times, as ls -l")
         case .segments: ("segments", nil, "the parts of the image instead: where they lie and how they are packed")
         case .config: ("config", "FILE", "the kernel's configuration, to see whether it can unpack the image")

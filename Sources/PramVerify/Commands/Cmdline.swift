@@ -156,6 +156,9 @@ struct Cmdline: Command {
                 throw .usage(UsageError("--append does not take \"\(escaped(text))\": \(reason)"))
             }
         }
+        for word in FirstBootWords.find(on: next.line) {
+            say(Phrase("\(word) on the line is meant for the first boot alone: --remove=\(word)").text)
+        }
         return next
     }
 
