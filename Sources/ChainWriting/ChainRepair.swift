@@ -25,6 +25,8 @@ public final class ChainRepair {
     private let permit: () throws(WritingFailure) -> Void
     /// What was rebuilt to see whether it fits, where it is not too much: 128 MiB.
     private var kept: KeptPages?
+    /// What a page that was written reads like.
+    private let back = UnsafeMutableRawPointer.allocate(byteCount: pageSize, alignment: pageSize)
 
     /// - Parameters:
     ///   - writesCopies: whether pages that no link lists are ours to write: not in a kernel's System RAM.
@@ -38,6 +40,8 @@ public final class ChainRepair {
         self.writesCopies = writesCopies
         self.permit = permit
     }
+
+    deinit { back.deallocate() }
 
     /// A page that no link lists and that is not as it should be.
     public struct LostCopy {
@@ -122,8 +126,10 @@ public final class ChainRepair {
             outcome.pages += 1
         }
         if let kept {
+            var bytes = PageBytes()
             for number in 0..<kept.count {
-                try write(kept.page(number), kept.bytes(number))
+                bytes.take(kept.bytes(number))
+                try write(kept.page(number), bytes)
                 outcome.pages += 1
             }
             return
@@ -157,8 +163,10 @@ public final class ChainRepair {
         try permit()
         do throws(SystemError) { try memory.write(PFN(page), bytes) } catch { throw WritingFailure(error) }
         var state = PageState.absent
-        let back = PageBytes(PFN(page), of: memory, state: &state)
-        guard state == .present, back.bytes == bytes.bytes else {
+        memory.read(PFN(page), count: 1, into: back, states: &state)
+        guard state == .present,
+            bytes.bytes.withUnsafeBytes({ areEqual($0, UnsafeRawBufferPointer(start: back, count: pageSize)) })
+        else {
             throw WritingFailure(
                 .notVerified, "page \(hexadecimal(page)) does not read back as written",
                 remedy: "the memory may be faulty, or the kernel protects it")

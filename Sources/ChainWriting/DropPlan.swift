@@ -30,12 +30,17 @@ public struct SurveyedChain {
     }
 
     /// Checks the chain page by page, and keeps what it lists: 48 bytes for each page of the chain.
-    public init(head: PFN, memory: any PhysicalMemory, threads: Int, seed: UInt64) {
+    /// - Parameter knows: see `ChainCheck.Options`.
+    public init(
+        head: PFN, memory: any PhysicalMemory, threads: Int, seed: UInt64,
+        knows: ((UInt64, UInt32) -> Bool)? = nil
+    ) {
         var entries: [Listed] = []
         var used = SparseSet(seed: seed)
         var isWhole = false
         var options = ChainCheck.Options()
         options.threads = threads
+        options.knows = knows
         options.observe = { walked, results in
             _ = used.insert(walked.page.number)
             isWhole = false

@@ -21,9 +21,8 @@ final class KeptPages {
 
     var count: Int { numbers.count }
     func page(_ number: Int) -> UInt64 { numbers[number] }
-    func bytes(_ number: Int) -> PageBytes {
-        PageBytes(UnsafeRawBufferPointer(start: buffer + number * pageSize, count: pageSize))
-    }
+    /// 4096 bytes, valid as long as this object is.
+    func bytes(_ number: Int) -> UnsafeRawPointer { UnsafeRawPointer(buffer + number * pageSize) }
 
     /// Copies a page; more than there is room for are left out.
     func take(_ page: UInt64, _ bytes: UnsafeRawPointer) {

@@ -42,6 +42,13 @@ public final class Directory {
     /// For calls that take a directory's descriptor; open as long as this object is.
     public var number: Int32 { descriptor }
 
+    /// Whether it is kept in memory alone: on a tmpfs or a ramfs.
+    public var isKeptInMemory: Bool { FileDescriptor.isKeptInMemory(directory: descriptor) }
+
+    /// How many bytes this process may still write to the file system; nil where it does not say, as a tmpfs without a
+    /// limit does not.
+    public var freeSpace: UInt64? { SystemCalls.freeSpace(of: descriptor) }
+
     /// A second name for a file in this directory.
     public func link(_ old: [UInt8], to new: [UInt8]) throws(SystemError) {
         try SystemCalls.linkat(descriptor, old, descriptor, new).get("link", path: old)

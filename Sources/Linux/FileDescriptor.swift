@@ -78,6 +78,15 @@ public struct FileDescriptor: ~Copyable {
     /// Whether the path names anything that stat(2) can see.
     public static func exists(_ path: [UInt8]) -> Bool { (try? status(of: path)) != nil }
 
+    /// Whether the path itself, no link followed at its end, is a directory; nil when there is nothing to be seen.
+    public static func isDirectory(_ path: [UInt8]) -> Bool? {
+        var status = stat()
+        guard !SystemCalls.fstatat(SystemCalls.workingDirectory, path, &status, AT_SYMLINK_NOFOLLOW).failed else {
+            return nil
+        }
+        return FileStatus(status).kind == .directory
+    }
+
     /// Opens a file for reading and writing, without waiting for what is no regular file.
     /// - Parameter isMade: makes it, for its owner alone; EEXIST where there is one.
     public static func openForUpdate(_ path: [UInt8], isMade: Bool = false) throws(SystemError) -> FileDescriptor {

@@ -30,6 +30,10 @@ extension FileDescriptor {
         [tmpfs, ramfs].contains(SystemCalls.fileSystemType(of: directory).value)
     }
 
+    static func isKeptInMemory(directory: Int32) -> Bool {
+        [tmpfs, ramfs].contains(SystemCalls.fileSystemType(of: directory).value)
+    }
+
     /// Whether what its file system calls a hole is one for certain. Others (network file systems, FUSE, some versions
     /// of ZFS) have called data a hole that was only not on the disk yet.
     public var tellsHolesExactly: Bool {

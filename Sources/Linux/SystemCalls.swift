@@ -169,6 +169,16 @@ extension SystemCalls {
         return answer.failed ? answer : Answer(Int(status.f_type))
     }
 
+    /// In bytes: for root all that is free, for others without what is kept for root.
+    static func freeSpace(of number: Int32) -> UInt64? {
+        var status = statfs()
+        guard !make(.statfs, { Int(fstatfs(number, &status)) }).failed, status.f_blocks > 0, status.f_bsize > 0 else {
+            return nil
+        }
+        let blocks = geteuid() == 0 ? status.f_bfree : status.f_bavail
+        return UInt64(blocks).multipliedReportingOverflow(by: UInt64(status.f_bsize)).partialValue
+    }
+
     static func isatty(_ number: Int32) -> Bool {
         #if !hasFeature(Embedded)
             if FaultInjection.next(.isatty) != nil { return false }

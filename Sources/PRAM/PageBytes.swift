@@ -30,6 +30,11 @@ public struct PageBytes: Sendable {
         bytes = content
     }
 
+    /// Takes 4096 bytes into the room that it has.
+    @unsafe public mutating func take(_ page: UnsafeRawPointer) {
+        unsafe bytes.withUnsafeMutableBytes { unsafe $0.baseAddress!.copyMemory(from: page, byteCount: pageSize) }
+    }
+
     public subscript(_ offset: Int) -> UInt8 {
         get { bytes[offset] }
         set { bytes[offset] = newValue }

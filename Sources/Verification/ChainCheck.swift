@@ -21,6 +21,9 @@ public final class ChainCheck {
         public var observe: ((WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
         /// The same behind the judgement of that stop.
         public var judged: ((ChainEvaluation, WalkedLink, UnsafeBufferPointer<EntryResult>) -> Void)?
+        /// DATA pages, by their number and the checksum that the chain has of them, that are known to fit: they are not
+        /// read. nil to read all.
+        public var knows: ((UInt64, UInt32) -> Bool)?
         public init() {}
     }
 
@@ -97,7 +100,7 @@ public final class ChainCheck {
     private func verifyPages() {
         var workers: [WorkerHandle] = []
         var wanted = options.threads - 1
-        let verifier = PageVerifier(memory)
+        let verifier = PageVerifier(memory, knows: options.knows)
         var ended = false
         var judged = 0
         while true {
@@ -170,7 +173,7 @@ public final class ChainCheck {
     }
 
     private func work() {
-        let verifier = PageVerifier(memory)
+        let verifier = PageVerifier(memory, knows: options.knows)
         monitor.lock()
         while !stopped {
             if let slice = takeReady() {

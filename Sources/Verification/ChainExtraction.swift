@@ -42,15 +42,17 @@ public struct ChainExtraction {
         var number = -1
         var sink: (any FileSink)?
         var left: UInt64 = 0
-        let batch = PageBatch(memory, capacity: ChainExtraction.batchCapacity)
-        var outcome = Outcome()
+        let writer = BatchWriter(memory, capacity: ChainExtraction.batchCapacity)
+        defer { writer.finish() }
 
         func finishFile() {
             guard let finished = sink else { return }
-            batch.flush(to: finished, &outcome)
+            writer.flush(to: finished)
             // Fewer entries than the check has seen: what is missing must not pass for holes of the file.
-            if left > 0 && outcome.failure == nil { outcome.failure = SystemError("read", code: ErrorCode.stale) }
-            end(number, outcome)
+            if left > 0 && writer.outcome.failure == nil {
+                writer.outcome.failure = SystemError("read", code: ErrorCode.stale)
+            }
+            end(number, writer.outcome)
             sink = nil
         }
         while let walked = walk.next() {
@@ -64,15 +66,96 @@ public struct ChainExtraction {
                         return
                     }
                     left = files[number].pages
-                    outcome = Outcome()
+                    writer.outcome = Outcome()
                     sink = begin(number)
                 } else if entry.kind == .data, let sink, left > 0 {
                     left -= 1
-                    batch.append(entry, to: sink, &outcome)
+                    writer.append(entry, to: sink)
                 }
             }
         }
         finishFile()
+    }
+}
+
+/// Two batches: a full one is written by a thread of its own, while the next one is read and compared. Whatever is less,
+/// as small files are, is written at once, for handing it over takes longer.
+private final class BatchWriter {
+    /// Of the file that is written; while a batch is handed over, the thread's.
+    var outcome = ChainExtraction.Outcome()
+    private var batch: PageBatch
+    private var other: PageBatch
+    private let monitor = Monitor()
+    private var worker: WorkerHandle?
+    private var hasNoThread = false
+    // Guarded by the monitor.
+    private var handed: (batch: PageBatch, sink: any FileSink)?
+    private var isEnding = false
+
+    init(_ memory: any PhysicalMemory, capacity: Int) {
+        batch = PageBatch(memory, capacity: capacity)
+        other = PageBatch(memory, capacity: capacity)
+    }
+
+    func append(_ entry: Entry, to sink: any FileSink) {
+        if batch.isFull { handOver(to: sink) } else if !batch.isContinued(by: entry) { flush(to: sink) }
+        batch.append(entry)
+    }
+
+    /// Writes all that was appended; when it returns, nothing is on its way.
+    func flush(to sink: any FileSink) {
+        batch.prepare()
+        wait()
+        if outcome.failure == nil { batch.write(to: sink, &outcome) }
+        batch.clear()
+    }
+
+    private func handOver(to sink: any FileSink) {
+        if worker == nil && !hasNoThread {
+            worker = try? WorkerHandle { self.work() }
+            hasNoThread = worker == nil
+        }
+        guard !hasNoThread else { return flush(to: sink) }
+        batch.prepare()
+        wait()
+        guard outcome.failure == nil else { return batch.clear() }
+        monitor.lock()
+        handed = (batch, sink)
+        monitor.announce()
+        monitor.unlock()
+        swap(&batch, &other)
+        batch.clear()
+    }
+
+    private func wait() {
+        guard worker != nil else { return }
+        monitor.lock()
+        while handed != nil { monitor.wait() }
+        monitor.unlock()
+    }
+
+    private func work() {
+        monitor.lock()
+        while true {
+            while handed == nil && !isEnding { monitor.wait() }
+            guard let (batch, sink) = handed else { break }
+            monitor.unlock()
+            batch.write(to: sink, &outcome)
+            monitor.lock()
+            handed = nil
+            monitor.announce()
+        }
+        monitor.unlock()
+    }
+
+    func finish() {
+        guard let worker else { return }
+        monitor.lock()
+        isEnding = true
+        monitor.announce()
+        monitor.unlock()
+        worker.join()
+        self.worker = nil
     }
 }
 
@@ -100,19 +183,25 @@ private final class PageBatch {
         buffer.deallocate()
     }
 
-    func append(_ entry: Entry, to sink: any FileSink, _ outcome: inout ChainExtraction.Outcome) {
-        if let last = entries.last, entries.count == capacity || last.index == .max || entry.index != last.index + 1 {
-            flush(to: sink, &outcome)
-        }
-        entries.append(entry)
+    var isFull: Bool { entries.count == capacity }
+
+    func isContinued(by entry: Entry) -> Bool {
+        guard let last = entries.last else { return true }
+        return last.index != .max && entry.index == last.index + 1
     }
 
-    /// Writes what was collected, in as many pieces as the pages that do not fit cut it into.
-    func flush(to sink: any FileSink, _ outcome: inout ChainExtraction.Outcome) {
-        defer { entries.removeAll(keepingCapacity: true) }
-        guard outcome.failure == nil else { return }
+    func append(_ entry: Entry) { entries.append(entry) }
+
+    func clear() { entries.removeAll(keepingCapacity: true) }
+
+    /// Reads what was collected, and compares it.
+    func prepare() {
         locate()
         checksum()
+    }
+
+    /// Writes what was prepared, in as many pieces as the pages that do not fit cut it into.
+    func write(to sink: any FileSink, _ outcome: inout ChainExtraction.Outcome) {
         var start = 0
         while start < entries.count {
             var end = start

@@ -156,6 +156,18 @@ public final class ChainRecovery {
         for number in links.lost { body(links.places[number], -1, true, true) }
     }
 
+    /// Whether a page that the chain lists with this checksum is as it should be once all that comes back is written and
+    /// was read back: it was found so, or is one of those.
+    public func fitsOnceRepaired(_ page: UInt64, _ checksum: UInt32) -> Bool {
+        if let found = ChainRecovery.find(page, in: lost) {
+            return found.checksum == checksum && isRecoverable(found)
+        }
+        if pages.rank(of: page) != nil { return true }
+        guard let number = parityNumber(of: page), parityFile[number].checksum == checksum else { return false }
+        guard lostOfParityFile.contains(number) else { return true }
+        return number < 2 ? madePages.contains { $0.page == page } : group(of: page) != nil
+    }
+
     /// Lost pages that follow from the geometry alone: the parity file's META page and its geometry page.
     public var madePages: [(page: UInt64, bytes: PageBytes)] {
         guard let code = geometry.code else { return [] }

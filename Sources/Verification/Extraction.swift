@@ -47,7 +47,8 @@ public struct Extractor {
     ///   - takesDamaged: damaged files too, as far as they fit.
     ///   - replaces: files that exist give way.
     ///   - keepsModeBits: suid, sgid and sticky bits are kept.
-    ///   - synchronizes: every file is on the disk, and was read back and compared, before it gets its name.
+    ///   - synchronizes: every file is on the disk, and was read back and compared, before it gets its name. On a tmpfs,
+    ///     which has no disk, nothing but a second look at the same memory would come of it.
     public init(
         directory: Directory, takesDamaged: Bool, replaces: Bool, keepsModeBits: Bool, synchronizes: Bool = false
     ) {
@@ -55,7 +56,7 @@ public struct Extractor {
         self.takesDamaged = takesDamaged
         self.replaces = replaces
         self.keepsModeBits = keepsModeBits
-        self.synchronizes = synchronizes
+        self.synchronizes = synchronizes && !directory.isKeptInMemory
     }
 
     /// - Parameter names: which files; empty for all.

@@ -153,6 +153,32 @@ class Repair(CommandTest):
                 self.assertEqual(result.report["repair"]["possible"], "all")
             self.assertEqual(self.repair().status, INTACT)
 
+    def test_what_would_come_back_has_not_come_back_yet(self):
+        """A plan ends as check does, whatever it is a plan for."""
+        self.save()
+        self.overwrite(200, 30)
+        damaged = self.bytes()
+        for words in (["check", "--pfn", "1"], ["repair", "--dry-run"], ["drop", "--dry-run"],
+                      ["quarantine", "--dry-run"]):
+            planned = self.run_json(*words, "--memory", self.path)
+            self.assertEqual((planned.status, planned.report["verdict"], planned.report["repair"]["possible"]),
+                             (DAMAGED, "damaged", "all"), words)
+            self.assertEqual(self.bytes(), damaged)
+        self.assertEqual(self.run_program("drop", "--memory", self.path).status, CORRECTED)
+        self.assertEqual(self.bytes(), self.whole)
+
+    def test_a_page_that_is_listed_twice_is_looked_at_behind_a_repair(self):
+        """What a repair need not read again is what it has read or written, and nothing else."""
+        self.save()
+        self.overwrite(200, 30)
+        self.break_group()
+        before = self.check().report
+        after = self.repair("--partial")
+        self.assertEqual((after.status, after.report["verdict"]), (DAMAGED, "damaged"))
+        now = self.check().report
+        self.assertEqual(kinds(now), kinds(after.report))
+        self.assertLess(now["counts"]["findings"], before["counts"]["findings"])
+
     def test_scattered_pages_and_bits_come_back(self):
         self.save()
         for page in self.dice.sample(range(1, 910), 12):

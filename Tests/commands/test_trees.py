@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 
 import chain
-from support import DAMAGED, FAILED, INTACT, PROGRAM, USAGE, CommandTest, kinds
+from support import DAMAGED, FAILED, INTACT, PROGRAM, USAGE, CommandTest, kinds, mounted_tmpfs
 
 CORRECTED = 1
 MANIFEST = ".pram-manifest.mtree"
@@ -579,6 +579,30 @@ class OlderFiles(TreeTest):
         self.older("another")
         self.assertEqual(self.load().status, DAMAGED)
         self.assertEqual(self.read(), {"good": self.contents["good"], "another": b"older"})
+
+    def test_what_cannot_give_way_stops_all_beforehand(self):
+        shutil.rmtree(self.target)
+        self.target.mkdir()
+        for make, name in ((lambda: (self.target / "good").mkdir(), "good"),
+                           (lambda: (self.target / "sub").write_bytes(b"older"), "sub"),
+                           (lambda: (self.target / "sub").symlink_to("/"), "sub")):
+            make()
+            before = sorted(path.name for path in self.target.iterdir())
+            refused = self.load("--force")
+            self.assertNotEqual(refused.status, INTACT)
+            self.assertIn(b"is of another kind", refused.out)
+            self.assertEqual(sorted(path.name for path in self.target.iterdir()), before)
+            path = self.target / name
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        self.assertEqual(self.load("--force").status, INTACT)
+
+    def test_what_has_no_room_is_refused_beforehand(self):
+        with mounted_tmpfs(self.target, "4k"):
+            self.older("good")
+            refused = self.load("--force")
+            self.assertNotEqual(refused.status, INTACT)
+            self.assertIn(b"are free", refused.out)
+            self.assertEqual(self.read(), {"good": b"older"})
 
     def test_without_force_one_that_exists_stops_all(self):
         self.older("good")

@@ -80,12 +80,15 @@ enum Cutting {
                     remedy: "look at what is left with check, and save what you can with extract"))
         }
         var survey = SurveyedChain(head: page, memory: target.memory, threads: threads, seed: randomNumber())
+        let lying = survey
         report.written = Written(purpose: .cutting, head: page, changed: false)
         if survey.evaluation.verdict != .intact && !call.has(.noRepair) {
             survey = try repaired(survey, call, target, page, threads: threads, &report)
         }
-        report.evaluation = survey.evaluation
-        report.layout = survey.layout
+        // Where nothing is written, the chain is what it was.
+        let isLeft = call.has(.dryRun) && survey.evaluation.verdict == .intact
+        report.evaluation = isLeft ? lying.evaluation : survey.evaluation
+        report.layout = isLeft ? lying.layout : survey.layout
         guard !survey.evaluation.links.isEmpty else {
             report.written?.head = nil
             report.written?.warnings = [
@@ -110,8 +113,8 @@ enum Cutting {
             return survey
         }
         let isDryRun = call.has(.dryRun)
-        try repairing.carryOut(found, isPartial: true, isDryRun: isDryRun, &report)
-        if !isDryRun { return repairing.survey() }
+        let after = try repairing.carryOut(found, isPartial: true, isDryRun: isDryRun, &report)
+        if !isDryRun { return after ?? survey }
         return SurveyedChain(head: page, memory: found.memory, threads: threads, seed: randomNumber())
     }
 

@@ -80,8 +80,13 @@ struct Repairing {
         Locators.name(head, in: target.memory)
     }
 
-    func survey() -> SurveyedChain {
-        SurveyedChain(head: head, memory: target.memory, threads: threads, seed: randomNumber())
+    /// The chain as it lies.
+    /// - Parameter recovery: what was just repaired: its links, its META pages and whatever is still lost are read anew,
+    ///   of all other pages each was read and compared once already, before it was needed or behind its being written.
+    func survey(behind recovery: ChainRecovery? = nil) -> SurveyedChain {
+        SurveyedChain(
+            head: head, memory: target.memory, threads: threads, seed: randomNumber(),
+            knows: recovery.map { recovery in { recovery.fitsOnceRepaired($0, $1) } })
     }
 
     func find(_ report: inout Report) -> Recovering? {
@@ -93,9 +98,11 @@ struct Repairing {
     /// - Parameters:
     ///   - isPartial: whether to do what can be done where not all comes back.
     ///   - isDryRun: whether to say what would be done, and do nothing.
+    /// - Returns: the chain as it is then; nil where nothing was written.
+    @discardableResult
     func carryOut(
         _ found: Recovering, isPartial: Bool, isDryRun: Bool, _ report: inout Report
-    ) throws(Failure) {
+    ) throws(Failure) -> SurveyedChain? {
         let recovery = found.recovery
         if !isDryRun, !recovery.isNeedless, let kernels = target.memory as? PramKernelMemory,
             let refusal = kernels.refusal
@@ -122,7 +129,7 @@ struct Repairing {
                     "\(counted(copies, "page")) that protect the chain would be made again")
             }
             if !recovery.isNeedless || copies > 0 { report.written?.warnings.append("nothing was changed") }
-            return
+            return nil
         }
         let outcome = try writing { () throws(WritingFailure) in
             try repair.run(isPartial: isPartial, threads: threads)
@@ -137,10 +144,10 @@ struct Repairing {
                 "\(counted(outcome.links, "link")), \(counted(outcome.pages, "page")) and "
                     + "\(counted(outcome.copies, "page")) that no link lists were written")
         }
-        // Verified again, from memory as it is now.
-        let after = outcome.isNothing && recovery.isNeedless ? nil : survey()
+        let after = outcome.isNothing && recovery.isNeedless ? nil : survey(behind: recovery)
         report.evaluation = after?.evaluation ?? recovery.evaluation
         report.layout = after?.layout ?? found.layout
+        return after
     }
 
     private func describe(_ report: Report, done: Bool) -> [(name: [UInt8], fate: StaticString, message: String)] {
