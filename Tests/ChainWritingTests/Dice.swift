@@ -1,3 +1,5 @@
+import Foundation
+
 /// Random numbers that come again with their seed, so that a failing case can be named.
 struct Dice: RandomNumberGenerator {
     private var state: UInt64
@@ -32,4 +34,10 @@ struct Dice: RandomNumberGenerator {
         let words = (0..<1 << 13).map { _ in dice.next() }
         return words.withUnsafeBytes { Array($0) }
     }()
+}
+
+/// Seeds for a test: as many as usual, or as PRAM_TEST_SEEDS in the environment says.
+func seeds(_ usual: Int) -> Range<Int> {
+    let wanted = ProcessInfo.processInfo.environment["PRAM_TEST_SEEDS"].flatMap { Int($0) }
+    return 0..<max(1, wanted ?? usual)
 }

@@ -108,7 +108,7 @@ private struct Healing {
         }
     }
 
-    @Test(arguments: 0..<60)
+    @Test(arguments: seeds(60))
     func `scattered losses and mixtures come back, or nothing changes`(_ seed: Int) throws {
         var dice = Dice(1000 + seed)
         let healing = try Healing(&dice, pages: dice.roll(1...400), spare: dice.roll(0...9))

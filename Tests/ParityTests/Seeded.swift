@@ -1,3 +1,5 @@
+import Foundation
+
 /// Random numbers that come again: a failure names its seed.
 struct Seeded: RandomNumberGenerator {
     private var state: UInt64
@@ -23,6 +25,12 @@ struct Seeded: RandomNumberGenerator {
         }
         return Array(bytes[..<count])
     }
+}
+
+/// Seeds for a test: as many as usual, or as PRAM_TEST_SEEDS in the environment says.
+func seeds(_ usual: Int) -> Range<Int> {
+    let wanted = ProcessInfo.processInfo.environment["PRAM_TEST_SEEDS"].flatMap { Int($0) }
+    return 0..<max(1, wanted ?? usual)
 }
 
 /// The product in the field by its definition: polynomials multiplied, then divided by 0x11d, as at school.

@@ -223,7 +223,7 @@ struct WholeChainTests {
     }
 
     /// Scattered losses, single bits and mixtures; what cannot be repaired is not touched.
-    @Test(arguments: 0..<60)
+    @Test(arguments: seeds(60))
     func scatteredLosses(_ seed: Int) throws {
         var random = Seeded(3000 + seed)
         let pages = Int.random(in: 1...400, using: &random)
