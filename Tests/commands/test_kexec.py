@@ -469,7 +469,7 @@ class Scripts(unittest.TestCase):
         for unit in units:
             for line in unit.read_text().splitlines():
                 if line.startswith(("Exec", "Condition", "Assert")):
-                    self.assertRegex(line, r"^Exec(Start|Stop)=pram-verify service (start|stop)$", unit)
+                    self.assertRegex(line, r"^Exec(Start=-?|Stop=)pram-verify service (start|stop)$", unit)
                 self.assertFalse(line.endswith("\\"), unit)
 
 
