@@ -13,7 +13,7 @@ LOG = "/root/count.log"
 
 class TrixieProcess(Release):
     suite, to = suites.TRIXIE, suites.NEXT
-    line = f"{distribution.ROOT} memmap=32M$0x10000000"
+    line = f"{distribution.ROOT} memmap=32M$0x10000000 quiet"
 
     def more_disks(self):
         return [self.to.disk(PROGRAM, (self.tool,))[0]]

@@ -16,7 +16,7 @@ class Release(UnitsMachine):
     """A machine of one release, with the initrd of one tool. KASLR is on, as users have it."""
 
     suite, tool = suites.TRIXIE, "initramfs-tools"
-    line = f"{distribution.ROOT} memmap=16M$0x10000000"
+    line = f"{distribution.ROOT} memmap=16M$0x10000000 quiet"
 
     @classmethod
     def parts(cls):

@@ -50,7 +50,7 @@ class UnitsMachine(BootCase):
             self.wait_until_up()
             self.must(f"cp {DEBIAN_SETTINGS} {DEBIAN_SETTINGS}.shipped; cp {SETTINGS} {SETTINGS}.shipped")
         self.must(f"systemctl -q disable --now {' '.join(UNITS)}; pram-verify erase; kexec -u; "
-                  f"rm -rf {SAVED} {LOADED} {ON_REBOOT}; "
+                  f"rm -rf {SAVED} {LOADED} {ON_REBOOT} /srv/files /srv/large /tmp/by-hand /tmp/made; "
                   f"cp {DEBIAN_SETTINGS}.shipped {DEBIAN_SETTINGS}; cp {SETTINGS}.shipped {SETTINGS}")
         self.assert_no_chain_in_memory()
 

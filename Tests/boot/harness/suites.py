@@ -92,7 +92,7 @@ class Suite:
             name = "+".join(tools)
             made = self.base / f"{name}-{digest}"
             if not made.is_dir():
-                with provision.alone(f"suite-{self.name}"):
+                with provision.alone(f"suite-{self.name}-{name}"):
                     if not made.is_dir():
                         for old in self.base.glob(f"{name}-*"):
                             shutil.rmtree(old)
@@ -208,5 +208,5 @@ def _host_sources():
 BOOKWORM = Suite("12", "bookworm", lacking=("criu",))
 TRIXIE = Suite("13", "trixie")
 # The next release, before it is one; and what it is made from, where the mirror does not have it under its name.
-NEXT = Suite("next (forky)", "forky", others=("sid",), extra=())
+NEXT = Suite("forky, the next release", "forky", others=("sid",), extra=())
 ALL = (BOOKWORM, TRIXIE, NEXT)
