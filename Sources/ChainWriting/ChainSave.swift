@@ -54,7 +54,8 @@ public struct ChainSave {
     ) throws(WritingFailure) {
         guard !plan.isEmpty else {
             throw WritingFailure(
-                .notSavable, "\(escaped(directory?.path ?? [])) holds no regular file: a chain cannot be empty")
+                .notSavable,
+                "\(escaped(directory?.path ?? [])) holds nothing that can be saved: a chain cannot be empty")
         }
         if let target = memory.writtenFile,
             let file = plan.files.first(where: { $0.source.identity?.isFile(target) == true })
@@ -71,7 +72,7 @@ public struct ChainSave {
             throw WritingFailure(
                 .tooSmall,
                 "the files need \(plan.pagesNeeded ?? .max) pages of 4 KiB, and the range has \(pages.count)",
-                remedy: "reserve a larger range (for an image: a larger --size), or save less")
+                remedy: "reserve a larger range, or save less")
         }
         self.memory = memory
         self.directory = directory
@@ -444,8 +445,17 @@ public struct ChainSave {
     /// How many pages are left for content, when so many are kept for other things, with links for all of them.
     private func pagesLeft(besides kept: UInt64) -> UInt64 {
         let free = end - nextPage
-        let links = free / UInt64(Link.capacity + 1) + 2
-        return free > kept + links ? free - kept - links : 0
+        guard free > kept else { return 0 }
+        let capacity = UInt64(Link.capacity)
+        // With this many more pages: those of further links, behind the one that takes entries now, which has one at
+        // least, the stream's own.
+        func links(_ pages: UInt64) -> UInt64 { (UInt64(writer.count) + pages + kept + capacity - 1) / capacity - 1 }
+        var (low, high) = (UInt64(0), free - kept)
+        while low < high {
+            let middle = low + (high - low + 1) / 2
+            if middle + kept + links(middle) <= free { low = middle } else { high = middle - 1 }
+        }
+        return low
     }
 
     /// The next free pages. The plan has counted them; a file that has grown since shows here.

@@ -80,6 +80,11 @@ extension SetupEvidence {
             return .warning(
                 "there is no kernel in /boot (vmlinuz-RELEASE)", "name one: pram-verify kexec KERNEL [INITRD]")
         }
+        if let fault = kernel.file.fault {
+            return .warning(
+                "\(escaped(kernel.path)) \(fault), and it is what starts next",
+                "install the kernel anew, or name another: pram-verify kexec KERNEL [INITRD]")
+        }
         guard kernel.initrd != nil else {
             return .warning(
                 "\(escaped(kernel.path)) has no initrd beside it", "name one: pram-verify kexec KERNEL INITRD")

@@ -183,11 +183,13 @@ public struct BootKernels {
         public var path: [UInt8]
         public var initrd: [UInt8]?
         public var release: [UInt8]
+        public var file: KernelFile
 
-        public init(path: [UInt8], initrd: [UInt8]? = nil, release: [UInt8]) {
+        public init(path: [UInt8], initrd: [UInt8]? = nil, release: [UInt8], file: KernelFile = .kernel) {
             self.path = path
             self.initrd = initrd
             self.release = release
+            self.file = file
         }
     }
 

@@ -51,7 +51,7 @@ class Recorded:
         self.put("proc/sys/kernel/kexec_load_disabled", "0\n")
         self.put("sys/kernel/kexec_loaded", "0\n")
         self.put("sys/kernel/security/lockdown", "[none] integrity confidentiality\n")
-        self.put(f"boot/vmlinuz-{RELEASE}", "a kernel")
+        self.put(f"boot/vmlinuz-{RELEASE}", "\0" * 0x202 + "HdrS")
         self.put(f"boot/initrd.img-{RELEASE}", image)
         self.grub("memmap=64M!0x20000000")
         self.put("usr/sbin/update-grub", "")

@@ -319,7 +319,7 @@ class Service(KexecTest):
         before = self.head()
         for path in self.source.iterdir():
             path.unlink()
-        self.assert_ends(self.stop(), FAILED, "holds no regular file")
+        self.assert_ends(self.stop(), FAILED, "holds nothing that can be saved")
         self.assertEqual(self.head(), before)
 
     def test_options_that_are_none(self):

@@ -21,7 +21,7 @@ enum Rehearsal {
     /// What is known of the last rehearsal of a machine: by the check at boot, or from the disk.
     static func last(_ paths: MachinePaths) -> RehearsalRecord? {
         let run = read(paths.below("/run/pram-verify/rehearsal"))
-        let kept = read(paths.root + path)
+        let kept = read(paths.below(path))
         guard let run, let kept else { return run ?? kept }
         if kept.saved != run.saved { return kept.saved > run.saved ? kept : run }
         return run.state == .waiting ? kept : run

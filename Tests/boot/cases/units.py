@@ -199,7 +199,7 @@ class UnitsCases:
         self.must("pram-verify save /tmp/made")
         self.load_kernel()
         self.next_kernel("systemctl kexec")
-        self.assertIn("holds no regular file", self.journal(UNITS[0], -1))
+        self.assertIn("holds nothing that can be saved", self.journal(UNITS[0], -1))
         self.assert_restored(files)
 
     def test_saved_before_kexec_and_restored_after_it(self):
