@@ -79,28 +79,27 @@ class Suite:
         return (self.base / "release").read_text().strip()
 
     @functools.lru_cache(maxsize=None)
-    def disk(self, program, tools=TOOLS):
-        """(the disk image, {tool: initrd}) with this program and the initrds of these tools in it."""
+    def disk(self, program, tool):
+        """(the disk image, the initrd of this tool) with this program in both."""
         with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
             installed = pathlib.Path(scratch, "installed")
             distribution.install(installed)
             (installed / "usr/sbin/pram-verify").unlink()
             hooks = debian._digest(installed, HERE / "make-suite-initrds")
             debian._write(installed / "usr/sbin/pram-verify", program)
-            digest = debian._digest(installed, pathlib.Path(debian.__file__), HERE / "make-suite-initrds",
-                                    *initramfs.agent_files().values())
-            name = "+".join(tools)
-            made = self.base / f"{name}-{digest}"
+            digest = debian._digest(installed, pathlib.Path(__file__), pathlib.Path(debian.__file__),
+                                    HERE / "make-suite-initrds", *initramfs.agent_files().values())
+            made = self.base / f"disk-{tool}-{digest}"
             if not made.is_dir():
-                with provision.alone(f"suite-{self.name}-{name}"):
+                with provision.alone(f"suite-{self.name}-{tool}"):
                     if not made.is_dir():
-                        for old in self.base.glob(f"{name}-*"):
+                        for old in self.base.glob(f"disk-{tool}-*"):
                             shutil.rmtree(old)
-                        self._make(pathlib.Path(scratch), installed, hooks, made, tools)
-        return made / "root.img", {tool: made / f"{tool}.img" for tool in tools}
+                        self._make(pathlib.Path(scratch), installed, hooks, made, tool)
+        return made / "root.img", made / "initrd.img"
 
-    def _make(self, scratch, installed, hooks, made, tools):
-        print(f"making a disk of {self} with {', '.join(tools)}", flush=True)
+    def _make(self, scratch, installed, hooks, made, tool):
+        print(f"making a disk of {self} with the initrd of {tool}", flush=True)
         top, work = scratch / "root", scratch / "made"
         top.mkdir()
         work.mkdir()
@@ -108,26 +107,25 @@ class Suite:
         # Not in place of a link like lib -> usr/lib, which a release is full of.
         subprocess.run(f"tar -C '{installed}' -c . | tar -C '{top}' -x --keep-directory-symlink --no-same-owner",
                        shell=True, check=True)
-        for tool in tools:
-            initrd = self.base / f"initrd-{tool}-{hooks}"
-            if not initrd.is_file():
-                for old in self.base.glob(f"initrd-{tool}-*"):
-                    old.unlink()
-                self._make_initrd(top, work, tool)
-                (work / f"{tool}.img").rename(initrd)
-            # The program that is under test now lies in an archive of its own behind what the tool has made.
-            own = distribution.with_files(initrd, {"/usr/sbin/pram-verify": installed / "usr/sbin/pram-verify"},
-                                          f"{self.name}-{tool}.img")
-            shutil.move(own, work / f"{tool}.img")
-            shutil.copy(work / f"{tool}.img", top / "boot" / f"{tool}.img")
+        initrd = self.base / f"initrd-{tool}-{hooks}"
+        if not initrd.is_file():
+            for old in self.base.glob(f"initrd-{tool}-*"):
+                old.unlink()
+            self._make_initrd(top, work, tool)
+            (work / f"{tool}.img").rename(initrd)
+        # The program that is under test now lies in an archive of its own behind what the tool has made.
+        own = distribution.with_files(initrd, {"/usr/sbin/pram-verify": installed / "usr/sbin/pram-verify"},
+                                      f"{self.name}-{tool}.img")
+        shutil.move(own, work / "initrd.img")
+        shutil.copy(work / "initrd.img", top / "boot" / f"initrd.img-{self.release}")
         for path, content in {
             **debian.settings(), **{path.lstrip("/"): content for path, content in initramfs.agent_files().items()},
         }.items():
             debian._write(top / path, content)
-        for path in (top / "vmlinuz", top / "initrd.img"):
-            path.unlink(missing_ok=True)
-        (top / "vmlinuz").symlink_to(f"boot/vmlinuz-{self.release}")
-        (top / "initrd.img").symlink_to(f"boot/{tools[0]}.img")
+        # As Debian's kernel packages leave them.
+        for name in ("vmlinuz", "initrd.img"):
+            (top / name).unlink(missing_ok=True)
+            (top / name).symlink_to(f"boot/{name}-{self.release}")
         debian.mask(top)
         debian.make_image(top, work / "root.img", "1100M")
         work.rename(made)
