@@ -36,6 +36,9 @@ class UnitsMachine(BootCase):
     def more_disks(self):
         return []
 
+    def made_machine(self, name, kernel, initrd, disk):
+        return Machine(name, kernel, initrd, self.line, STOCK_MEMORY, drives=[disk, *self.more_disks()])
+
     def setUp(self):
         cls = type(self)
         if not cls.is_up:
@@ -44,7 +47,7 @@ class UnitsMachine(BootCase):
             cls.number += 1
             kernel, initrd, disk = self.parts()
             name = cls.__name__ if cls.number == 1 else f"{cls.__name__}-{cls.number}"
-            cls.machine = Machine(name, kernel, initrd, self.line, STOCK_MEMORY, drives=[disk, *self.more_disks()])
+            cls.machine = self.made_machine(name, kernel, initrd, disk)
             cls.addClassCleanup(cls.machine.close)
             cls.machine.start()
             self.wait_until_up()

@@ -139,6 +139,41 @@ class Suite:
             raise provision.Missing(f"make-suite-initrds: exit {done.returncode}; see {messages}")
 
 
+def boot_disk(suite, initrd, line, path):
+    """A disk with a GPT and one partition, the EFI system partition, on which systemd-boot finds one entry: this
+    release's kernel with an initrd and a command line. Made without mounting anything."""
+    provision.tools("mcopy", "mkfs.vfat", "sfdisk")
+    mebibyte = 1 << 20
+    with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
+        work = pathlib.Path(scratch)
+        loader = "./usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+        subprocess.run(["tar", "-xf", suite.base / "root.tar", "-C", work, loader], check=True)
+        (work / "loader.conf").write_text("timeout 0\n")
+        (work / "debian.conf").write_text(
+            f"title Debian\nversion {suite.release}\nlinux /vmlinuz\ninitrd /initrd.img\noptions {line}\n")
+        size = 2 * mebibyte + suite.kernel.stat().st_size + initrd.stat().st_size
+        size = max(size // mebibyte + 4, 40) * mebibyte
+        volume = work / "volume"
+        with open(volume, "wb") as file:
+            file.truncate(size)
+        run = functools.partial(subprocess.run, check=True, capture_output=True)
+        run([provision.tool_path("mkfs.vfat"), "-F", "32", volume])
+        run(["mmd", "-i", volume, "::EFI", "::EFI/BOOT", "::loader", "::loader/entries"])
+        for source, target in ((work / loader, "EFI/BOOT/BOOTX64.EFI"), (work / "loader.conf", "loader/loader.conf"),
+                               (work / "debian.conf", "loader/entries/debian.conf"), (suite.kernel, "vmlinuz"),
+                               (initrd, "initrd.img")):
+            run(["mcopy", "-i", volume, source, f"::{target}"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "wb") as disk:
+            disk.truncate(size + 2 * mebibyte)
+        run([provision.tool_path("sfdisk"), path], input=b"label: gpt\nstart=1MiB, size=%dMiB, type=uefi\n"
+            % (size // mebibyte))
+        with open(path, "r+b") as disk:
+            disk.seek(mebibyte)
+            disk.write(volume.read_bytes())
+    return path
+
+
 def _strap(name, words, lines, folder):
     """Has mmdebstrap make a root file system. Says whether it did."""
     print(f"making a Debian {name} root file system", flush=True)
