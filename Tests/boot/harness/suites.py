@@ -28,6 +28,8 @@ MODULES_LEFT_OUT = ("sound", *(f"drivers/{name}" for name in (
     "gpio", "pinctrl", "ata", "crypto", "edac", "firewire", "spi", "thermal", "tty", "w1", "watchdog")))
 LEFT_OUT = (*debian.LEFT_OUT, *(f"{top}/lib/modules/*/kernel/{name}/*" for top in ("", "/usr")
                                 for name in MODULES_LEFT_OUT))
+# Where hooks are installed.
+HOOKS = ("share/initramfs-tools", "share/pram-verify", "lib/dracut")
 # What TESTED.md names.
 NAMED = ("linux-image", "initramfs-tools", "dracut-core", "kexec-tools", "systemd", "criu")
 
@@ -84,8 +86,8 @@ class Suite:
         with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
             installed = pathlib.Path(scratch, "installed")
             distribution.install(installed)
-            (installed / "usr/sbin/pram-verify").unlink()
-            hooks = debian._digest(installed, HERE / "make-suite-initrds")
+            # What goes into an image, but for the program.
+            hooks = debian._digest(*(installed / "usr" / name for name in HOOKS), HERE / "make-suite-initrds")
             debian._write(installed / "usr/sbin/pram-verify", program)
             digest = debian._digest(installed, pathlib.Path(__file__), pathlib.Path(debian.__file__),
                                     HERE / "make-suite-initrds", *initramfs.agent_files().values())
