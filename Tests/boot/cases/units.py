@@ -69,7 +69,8 @@ class UnitsMachine(BootCase):
 
     def assert_up(self):
         state = self.machine.run("systemctl is-system-running --wait", BOOT_DEADLINE)
-        self.assertEqual(state.output, "running\n", self.machine.run("systemctl --failed; journalctl -b -p notice"))
+        if state.output != "running\n":
+            self.fail(f"{state}\n{self.machine.run('systemctl --failed; journalctl -b -p notice')}")
         type(self).is_up = True
 
     def next_kernel(self, command):
