@@ -7,7 +7,8 @@ enum Interest {
 
     /// Last components, with which most files are told apart at once.
     private static let names: [[UInt8]] = texts([
-        "ORDER", "functions", "dracut-lib.sh", "systemd", "pram-verify-boot.service", "boot.sh", "sh", "cat", "modprobe",
+        "ORDER", "functions", "dracut-lib.sh", "systemd", "pram-verify-boot.service", "boot.sh", "sh", "cat",
+        "modprobe",
         "98-pram-verify.rules", "modules.builtin", "initrd-release", "busybox", "init",
     ])
 
