@@ -220,8 +220,8 @@ public struct BootKernels {
 public struct UnitFiles {
     /// Whether there are units at all on this machine.
     public var isKnown = false
-    public var save = State.missing
-    public var load = State.missing
+    /// pram-verify.service.
+    public var unit = State.missing
     /// Debian's kexec-tools load a kernel on the way to a reboot (LOAD_KEXEC=true).
     public var debianLoads = false
     /// The file that makes them load it so that a chain lives.

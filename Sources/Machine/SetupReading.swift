@@ -172,8 +172,7 @@ extension UnitFiles {
     init(_ paths: MachinePaths) {
         self.init()
         isKnown = UnitFiles.folders.contains { FileDescriptor.exists(paths.below($0)) }
-        save = UnitFiles.state("pram-verify-save.service", paths)
-        load = UnitFiles.state("pram-verify-load.service", paths)
+        unit = UnitFiles.state("pram-verify.service", paths)
         hasDebianHook = FileDescriptor.exists(paths.below("/etc/default/kexec.d/pram-verify"))
         let settings = try? FileDescriptor.contents(of: paths.below("/etc/default/kexec"), limit: 1 << 16)
         for line in (settings ?? []).split(separator: UInt8(ascii: "\n")) where line.begin(with: "LOAD_KEXEC=") {

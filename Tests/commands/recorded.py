@@ -57,9 +57,8 @@ class Recorded:
         self.put("usr/sbin/update-grub", "")
         self.put("usr/sbin/kexec", "")
         self.dpkg("2.0.29-2")
-        for unit in ("save", "load"):
-            self.put(f"usr/lib/systemd/system/pram-verify-{unit}.service", "[Unit]\n")
-            self.put(f"{WANTS}/pram-verify-{unit}.service", "[Unit]\n")
+        for folder in ("usr/lib/systemd/system", WANTS):
+            self.put(f"{folder}/pram-verify.service", "[Unit]\n")
         self.put("run/pram-verify/status", "absent\n")
         self.rehearsal()
 

@@ -207,10 +207,8 @@ STAGED = [
     ("ramoops is there and loaded", put("sys/module/ramoops/parameters/mem_address", "536870912\n"), "ramoops",
      "problem", "ramoops", "mem_address"),
     ("no image", drop("boot/initrd"), ("initrd-helper", "next-kernel"), "unknown", "no image", "image check"),
-    ("units not enabled", drop(WANTS), "units", "warning", "not enabled", "systemctl enable"),
-    ("one unit not enabled", drop(f"{WANTS}/pram-verify-load"), "units", "warning", "pram-verify-load.service",
-     "enable --now pram-verify-load.service$"),
-    ("units not installed", together(
+    ("unit not enabled", drop(WANTS), "units", "warning", "not enabled", "enable --now pram-verify.service$"),
+    ("unit not installed", together(
         drop(WANTS, "usr/lib/systemd/system/pram"), put("usr/lib/systemd/system/ssh.service", "[Unit]\n")),
      "units", "warning", "not installed", "install"),
     ("Debian loads by itself", put("etc/default/kexec", "LOAD_KEXEC=true\n"), "units", "warning", "LOAD_KEXEC",

@@ -65,8 +65,8 @@ class WholeWay:
         self.must("pram-verify-kexec /vmlinuz /initrd.img")
         self.next_kernel("systemctl kexec")
         self.assert_restored(files)
-        self.assertRegex(self.journal(UNITS[0], -1), rf"saved {len(files)} files .* of {SAVED} at page 0x")
-        self.assertIn(f"restored {len(files)} files into {LOADED}", self.journal(UNITS[1]))
+        self.assertRegex(self.journal(UNIT, -1), rf"saved {len(files)} files .* of {SAVED} at page 0x")
+        self.assertIn(f"restored {len(files)} files into {LOADED}", self.journal(UNIT))
 
 
 class NothingIsLostWithoutAWord:
