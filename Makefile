@@ -15,7 +15,8 @@ COMMIT := $(shell cat COMMIT 2>/dev/null || { git rev-parse --short=12 HEAD && {
 STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
-.PHONY: all static run demo demo-kho test faults mutants sanitize bench bench-smoke size install-tools dist deb rpm install \
+.PHONY: all static run demo demo-kho test test-suites faults mutants sanitize bench bench-smoke size install-tools dist \
+	deb rpm install \
 	uninstall clean FORCE
 
 all: static
@@ -67,6 +68,11 @@ sanitize:
 # The static program is built first, so that what breaks only in Embedded mode is seen at once.
 test: static
 	@scripts/test
+
+# The whole way on each current Debian release in QEMU, which takes an hour or more; writes Documentation/TESTED.md.
+# SUITES="Trixie Process" runs those cases alone whose name contains one of these.
+test-suites: static
+	@Tests/boot/run --suites $(SUITES)
 
 size: static
 	@scripts/size

@@ -73,7 +73,9 @@ extension SetupEvidence {
             guard let lost = missing(ranges, on: file.line) else { continue }
             return .warning(
                 "\(escaped(file.path)) does not set \(lost.text) aside: after a boot from power-off it is gone",
-                "put the memmap= of this boot's line there, too")
+                file.kind == .grubConfiguration
+                    ? "run update-grub; /etc/default/grub wants the memmap= of this boot's line"
+                    : "put the memmap= of this boot's line there, too")
         }
         guard let kernel = kernels.next else {
             if !kernels.isKnown { return .unknown("the kernels of this machine are not known: there is no /boot") }

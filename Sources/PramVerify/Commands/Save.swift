@@ -72,7 +72,9 @@ enum Save: Command {
             try source.refuseWithin(call[.memory])
             try target.refuseHeldChains(call)
             if MemoryChoice(call[.memory]).isLive { SaveNote(.unfinished).write() }
-            var chainSave = try begin(source, target, base: base, parity: parity)
+            let standing =
+                call.has(.replace) ? StandingChain(in: target.memory, threads: threads, seed: randomNumber()) : nil
+            var chainSave = try begin(source, target, base: base, parity: parity, replacing: standing)
             let (head, chain) = try writing { () throws(WritingFailure) in
                 try chainSave.run(threads: threads, seed: randomNumber())
             }
@@ -89,11 +91,12 @@ enum Save: Command {
 
     /// Refuses what can be refused before the first byte is written.
     private static func begin(
-        _ source: SaveSource, _ target: WritingTarget, base: UInt64, parity: Int
+        _ source: SaveSource, _ target: WritingTarget, base: UInt64, parity: Int, replacing standing: StandingChain?
     ) throws(Failure) -> ChainSave {
         do throws(WritingFailure) {
             return try ChainSave(
-                source.plan, from: source.directory, into: target.memory, generation: randomNumber(), parity: parity)
+                source.plan, from: source.directory, into: target.memory, generation: randomNumber(), parity: parity,
+                replacing: standing)
         } catch {
             guard error.cause == .tooSmall, target.machine == nil,
                 let size = SaveEstimate(source.plan, parity: parity)?.imageSize(base: base)
