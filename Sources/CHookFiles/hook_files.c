@@ -11,7 +11,7 @@ static const unsigned char dracut_script[] = {
 #embed "../../dracut/50pram-verify/pram-verify.sh"
 };
 static const unsigned char systemd_unit[] = {
-#embed "../../dracut/50pram-verify/pram-verify.service"
+#embed "../../dracut/50pram-verify/pram-verify-boot.service"
 };
 static const unsigned char udev_rules[] = {
 #embed "../../initramfs-hooks/98-pram-verify.rules"

@@ -11,6 +11,9 @@ import Verification
 /// Then come the data, the META pages and the links but the head; all of it is read back and verified with the head
 /// laid over it in memory. The head page is written last, in one call. So at any moment the range holds the old chain,
 /// untouched, or none, or the new one.
+///
+/// Where the range has room for a chain that it holds and for the new one, none of the old one's pages is written but
+/// the head, last: then it is the old chain or the new one, and never none.
 public struct ChainSave {
     private static let batchCapacity = 256
 
@@ -19,6 +22,10 @@ public struct ChainSave {
     private let plan: SavePlan
     private let head: PFN
     private var nextPage: UInt64
+    /// Behind the last page that may be taken.
+    private let end: UInt64
+    /// Stays until the new one is complete; nil where there is none, or no room beside it.
+    private var standing: StandingChain?
     private var writer: ChainWriter
     private var headLink: PageBytes?
     private let stamp: LinkStamp
@@ -38,14 +45,17 @@ public struct ChainSave {
     ///   - generation: marks the links of this chain; any number that no other chain has.
     ///   - parity: how many parity pages there are to be for 100 pages, 1 to 50; 0 for none, nor copies of links. Where
     ///     the range has no room, as much as fits.
+    ///   - standing: the chain that this one replaces. It stays until this one is complete where there is room for both
+    ///     with all the parity that is asked for; otherwise it is cleared first.
     /// - Throws: `.tooSmall`, when the range cannot hold the chain; `.notSavable`, when there is nothing to save.
     public init(
         _ plan: SavePlan, from directory: SourceDirectory?, into memory: any WritableMemory, generation: UInt64,
-        parity: Int = 0
+        parity: Int = 0, replacing standing: StandingChain? = nil
     ) throws(WritingFailure) {
         guard !plan.isEmpty else {
             throw WritingFailure(
-                .notSavable, "\(escaped(directory?.path ?? [])) holds no regular file: a chain cannot be empty")
+                .notSavable,
+                "\(escaped(directory?.path ?? [])) holds nothing that can be saved: a chain cannot be empty")
         }
         if let target = memory.writtenFile,
             let file = plan.files.first(where: { $0.source.identity?.isFile(target) == true })
@@ -62,7 +72,7 @@ public struct ChainSave {
             throw WritingFailure(
                 .tooSmall,
                 "the files need \(plan.pagesNeeded ?? .max) pages of 4 KiB, and the range has \(pages.count)",
-                remedy: "reserve a larger range (for an image: a larger --size), or save less")
+                remedy: "reserve a larger range, or save less")
         }
         self.memory = memory
         self.directory = directory
@@ -70,10 +80,18 @@ public struct ChainSave {
         head = PFN(pages.lowerBound)
         self.generation = generation
         links = [pages.lowerBound]
-        if parity > 0, !plan.hasStream, let most = plan.entryCount {
-            placement = ChainPlacement(pages, most: most, percent: parity)
+        if let standing, let place = plan.place(beside: standing, parity: parity) {
+            self.standing = standing
+            placement = place.placement
+            nextPage = place.pages.lowerBound
+            end = place.pages.upperBound
+        } else {
+            if parity > 0, !plan.hasStream, let most = plan.entryCount {
+                placement = ChainPlacement(pages, most: most, percent: parity)
+            }
+            nextPage = placement?.firstPage ?? pages.lowerBound + 1
+            end = pages.upperBound
         }
-        nextPage = placement?.firstPage ?? pages.lowerBound + 1
         nextLink = placement?.links.lowerBound ?? 0
         stamp = LinkStamp(generation: generation)
         writer = ChainWriter(head: head, stamp: stamp)
@@ -84,10 +102,12 @@ public struct ChainSave {
     public mutating func run(threads: Int, seed: UInt64) throws(WritingFailure) -> (head: PFN, chain: ChainEvaluation) {
         if let refusal = memory.refusal { throw WritingFailure(refusal) }
         do throws(SystemError) {
-            // What was found by them is no more, also where this ends early.
-            try Locators.clear(head: head, in: memory)
-            try memory.write(head, PageBytes())
-            try memory.synchronize()
+            if standing == nil {
+                // What was found by them is no more, also where this ends early.
+                try Locators.clear(head: head, in: memory)
+                try memory.write(head, PageBytes())
+                try memory.synchronize()
+            }
             for file in plan.files { try save(file) }
             try storeHeldLink()
             protection = placement?.layout(pages: protected.count)
@@ -101,7 +121,8 @@ public struct ChainSave {
                     remedy: "reserve a larger range (for an image: a larger --size), or save less")
             }
             if error.code == ErrorCode.stale {
-                throw WritingFailure(.changed, "\(escaped(error.path)) changed while it was saved; no chain was left")
+                throw WritingFailure(
+                    .changed, "\(escaped(error.path)) changed while it was saved; \(whatIsLeft)")
             }
             throw WritingFailure(error)
         }
@@ -116,26 +137,51 @@ public struct ChainSave {
         let parityFiles = protection?.code == nil ? 0 : 1
         guard chain.verdict == .intact, chain.files.count == plan.files.count + parityFiles else {
             throw WritingFailure(
-                .notVerified, "what was written does not read back as written; no chain was left",
+                .notVerified, "what was written does not read back as written; \(whatIsLeft)",
                 remedy: "the memory may be faulty, or something else uses the range")
         }
+        try publish(headLink, frame)
+        return (frame, chain)
+    }
+
+    /// Writes the head; what follows from it is complete.
+    private func publish(_ headLink: PageBytes, _ frame: PFN) throws(WritingFailure) {
+        let former = standing.map { _ in FormerPages([head.number, frontLocator, backLocator], memory) }
         do throws(SystemError) {
+            // A head that is torn is brought back by what these name. What the old chain lists waits.
+            if let standing { try saveLocators { !standing.lists($0) } }
             try memory.synchronize()
             memoryFence()
             try memory.write(head, headLink)
             try memory.synchronize()
         } catch {
-            clearHead()
+            if former?.restore(memory) != true { clearHead() }
             throw WritingFailure(error)
         }
         var state = PageState.absent
         let back = PageBytes(frame, of: memory.readBack, state: &state)
         guard state == .present, back.bytes == headLink.bytes else {
-            let remains: StaticString = clearHead() ? "no chain was left" : "it cannot be cleared"
+            let remains: StaticString =
+                if former?.restore(memory) == true {
+                    "the older chain was left"
+                } else if clearHead() {
+                    "no chain was left"
+                } else {
+                    "it cannot be cleared"
+                }
             throw WritingFailure(.notVerified, "the head page does not read back as written; \(remains)")
         }
-        return (frame, chain)
+        guard let standing else { return }
+        do throws(SystemError) {
+            try saveLocators { standing.lists($0) }
+            try memory.synchronize()
+        } catch {
+            throw WritingFailure(error)
+        }
     }
+
+    /// What a failure before the head leaves behind.
+    private var whatIsLeft: StaticString { standing == nil ? "no chain was left" : "the older chain was left" }
 
     /// What may have become of the head is nothing that anybody should follow.
     /// - Returns: whether it reads back as zeros.
@@ -349,9 +395,14 @@ public struct ChainSave {
         }
         // The layout's start is moved where there are fewer links than there might have been.
         geometry.head = head.number
-        geometry.front = head.number + 1
+        geometry.front = frontLocator
+        geometry.back = backLocator
         return geometry
     }
+
+    // Both are looked for here, wherever the rest lies.
+    private var frontLocator: UInt64 { head.number + 1 }
+    private var backLocator: UInt64 { memory.pages.upperBound - 1 }
 
     /// The parity file: all of its pages, and their entries.
     private mutating func saveParity(_ layout: ParityLayout, threads: Int) throws(SystemError) {
@@ -372,31 +423,77 @@ public struct ChainSave {
         }
     }
 
-    /// What no link lists: copies of links, their parity, and the locators.
+    /// What no link lists: copies of links, their parity, and, where no chain stands, the locators.
     private func saveCopies(_ layout: ParityLayout, threads: Int) throws(SystemError) {
         guard let headLink, links.count == layout.links else { throw SystemError("write", code: ErrorCode.invalid) }
         try ParityWriting(memory: memory, threads: threads).mirror(
             links, of: OverlaidMemory(memory, page: head, bytes: headLink), code: layout.linkCode, at: layout.mirror,
             generation: generation)
-        let geometry = PageBytes(try self.geometry(layout).encoded())
-        try memory.write(PFN(head.number + 1), geometry)
-        try memory.write(PFN(layout.backLocator), geometry)
+        if standing == nil { try saveLocators { _ in true } }
+    }
+
+    /// Writes those of the locators' pages that `isWanted` names. A chain without them clears what others have left.
+    private func saveLocators(_ isWanted: (UInt64) -> Bool) throws(SystemError) {
+        guard let protection else {
+            if standing != nil { try Locators.clear(head: head, in: memory) }
+            return
+        }
+        let geometry = PageBytes(try self.geometry(protection).encoded())
+        for page in [frontLocator, backLocator] where isWanted(page) { try memory.write(PFN(page), geometry) }
     }
 
     /// How many pages are left for content, when so many are kept for other things, with links for all of them.
     private func pagesLeft(besides kept: UInt64) -> UInt64 {
-        let free = memory.pages.upperBound - nextPage
-        let links = free / UInt64(Link.capacity + 1) + 2
-        return free > kept + links ? free - kept - links : 0
+        let free = end - nextPage
+        guard free > kept else { return 0 }
+        let capacity = UInt64(Link.capacity)
+        // With this many more pages: those of further links, behind the one that takes entries now, which has one at
+        // least, the stream's own.
+        func links(_ pages: UInt64) -> UInt64 { (UInt64(writer.count) + pages + kept + capacity - 1) / capacity - 1 }
+        var (low, high) = (UInt64(0), free - kept)
+        while low < high {
+            let middle = low + (high - low + 1) / 2
+            if middle + kept + links(middle) <= free { low = middle } else { high = middle - 1 }
+        }
+        return low
     }
 
     /// The next free pages. The plan has counted them; a file that has grown since shows here.
     private mutating func takePages(_ count: Int) throws(SystemError) -> PFN {
-        guard memory.pages.upperBound - nextPage >= UInt64(count) else {
+        guard end >= nextPage, end - nextPage >= UInt64(count) else {
             throw SystemError("write", code: ErrorCode.stale)
         }
         defer { nextPage += UInt64(count) }
         return PFN(nextPage)
+    }
+}
+
+/// Pages as they were before a chain took their place.
+private struct FormerPages {
+    private let pages: [(page: UInt64, bytes: PageBytes)]
+    private let isWhole: Bool
+
+    init(_ numbers: [UInt64], _ memory: any WritableMemory) {
+        var isWhole = true
+        pages = numbers.map { number in
+            var state = PageState.absent
+            let bytes = PageBytes(memory.frame(of: PFN(number)), of: memory.readBack, state: &state)
+            if state != .present { isWhole = false }
+            return (number, bytes)
+        }
+        self.isWhole = isWhole
+    }
+
+    /// Puts them back. Returns whether all of them read as they were.
+    func restore(_ memory: any WritableMemory) -> Bool {
+        guard isWhole else { return false }
+        for (number, bytes) in pages { try? memory.write(PFN(number), bytes) }
+        try? memory.synchronize()
+        return pages.allSatisfy { number, bytes in
+            var state = PageState.absent
+            let back = PageBytes(memory.frame(of: PFN(number)), of: memory.readBack, state: &state)
+            return state == .present && back.bytes == bytes.bytes
+        }
     }
 }
 

@@ -24,6 +24,17 @@ public struct SaveEstimate {
 
     public var bytes: UInt64 { pages * UInt64(pageSize) }
 
+    /// In bytes: an image that has room for all of it behind what no chain is put into.
+    /// - Parameter base: the physical address of the image's first byte.
+    /// - Returns: nil where no image can be so large.
+    public func imageSize(base: UInt64) -> UInt64? {
+        // Whether the first MiB is left out depends on the size.
+        let first = LowMemory.firstPage(ofImageAt: base, length: bytes + UInt64(pageSize)).number
+        let (end, overflow) = first.addingReportingOverflow(pages)
+        guard !overflow, end < 1 << 52, end > base >> 12 else { return nil }
+        return (end - base >> 12) << 12
+    }
+
     /// In MiB: a range to set aside, which has room for all of it and begins and ends at whole MiB.
     public var mebibytes: UInt64 { (bytes + (1 << 20) - 1) >> 20 }
 }

@@ -65,10 +65,10 @@ extension ImageCheck {
         let units = facts.entries.filter { Interest.isUnit($0.canonical) }
         if let unit = units.last(where: { $0.record.type == .regular }) {
             add(.unit, .good, "\(escaped(unit.path)) is there")
-        } else if units.contains(where: { $0.canonical.elementsEqual("etc/systemd/system/pram-verify.service".utf8) }) {
-            add(.unit, .bad, "pram-verify.service is masked or only a link", Self.remake)
+        } else if units.contains(where: { $0.canonical.elementsEqual("etc/systemd/system/pram-verify-boot.service".utf8) }) {
+            add(.unit, .bad, "pram-verify-boot.service is masked or only a link", Self.remake)
         } else {
-            add(.unit, .bad, "pram-verify.service is missing, so nothing calls the helper", Self.remake)
+            add(.unit, .bad, "pram-verify-boot.service is missing, so nothing calls the helper", Self.remake)
         }
         let wanted = units.last { entry in
             let place = ArchivePath.lastComponent(ArchivePath.parent(entry.canonical))
@@ -77,7 +77,7 @@ extension ImageCheck {
         if let wanted {
             add(.wanted, .good, "\(escaped(wanted.path)) makes systemd start it")
         } else {
-            add(.wanted, .bad, "no target wants pram-verify.service, so systemd does not start it", Self.remake)
+            add(.wanted, .bad, "no target wants pram-verify-boot.service, so systemd does not start it", Self.remake)
         }
         if facts.entry("lib/pram-verify/boot.sh") == nil {
             add(.script, .bad, "usr/lib/pram-verify/boot.sh is missing, which the unit runs", Self.remake)

@@ -44,8 +44,8 @@ enum HookFiles {
     static let initScript = Array("scripts/init-top/pram-verify".utf8)
     static let order = Array("scripts/init-top/ORDER".utf8)
     static let shellHook = Array("lib/dracut/hooks/cmdline/00-pram-verify.sh".utf8)
-    static let unit = Array("usr/lib/systemd/system/pram-verify.service".utf8)
-    static let wants = Array("usr/lib/systemd/system/initrd.target.wants/pram-verify.service".utf8)
+    static let unit = Array("usr/lib/systemd/system/pram-verify-boot.service".utf8)
+    static let wants = Array("usr/lib/systemd/system/initrd.target.wants/pram-verify-boot.service".utf8)
     static let unitScript = Array("usr/lib/pram-verify/boot.sh".utf8)
     static let rules = Array("etc/udev/rules.d/98-pram-verify.rules".utf8)
 
@@ -70,7 +70,7 @@ enum HookFiles {
             return [
                 Item(path: unitScript, permissions: 0o644, content: embedded(pv_dracut_script)),
                 Item(path: unit, permissions: 0o644, content: embedded(pv_systemd_unit)),
-                Item(path: wants, permissions: nil, content: Array("../pram-verify.service".utf8)), rulesItem,
+                Item(path: wants, permissions: nil, content: Array("../pram-verify-boot.service".utf8)), rulesItem,
             ]
         }
     }

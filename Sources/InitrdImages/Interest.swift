@@ -7,7 +7,7 @@ enum Interest {
 
     /// Last components, with which most files are told apart at once.
     private static let names: [[UInt8]] = texts([
-        "ORDER", "functions", "dracut-lib.sh", "systemd", "pram-verify.service", "boot.sh", "sh", "cat", "modprobe",
+        "ORDER", "functions", "dracut-lib.sh", "systemd", "pram-verify-boot.service", "boot.sh", "sh", "cat", "modprobe",
         "98-pram-verify.rules", "modules.builtin", "initrd-release", "busybox", "init",
     ])
 
@@ -62,7 +62,7 @@ enum Interest {
 
     /// The unit itself, and links that make a target want it.
     static func isUnit(_ canonical: [UInt8]) -> Bool {
-        ArchivePath.lastComponent(canonical).elementsEqual("pram-verify.service".utf8)
+        ArchivePath.lastComponent(canonical).elementsEqual("pram-verify-boot.service".utf8)
             && (canonical.starts(with: "lib/systemd/system/".utf8)
                 || canonical.starts(with: "etc/systemd/system/".utf8))
     }

@@ -78,17 +78,11 @@ public struct KaslrView: Sendable {
     ///   - last: that of the last byte, inclusive, not below `start`.
     public func covers(start: UInt64, last: UInt64) -> Answer {
         if hasNokaslr { return .disabled(.nokaslr) }
-        var isDisabledBySome = false
-        var isMovedBySome = false
-        for stub in stubs {
-            if stub.hasTooMany {
-                isDisabledBySome = true
-                continue
-            }
-            isMovedBySome = true
+        let moving = stubs.filter { !$0.hasTooMany }
+        for stub in moving {
             if let hole = stub.hole(start, last) { return .unseen(stub.reason(at: hole)) }
         }
-        return isDisabledBySome && !isMovedBySome ? .disabled(.tooManyRegions) : .avoided
+        return moving.isEmpty ? .disabled(.tooManyRegions) : .avoided
     }
 
     // MARK: - nokaslr

@@ -41,7 +41,7 @@ public struct KernelConfiguration: Sendable {
         guard !release.isEmpty, !release.contains(UInt8(ascii: "/")) else { return nil }
         for folder in ["/boot/config-", "/lib/modules/", "/usr/lib/modules/"] as [StaticString] {
             let end: StaticString = folder.utf8CodeUnitCount == 13 ? "" : "/config"
-            let path = paths.below(folder) + release + bytes(end)
+            let path = paths.below(bytes(folder) + release + bytes(end))
             if let text = try? FileDescriptor.contents(of: path, limit: limit) { return KernelConfiguration(text) }
         }
         return nil
@@ -57,7 +57,10 @@ public struct KernelConfiguration: Sendable {
 
 extension MachinePaths {
     /// Any other file of this machine.
-    public func below(_ path: StaticString) -> [UInt8] { root + bytes(path) }
+    public func below(_ path: StaticString) -> [UInt8] { below(bytes(path)) }
+
+    /// The same for a name that comes from the machine itself.
+    public func below(_ path: [UInt8]) -> [UInt8] { rootedPath(path, below: root) }
 }
 
 /// The lines of a text, one at a time: a file of another machine may have millions.

@@ -1,9 +1,10 @@
+import Linux
 import Text
 
 /// Where a machine shows itself: every file that is looked at lies below one root directory.
 ///
 /// `/` is the machine that the program runs on. Another root is a copy of another machine's files, or what a test has
-/// made; single paths can be changed for tests.
+/// made: its symbolic links lead where they would lead on that machine. Single paths can be changed for tests.
 public struct MachinePaths: Sendable {
     /// Empty for `/`, otherwise without a slash at its end.
     public let root: [UInt8]
@@ -51,28 +52,29 @@ public struct MachinePaths: Sendable {
         var root = root
         while root.last == UInt8(ascii: "/") { root.removeLast() }
         self.root = root
-        commandLine = root + bytes("/proc/cmdline")
-        iomem = root + bytes("/proc/iomem")
-        firmwareMap = root + bytes("/sys/firmware/memmap")
-        devMem = root + bytes("/dev/mem")
-        kcore = root + bytes("/proc/kcore")
-        vmcore = root + bytes("/proc/vmcore")
-        lockdown = root + bytes("/sys/kernel/security/lockdown")
-        block = root + bytes("/sys/block")
-        devices = root + bytes("/dev")
-        status = root + bytes("/proc/self/status")
-        bootParameters = root + bytes("/sys/kernel/boot_params/data")
-        setupData = root + bytes("/sys/kernel/boot_params/setup_data")
-        handOverTree = root + bytes("/proc/device-tree/chosen/linux,kho-fdt")
-        pageFlags = root + bytes("/proc/kpageflags")
-        memoryInformation = root + bytes("/proc/meminfo")
-        liveUpdate = root + bytes("/dev/liveupdate")
-        ramoops = root + bytes("/sys/module/ramoops/parameters")
-        runtimeMap = root + bytes("/sys/firmware/efi/runtime-map")
-        pram = root + bytes("/sys/kernel/pram")
-        kexecLoaded = root + bytes("/sys/kernel/kexec_loaded")
-        kexecLoadDisabled = root + bytes("/proc/sys/kernel/kexec_load_disabled")
-        power = root + bytes("/sys/power")
-        pmemDriver = root + bytes("/sys/module/nd_pmem")
+        func below(_ path: StaticString) -> [UInt8] { rootedPath(bytes(path), below: root) }
+        commandLine = below("/proc/cmdline")
+        iomem = below("/proc/iomem")
+        firmwareMap = below("/sys/firmware/memmap")
+        devMem = below("/dev/mem")
+        kcore = below("/proc/kcore")
+        vmcore = below("/proc/vmcore")
+        lockdown = below("/sys/kernel/security/lockdown")
+        block = below("/sys/block")
+        devices = below("/dev")
+        status = below("/proc/self/status")
+        bootParameters = below("/sys/kernel/boot_params/data")
+        setupData = below("/sys/kernel/boot_params/setup_data")
+        handOverTree = below("/proc/device-tree/chosen/linux,kho-fdt")
+        pageFlags = below("/proc/kpageflags")
+        memoryInformation = below("/proc/meminfo")
+        liveUpdate = below("/dev/liveupdate")
+        ramoops = below("/sys/module/ramoops/parameters")
+        runtimeMap = below("/sys/firmware/efi/runtime-map")
+        pram = below("/sys/kernel/pram")
+        kexecLoaded = below("/sys/kernel/kexec_loaded")
+        kexecLoadDisabled = below("/proc/sys/kernel/kexec_load_disabled")
+        power = below("/sys/power")
+        pmemDriver = below("/sys/module/nd_pmem")
     }
 }

@@ -183,11 +183,13 @@ public struct BootKernels {
         public var path: [UInt8]
         public var initrd: [UInt8]?
         public var release: [UInt8]
+        public var file: KernelFile
 
-        public init(path: [UInt8], initrd: [UInt8]? = nil, release: [UInt8]) {
+        public init(path: [UInt8], initrd: [UInt8]? = nil, release: [UInt8], file: KernelFile = .kernel) {
             self.path = path
             self.initrd = initrd
             self.release = release
+            self.file = file
         }
     }
 
@@ -218,8 +220,8 @@ public struct BootKernels {
 public struct UnitFiles {
     /// Whether there are units at all on this machine.
     public var isKnown = false
-    public var save = State.missing
-    public var load = State.missing
+    /// pram-verify.service.
+    public var unit = State.missing
     /// Debian's kexec-tools load a kernel on the way to a reboot (LOAD_KEXEC=true).
     public var debianLoads = false
     /// The file that makes them load it so that a chain lives.

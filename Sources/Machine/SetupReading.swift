@@ -18,6 +18,7 @@ extension SetupEvidence {
             evidence.configuration = KernelConfiguration.read(paths, release: next.release)
         }
         evidence.bootLoader = BootLoaderFiles(paths)
+        Supportconfig(paths)?.add(to: &evidence)
         evidence.units = UnitFiles(paths)
         evidence.lastStatus = FileDescriptor.firstLine(of: paths.below("/run/pram-verify/status")).map(Array.init) ?? []
         return evidence
@@ -59,20 +60,7 @@ extension SetupEvidence {
         firmware = paths.firmwareMap.flatMap(FirmwareMap.read)
         initrd = file(paths.bootParameters, limit: 1 << 16).flatMap(MachineEvidence.initrd)
         ramoops = (try? MachineEvidence.ramoopsRange(in: paths.ramoops)) ?? nil
-        efi = SetupEvidence.efiRanges(paths.below("/sys/firmware/efi/runtime-map/"))
-    }
-
-    /// The folders 0, 1, 2 ... of /sys/firmware/efi/runtime-map: numbers in hexadecimal with 0x, pages of 4 KiB.
-    private static func efiRanges(_ folder: [UInt8]) -> [PhysicalRange] {
-        var ranges: [PhysicalRange] = []
-        for number in 0..<1024 {
-            let entry = folder + Array(String(number).utf8)
-            guard let start = FileDescriptor.firstLine(of: entry + bytes("/phys_addr")).flatMap(hexadecimalNumber),
-                let pages = FileDescriptor.firstLine(of: entry + bytes("/num_pages")).flatMap(hexadecimalNumber)
-            else { break }
-            if pages < 1 << 40, let range = PhysicalRange(start: start, size: pages << 12) { ranges.append(range) }
-        }
-        return ranges
+        efi = RuntimeServices.ranges(paths)
     }
 
     private mutating func readKexec(_ paths: MachinePaths) {
@@ -92,7 +80,9 @@ extension KexecTools {
 
     init(_ paths: MachinePaths, isLive: Bool) {
         let folders = ["/sbin", "/usr/sbin", "/usr/bin", "/usr/local/sbin"] as [StaticString]
-        let isThere = folders.contains { FileDescriptor.exists(paths.below($0) + bytes("/kexec")) }
+        let isThere = folders.contains { folder in
+            (try? FileDescriptor.status(of: paths.below(bytes(folder) + bytes("/kexec"))))?.isRegular ?? false
+        }
         if isLive {
             let words = [bytes("kexec"), bytes("--version")]
             if let (ending, text) = try? ChildProgram.output(of: words, limit: 4096), ending == .exited(0) {
@@ -126,7 +116,7 @@ extension BootKernels {
         releases.removeAll { $0.begin(with: "0-rescue") || $0.isEmpty }
         guard var release = releases.max(by: BootKernels.isOlder) else { return }
         // Where Debian's packages put a link to the newest; a file that has been removed is no link's target.
-        if let target = try? canonicalPath(paths.below("/vmlinuz")) {
+        if let target = paths.root.isEmpty ? try? canonicalPath(bytes("/vmlinuz")) : paths.below("/vmlinuz") {
             let name = target[(target.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0)...]
             let linked = Array(name.dropFirst(prefix.utf8CodeUnitCount))
             if name.begin(with: prefix), releases.contains(linked) { release = linked }
@@ -135,7 +125,8 @@ extension BootKernels {
             bytes("initrd.img-") + release, bytes("initramfs-") + release + bytes(".img"), bytes("initrd-") + release,
         ]
         let initrd = initrds.first { names.contains($0) }.map { bytes("/boot/") + $0 }
-        next = Kernel(path: bytes("/boot/") + bytes(prefix) + release, initrd: initrd, release: release)
+        let path = bytes("/boot/") + bytes(prefix) + release
+        next = Kernel(path: path, initrd: initrd, release: release, file: KernelFile(paths.below(path)))
     }
 }
 
@@ -150,17 +141,20 @@ extension BootLoaderFiles {
             try? FileDescriptor.contents(of: path, limit: BootLoaderFiles.fileLimit)
         }
         if let grub = text(paths.below("/etc/default/grub")) { add(grub: grub) }
+        for path in ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"] as [StaticString] {
+            if let text = text(paths.below(path)) { add(grubConfiguration: text, path: bytes(path)) }
+        }
         if let line = text(paths.below("/etc/kernel/cmdline")) { add(kernelCommandLine: line) }
         for folder in ["/boot/loader/entries", "/efi/loader/entries", "/boot/efi/loader/entries"] as [StaticString] {
             let names = (try? Directory.names(in: paths.below(folder))) ?? []
             for name in names.filter({ $0.suffix(5).spell(".conf") }).prefix(BootLoaderFiles.entryLimit) {
                 let path = bytes(folder) + [UInt8(ascii: "/")] + name
-                if let entry = text(paths.root + path) { add(entry: entry, path: path) }
+                if let entry = text(paths.below(path)) { add(entry: entry, path: path) }
             }
         }
         func has(_ name: StaticString) -> Bool {
             ["/usr/sbin/", "/usr/bin/", "/sbin/"].contains { (folder: StaticString) in
-                FileDescriptor.exists(paths.below(folder) + bytes(name))
+                FileDescriptor.exists(paths.below(bytes(folder) + bytes(name)))
             }
         }
         hasUpdateGrub = has("update-grub")
@@ -178,8 +172,7 @@ extension UnitFiles {
     init(_ paths: MachinePaths) {
         self.init()
         isKnown = UnitFiles.folders.contains { FileDescriptor.exists(paths.below($0)) }
-        save = UnitFiles.state("pram-verify-save.service", paths)
-        load = UnitFiles.state("pram-verify-load.service", paths)
+        unit = UnitFiles.state("pram-verify.service", paths)
         hasDebianHook = FileDescriptor.exists(paths.below("/etc/default/kexec.d/pram-verify"))
         let settings = try? FileDescriptor.contents(of: paths.below("/etc/default/kexec"), limit: 1 << 16)
         for line in (settings ?? []).split(separator: UInt8(ascii: "\n")) where line.begin(with: "LOAD_KEXEC=") {
@@ -189,9 +182,14 @@ extension UnitFiles {
     }
 
     private static func state(_ name: StaticString, _ paths: MachinePaths) -> State {
-        let own = paths.below("/etc/systemd/system/") + bytes(name)
-        if let target = try? canonicalPath(own), target.spell("/dev/null") { return .masked }
-        guard folders.contains(where: { FileDescriptor.exists(paths.below($0) + bytes(name)) }) else { return .missing }
+        let own = paths.below(bytes("/etc/systemd/system/") + bytes(name))
+        if let target = paths.root.isEmpty ? try? canonicalPath(own) : own,
+            target.elementsEqual(paths.devices + bytes("/null"))
+        {
+            return .masked
+        }
+        let isThere = folders.contains { FileDescriptor.exists(paths.below(bytes($0) + bytes(name))) }
+        guard isThere else { return .missing }
         // The link may lead to a place that exists on that machine alone.
         let wants = paths.below("/etc/systemd/system/multi-user.target.wants")
         let names = (try? Directory.names(in: wants)) ?? []

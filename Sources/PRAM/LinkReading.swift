@@ -103,17 +103,17 @@ extension Link {
     /// META, zeros wherever nothing is stored; and no LRU flag is left, as when a kernel has cleared them.
     func looksCleared(in page: PageBytes, _ layout: ChainLayout) -> Bool {
         guard magic == Link.magic, hasSoundCount else { return false }
-        var data = 0
+        var hasData = false
         for entry in entries {
             switch entry.flags {
             case 1: if entry.index != 0 { return false }
-            case 2: data += 1
+            case 2: hasData = true
             default: return false
             }
         }
         let unused = layout.entriesOffset + entries.count * Entry.size
         guard page.isZero(from: unused) else { return false }
-        return data > 0 && (layout == .i386 || page.u32(at: 12) == 0)
+        return hasData && (layout == .i386 || page.u32(at: 12) == 0)
     }
 }
 

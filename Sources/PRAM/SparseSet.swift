@@ -14,6 +14,7 @@ public struct SparseSet {
     private var chunks: [UInt32] = []
     private var words: [UInt64] = []
     private var used = 0
+    /// No number has the key that stands here at first: keys have 55 bits.
     private var lastKey = UInt64.max
     private var lastChunk = 0
 
@@ -38,7 +39,7 @@ public struct SparseSet {
     ///   `omitted`.
     public mutating func insert(_ number: UInt64) -> Bool {
         let key = number >> 9
-        if key != lastKey || used == 0 {
+        if key != lastKey {
             guard let chunk = chunk(for: key) else {
                 if omitted < .max { omitted += 1 }
                 return true

@@ -17,7 +17,7 @@ import Testing
         #expect(tools[2].content == file("initramfs-hooks/98-pram-verify.rules"))
         let systemd = HookFiles.items(.systemd, order: [])
         #expect(systemd[0].content == file("dracut/50pram-verify/pram-verify.sh"))
-        #expect(systemd[1].content == file("dracut/50pram-verify/pram-verify.service"))
+        #expect(systemd[1].content == file("dracut/50pram-verify/pram-verify-boot.service"))
         #expect(HookFiles.items(.dracutShell, order: [])[0].content == systemd[0].content)
     }
 

@@ -89,6 +89,8 @@ import Testing
         // What the kernel reserves and the stub takes for a limit.
         ("memmap=64M%0x100000000-1+2", "otherKind", "notAvoided"),
         ("efi_fake_mem=4K@1G:0x40000,4K@2G:0x40000 memmap=4K$3G,4K$5G memmap=\(range)", "behindFour", range),
+        // Too many for the oldest and the newest; those between ignore what is behind the fourth.
+        ("efi_fake_mem=4K@1G:0x40000 memmap=4K$2G,4K$3G,4K$5G,4K$6G memmap=\(range)", "behindFour", range),
     ])
     func unseen(_ text: String, _ kind: String, _ place: String) {
         // Taken for a limit of 64 MiB, under which the whole kernel would have to lie: then it is kept off, too.
@@ -132,11 +134,33 @@ import Testing
         #expect(view.covers(start: start, last: last) == .unseen(.notNamed))
     }
 
-    @Test(arguments: ["", "\"nokaslr\"", "nokaslr=1", "xnokaslr", "nokaslrx", "NOKASLR", "nokaslr\u{a0}", "no-kaslr"])
+    @Test(arguments: [
+        "", "\"nokaslr\"", "nokaslr=1", "xnokaslr", "nokaslrx", "NOKASLR", "nokaslr\u{a0}", "no-kaslr", "nokaslr!",
+        "!nokaslr", "nokaslr\u{7f}",
+    ])
     func noSuchWord(_ text: String) {
         let view = KaslrView(line(text))
         #expect(!view.hidesNokaslr)
         #expect(view.covers(start: start, last: last) == .unseen(.notNamed))
+    }
+
+    /// The stub reads 64 KiB less 16 bytes of the line, and a word has to end in them: at a blank, or with the line.
+    @Test(arguments: [(-2, true), (-1, true), (0, false), (1, false)])
+    func aWordAtTheEndOfWhatIsSearched(_ behind: Int, _ isFound: Bool) {
+        let text = String(repeating: "x", count: 65520 + behind - 8) + " nokaslr"
+        #expect(
+            KaslrView(line(text)).covers(start: start, last: last)
+                == (isFound ? .disabled(.nokaslr) : .unseen(.notNamed)))
+        #expect(KaslrView(line(text)).hidesNokaslr == !isFound)
+        // With a blank behind it the word itself has one byte less.
+        #expect(KaslrView(line(text + " y")).hidesNokaslr == (behind >= 0))
+    }
+
+    /// One byte is a limit, too, and the stub reads on.
+    @Test func theSmallestLimit() {
+        let view = KaslrView(line("mem=1 memmap=4K$0"))
+        #expect(view.covers(start: 0, last: 0) == .unseen(.otherKind(13..<17)))
+        #expect(view.covers(start: 1, last: .max) == .avoided)
     }
 
     @Test func endsOfTheAddressSpace() {

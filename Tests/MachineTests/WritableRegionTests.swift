@@ -265,7 +265,8 @@ private func replacing(_ old: String, _ new: String) -> String {
     /// The remedy of a range that is not aligned: the whole pages in it, two at least.
     @Test(
         arguments: [
-            ("8193$0x10000000", "0x10000000+0x2000"), ("0x3000$0x10000001", "0x10001000+0x2000"),
+            ("8193$0x10000000", "0x10000000+0x2000"), ("0x2fff$0x10000001", "0x10001000+0x2000"),
+            ("0x3000$0x10000001", "0x10001000+0x2000"),
             ("0x3fff$0x10000fff", "0x10001000+0x3000"), ("0x2fff$0x10000fff", "0x10001000+0x2000"),
             ("8191$0x10000000", nil), ("0x2ffe$0x10000001", nil),
         ] as [(String, String?)])
@@ -287,6 +288,41 @@ private func replacing(_ old: String, _ new: String) -> String {
                 iomem: replacing(
                     "(legacy)\n", "(legacy)\n  18000000-18ffffff : namespace0.0\n")))
         #expect(claimed?.remedy.contains("--device") == true)
+    }
+
+    /// What the kernel calls the range is what its uppermost resources are called.
+    @Test func theNameOfWhatIsThereInstead() {
+        let below = refusal(
+            machine(
+                iomem: replacing(
+                    "10000000-11ffffff : Reserved",
+                    "0fffff00-10ffffff : PCI Bus 0000:00\n  10000000-10000fff : Reserved\n11000000-12000fff : x")))
+        #expect(
+            below?.message.contains("as \"PCI Bus 0000:00\" and \"x\", not as Reserved") == true,
+            "\(below?.message ?? "")")
+        #expect(refusal(machine(iomem: ""))?.message.contains("as nothing, not as Reserved") == true)
+        let persistent = refusal(machine("memmap=32M!0x10000000"))
+        #expect(persistent?.message.contains("as \"Reserved\", not as Persistent Memory") == true)
+    }
+
+    /// Memory that is given to others on the line, to the byte.
+    @Test(
+        arguments: [
+            ("ramoops.mem_address=0xfffffff ramoops.mem_size=1", nil), ("ramoops.mem_address=0xfffffff", nil),
+            ("ramoops.mem_address=0xfffffff ramoops.mem_size=0", nil),
+            ("ramoops.mem_address=0xfffffff ramoops.mem_size=2", .ramoops),
+            ("ramoops.mem_address=0x10000000 ramoops.mem_size=0", .ramoops),
+            ("ramoops.mem_address=0x11ffffff", .ramoops), ("ramoops.mem_address=0x12000000", nil),
+            ("ramoops.mem_address=0xffffffffffffffff", nil),
+            ("crashkernel=1@0xfffffff", nil), ("crashkernel=0@0xfffffff", nil), ("crashkernel=1G-:1@0xfffffff", nil),
+            ("crashkernel=2@0xfffffff", .crashReservation), ("crashkernel=0@0x10000000", .crashReservation),
+            ("crashkernel=0@0x11ffffff", .crashReservation), ("crashkernel=0@0x12000000", nil),
+            ("initrdmem=0xfffffff,1", nil), ("initrdmem=0xfffffff,2", .initrd), ("initrdmem=0x11ffffff,1", .initrd),
+            ("initrdmem=0x11ffffff,0", nil), ("initrdmem=0x11ffffff,0xffffffffffffffff", .initrd),
+            ("initrdmem=0x11ffffff", nil), ("initrdmem=,0x12000000", nil), ("initrdmem=0x12000000,1", nil),
+        ] as [(String, WriteRefusal.Cause?)])
+    func theEndsOfOthers(_ words: String, _ cause: WriteRefusal.Cause?) {
+        #expect(refusal(machine("memmap=32M$0x10000000 \(words)"))?.cause == cause)
     }
 
     @Test func devicesFollowTheRulesThatApply() {

@@ -174,6 +174,42 @@ private func memory(_ pages: UInt64) -> Background {
         #expect(picture.parts[0].strip.content(of: 0) == .intact && picture.outside == 1)
     }
 
+    /// In every cell, and only what is to turn.
+    @Test func kindsTurnInEveryCell() {
+        var picture = Picture(memory(100), [(.all, 0..<100, 25)])
+        for page in 0..<100 as Range<UInt64> { picture.add(page, page % 8 < 3 ? .unknown : .link) }
+        picture.turn(.unknown, into: .damaged)
+        let strip = picture.parts[0].strip
+        for cell in 0..<strip.cellCount {
+            let pages = strip.pages(of: cell).clamped(to: 0..<100)
+            let turned = pages.count { $0 % 8 < 3 }
+            #expect(strip.count(.damaged, in: cell) == turned && strip.count(.unknown, in: cell) == 0)
+            #expect(strip.count(.link, in: cell) == pages.count - turned)
+        }
+    }
+
+    /// Cells are alike when every number of theirs is the same, and what they lie on.
+    @Test func cellsThatAreAlike() {
+        let kinds = Content.allCases.filter(\.isPage)
+        for kind in kinds {
+            var picture = Picture(memory(40), [(.all, 0..<40, 10)])
+            #expect(picture.parts[0].strip.areAlike(0, 9))
+            picture.add(0, kind, file: 4)
+            #expect(!picture.parts[0].strip.areAlike(0, 9) && !picture.parts[0].strip.areAlike(9, 0))
+            picture.add(36, kind, file: 4)
+            #expect(picture.parts[0].strip.areAlike(0, 9))
+            picture.add(37, kind, file: 4)
+            #expect(!picture.parts[0].strip.areAlike(0, 9))
+        }
+        var picture = Picture(memory(40), [(.all, 0..<40, 10)])
+        picture.add(0, .damaged, file: 1)
+        picture.add(36, .damaged, file: 2)
+        #expect(!picture.parts[0].strip.areAlike(0, 9))
+        let background = Background([Stretch(first: 0, end: 4, .memory)!, Stretch(first: 4, end: 40, .reserved)!])
+        let strip = Picture(background, [(.all, 0..<40, 10)]).parts[0].strip
+        #expect(!strip.areAlike(0, 1) && strip.areAlike(1, 9))
+    }
+
     /// Nothing is moved that is not there, and no counter passes its end.
     @Test func adversarialCounts() throws {
         var picture = Picture(memory(100), [(.all, 0..<100, 10)])

@@ -105,6 +105,22 @@ import Testing
         #expect(outcome.files.count == 2)
     }
 
+    /// How many links are behind the first that nothing is proved from.
+    @Test func whatIsBehindTheCutIsCounted() {
+        for number in 0..<3 {
+            let chain = fourFiles()
+            chain.spoil(number) { $0[4085] = 1 }
+            let cut = chain.judge().findings.filter { $0.kind == .chainCut }
+            #expect(cut.map(\.link) == [number] && cut.map(\.detail) == [UInt64(2 - number)])
+        }
+        for number in 1..<3 {
+            let chain = fourFiles()
+            chain.memory.pages[chain.links[number]] = PageBytes()
+            let cut = chain.judge().findings.filter { $0.kind == .chainCut }
+            #expect(cut.map(\.link) == [number] && cut.map(\.detail) == [0])
+        }
+    }
+
     @Test func aLinkThatIsNotInTheSource() {
         let chain = fourFiles()
         chain.memory.pages[chain.links[1]] = nil
@@ -506,7 +522,9 @@ import Testing
     func names(_ name: String) {
         // A NUL in the name of a case would make the log of the tests a binary file.
         let bytes = name.replacing("(NUL)", with: "\0").utf8
-        expectOnlyThatOne(outcome(FileImage(size: 4096, mode: 0o100644, name: Array(bytes))), .metaName)
+        let outcome = outcome(FileImage(size: 4096, mode: 0o100644, name: Array(bytes)))
+        expectOnlyThatOne(outcome, .metaName)
+        #expect(outcome.findings.map(\.detail) == [0])
     }
 
     @Test func strangeButLegalNames() {

@@ -176,6 +176,11 @@ import Testing
             return Link(decoding: page, .amd64).looksCleared(in: page, .amd64)
         }
         #expect(looks { _ in })
+        #expect(
+            looks {
+                for i in 24 + 2 * 24..<4096 { $0[i] = 0 }
+                $0[8] = 2
+            })  // one META and one DATA
         #expect(!looks { $0[0] ^= 1 })  // magic
         #expect(!looks { $0[12] = 1 })  // padding
         #expect(!looks { $0[4095] = 1 })  // slack

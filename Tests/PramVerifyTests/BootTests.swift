@@ -43,6 +43,7 @@ private func text(_ name: StaticString) -> String { "\(name)" }
     @Test(arguments: [
         "pram_verify.policy", "pram_verify.policy=", "pram_verify.timeout=0", "pram_verify.timeout=86401",
         "pram_verify.timeout=0x10", "pram_verify.timeout=-1", "pram_verify.quick=", "pram_verify.quick=yes",
+        "pram_verify.quick=2", "pram_verify.quick=/", "pram_verify.quick=11",
         "pram_verify.region=1+", "pram_verify.device", "pram_verify.", "pram_verify", "pram_verify.Policy=drop",
         "pram_verify.policy=drop\u{e9}",
     ])

@@ -51,15 +51,14 @@ class Recorded:
         self.put("proc/sys/kernel/kexec_load_disabled", "0\n")
         self.put("sys/kernel/kexec_loaded", "0\n")
         self.put("sys/kernel/security/lockdown", "[none] integrity confidentiality\n")
-        self.put(f"boot/vmlinuz-{RELEASE}", "a kernel")
+        self.put(f"boot/vmlinuz-{RELEASE}", "\0" * 0x202 + "HdrS")
         self.put(f"boot/initrd.img-{RELEASE}", image)
         self.grub("memmap=64M!0x20000000")
         self.put("usr/sbin/update-grub", "")
         self.put("usr/sbin/kexec", "")
         self.dpkg("2.0.29-2")
-        for unit in ("save", "load"):
-            self.put(f"usr/lib/systemd/system/pram-verify-{unit}.service", "[Unit]\n")
-            self.put(f"{WANTS}/pram-verify-{unit}.service", "[Unit]\n")
+        for folder in ("usr/lib/systemd/system", WANTS):
+            self.put(f"{folder}/pram-verify.service", "[Unit]\n")
         self.put("run/pram-verify/status", "absent\n")
         self.rehearsal()
 

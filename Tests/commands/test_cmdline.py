@@ -1,6 +1,7 @@
 """`cmdline`: the command line for the next kexec, and what goes with it."""
 
 import os
+import re
 import shutil
 import unittest
 
@@ -82,6 +83,22 @@ class Lines(CmdlineTest):
         made = self.cmdline(f"quiet splash {RESERVED} quiet=1 -- s", "--remove=quiet", "--append=a b=1", "--remove",
                             "splash", "--append", 'c="d e"')
         self.assertEqual(made, f'{RESERVED} a b=1 c="d e" pram=10 -- s')
+
+    def test_words_of_a_first_boot_are_named(self):
+        words = ["ignition.firstboot", "flatcar.first_boot=detected", "systemd.machine-id=firmware",
+                 "systemd.condition_first_boot=yes", "coreos.randomize_guid=00000000-0000-0000-0000-000000000001"]
+        line = " ".join([RESERVED, *words])
+        result = self.run_program("cmdline", "--memory", self.memory, "--cmdline", line)
+        self.assertEqual((result.status, result.out), (INTACT, f"{line} pram=10\n".encode()), result)
+        removed = re.findall(r"--remove=(\S+)", result.err.decode())
+        self.assertEqual(len(removed), len(words), result)
+        again = self.run_program("cmdline", "--memory", self.memory, "--cmdline", line,
+                                 *[f"--remove={name}" for name in removed])
+        self.assertEqual(again.out, f"{RESERVED} pram=10\n".encode())
+        self.assertNotIn(b"first boot", again.err)
+        for other in ("ignition.firstboots", "xignition.firstboot", "-- ignition.firstboot", "ignition.platform.id=qemu"):
+            self.assertNotIn(b"first boot", self.run_program(
+                "cmdline", "--memory", self.memory, "--cmdline", f"{RESERVED} {other}").err)
 
     def test_wrong_usage(self):
         for words in (["--append=a -- b"], ["--append=pram=1"], ['--append=a="b'], ["--remove="], ["--remove=a=b"],

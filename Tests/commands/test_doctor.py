@@ -91,9 +91,14 @@ class RecordedMachines(DoctorTest):
         for root in (folder, "/nowhere", "/dev/null"):
             with self.subTest(root):
                 self.assertEqual(self.run_program("doctor", f"--root={root}").status, FAILED)
+                result = self.run_program("doctor", f"--root={root}", "--json")
+                report = json.loads(result.out)
+                self.assertEqual([error.message for error in validator().iter_errors(report)], [], result)
+                self.assertEqual(report["exit"], FAILED)
+                self.assertIn(report["failure"]["message"], result.err.decode())
 
     def test_usage(self):
-        for words in (["x"], ["--size=0"], ["--size=x"], ["--size=-1"], ["--pfn=1"]):
+        for words in (["x"], ["--size=0"], ["--size=x"], ["--size=-1"], ["--pfn=1"], ["--root="]):
             with self.subTest(words):
                 self.assertEqual(self.run_program("doctor", *words).status, USAGE)
 
@@ -184,6 +189,9 @@ STAGED = [
      "warning", "taken for a variable", r"\\\\\\\$ss"),
     ("an entry of systemd-boot forgets it", put("boot/loader/entries/a.conf", "options root=/dev/vda1\n"),
      "next-kernel", "warning", "/boot/loader/entries/a.conf", "there, too"),
+    ("a kernel that is none", put(f"boot/vmlinuz-{RELEASE}", "MZ" + 1000 * "x"), "next-kernel", "warning",
+     "is no kernel that can be started", "install the kernel"),
+    ("an empty kernel", put(f"boot/vmlinuz-{RELEASE}", ""), "next-kernel", "warning", "is no kernel", "anew"),
     ("no kernel", drop("boot/vmlinuz"), "next-kernel", "warning", "no kernel in /boot", "name one"),
     ("a line that is full", line(LINE + " " + "x" * 1990), "command-line-room", "problem", "2016 are possible",
      "shorten"),
@@ -199,10 +207,8 @@ STAGED = [
     ("ramoops is there and loaded", put("sys/module/ramoops/parameters/mem_address", "536870912\n"), "ramoops",
      "problem", "ramoops", "mem_address"),
     ("no image", drop("boot/initrd"), ("initrd-helper", "next-kernel"), "unknown", "no image", "image check"),
-    ("units not enabled", drop(WANTS), "units", "warning", "not enabled", "systemctl enable"),
-    ("one unit not enabled", drop(f"{WANTS}/pram-verify-load"), "units", "warning", "pram-verify-load.service",
-     "enable --now pram-verify-load.service$"),
-    ("units not installed", together(
+    ("unit not enabled", drop(WANTS), "units", "warning", "not enabled", "enable --now pram-verify.service$"),
+    ("unit not installed", together(
         drop(WANTS, "usr/lib/systemd/system/pram"), put("usr/lib/systemd/system/ssh.service", "[Unit]\n")),
      "units", "warning", "not installed", "install"),
     ("Debian loads by itself", put("etc/default/kexec", "LOAD_KEXEC=true\n"), "units", "warning", "LOAD_KEXEC",
@@ -269,6 +275,119 @@ class Hostile(DoctorTest):
                 (root / path).unlink()
                 (root / path).mkdir()
                 self.look(root)
+
+
+class Supportconfig(DoctorTest):
+    """What SUSE's tool collects: the files of a machine as sections of a few texts."""
+
+    FOUND = "#==[ Configuration File ]===========================#\n# {}\n{}\n\n"
+    LOG = """#==[ Command ]======================================#
+# /bin/dmesg -T
+[Mon Jan  5 10:00:00 2026] BIOS-provided physical RAM map:
+[Mon Jan  5 10:00:00 2026] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable
+[Mon Jan  5 10:00:00 2026] BIOS-e820: [mem 0x0000000000100000-0x000000007ffdffff] usable
+Jan 05 10:00:00 Big kernel: BIOS-e820: [mem 0x0000000000100000-0x000000007ffdffff] usable
+[Mon Jan  5 10:00:00 2026] BIOS-e820: [mem 0x000000007ffe0000-0x000000007fffffff] reserved
+[Mon Jan  5 10:00:00 2026] BIOS-e820: [mem nonsense
+"""
+
+    def collect(self, line=LINE, grub=f'GRUB_CMDLINE_LINUX="{LINE}"', loaded="0"):
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        self.addCleanup(shutil.rmtree, folder)
+        texts = {
+            "basic-environment.txt": "#==[ Command ]====#\n# /bin/date\n",
+            "boot.txt": self.FOUND.format("/etc/lilo.conf - File not found", "") + self.LOG
+            + self.FOUND.format("/etc/default/grub", grub) + self.FOUND.format("/proc/cmdline", line),
+            "crash.txt": self.FOUND.format("/sys/kernel/kexec_loaded", loaded),
+            "proc.txt": self.FOUND.format("/proc/sys/kernel/osrelease", RELEASE)
+            + self.FOUND.format("/proc/sys/kernel/kexec_load_disabled", "0"),
+        }
+        for name, text in texts.items():
+            if text is not None:
+                (folder / name).write_text(text)
+        return folder
+
+    def test_what_it_tells(self):
+        result, _, checks = self.look(self.collect())
+        self.assertEqual(result.status, DAMAGED)  # nobody has seen whether the kernel keeps off the range
+        self.assertRegex(checks["reserved-range"]["message"], "64.0 MiB at 0x20000000|0x20000000")
+        self.assertEqual(checks["firmware-map"]["state"], "ok", checks)
+        self.assertEqual(checks["firmware-map"]["message"], "the firmware calls all of the range System RAM")
+        self.assertEqual(checks["kexec-loaded"]["message"], "no kernel is loaded yet")
+        self.assertEqual(checks["next-kernel"]["state"], "unknown")
+
+    def test_the_firmwares_map_is_that_of_the_log(self):
+        folder = self.collect()
+        boot = folder / "boot.txt"
+        boot.write_text(boot.read_text().replace("0x000000007ffdffff] usable", "0x0000000020ffffff] usable"))
+        self.assertNotEqual(self.look(folder)[2]["firmware-map"]["state"], "ok")
+
+    def test_what_is_wrong_there(self):
+        _, _, checks = self.look(self.collect(grub='GRUB_CMDLINE_LINUX="quiet"', loaded="1"))
+        self.assertRegex(checks["next-kernel"]["message"], "/etc/default/grub does not set")
+        self.assertRegex(checks["kexec-loaded"]["message"], "not by pram-verify")
+        _, _, checks = self.look(self.collect(line="quiet"))
+        self.assertEqual(checks["reserved-range"]["state"], "problem")
+
+    def test_any_bytes(self):
+        folder = self.collect()
+        for text in (b"", b"#==[\n" * 1000, b"#==[\n# /proc/cmdline", b"\0\xff" * 5000,
+                     b"BIOS-e820: [mem -]\nBIOS-e820: [mem 0xffffffffffffffff-0x0] usable\n"):
+            for name in ("boot.txt", "proc.txt", "crash.txt"):
+                (folder / name).write_bytes(text)
+            with self.subTest(text[:20]):
+                status = self.run_program("doctor", f"--root={folder}").status
+                self.assertIn(status, (DAMAGED, FAILED))
+
+
+class Links(DoctorTest):
+    """Symbolic links of another machine lead where they lead there, never to this one."""
+
+    def move(self, root, path, target):
+        """Puts a file elsewhere, and an absolute link in its place."""
+        place, new = pathlib.Path(root, path), pathlib.Path(root, os.path.normpath(target).lstrip("/"))
+        new.parent.mkdir(parents=True, exist_ok=True)
+        place.rename(new)
+        place.symlink_to(target)
+
+    def test_absolute_ones(self):
+        root = self.root()
+        before = self.look(root)[1]
+        self.move(root, "etc/default/grub", "/usr/share/made-up/grub")
+        self.move(root, "proc/cmdline", "/made-up/../made-up/./line")
+        self.move(root, f"boot/initrd.img-{RELEASE}", "/../../../../made-up/initrd")
+        self.move(root, "boot", "/made-up/boot")
+        self.assertEqual(self.look(root)[1], before)
+
+    def test_they_never_lead_to_this_machine(self):
+        secret = pathlib.Path(tempfile.mkdtemp(dir=self.folder), "grub")
+        secret.write_text('GRUB_CMDLINE_LINUX="memmap=64M$0x20000000"\n')
+        root = self.root()
+        place = pathlib.Path(root, "etc/default/grub")
+        place.unlink()
+        without = self.look(root)[1]
+        for target in (secret, "../" * 30 + str(secret)[1:]):
+            place.symlink_to(target)
+            self.assertEqual(self.look(root)[1], without)
+            place.unlink()
+
+    def test_in_circles(self):
+        root = self.root()
+        for path in ("etc/default/grub", f"boot/vmlinuz-{RELEASE}", "proc/iomem"):
+            place = pathlib.Path(root, path)
+            place.unlink()
+            place.symlink_to("/" + path)
+        _, _, checks = self.look(root)
+        self.assertRegex(checks["next-kernel"]["message"], "leads to no file")
+
+    def test_what_is_no_program_is_not_installed(self):
+        root = self.root(drop("var/lib/dpkg/status"))
+        place = pathlib.Path(root, "usr/sbin/kexec")
+        if place.exists():
+            place.unlink()
+        place.mkdir(parents=True)
+        pathlib.Path(root, "usr/bin").mkdir(exist_ok=True)
+        self.assertEqual(self.look(root)[2]["kexec-tools"]["state"], "problem")
 
 
 class Proposals(DoctorTest):

@@ -24,10 +24,10 @@ NOT_RUN = {
     "make rpm": "the same",
     "update-initramfs -u": "makes this machine's own image: make-images runs mkinitramfs with the hooks, for test_image",
     "dracut -f": "the same, with dracut",
-    "systemctl enable --now pram-verify-save pram-verify-load": "needs systemd as PID 1: Tests/boot/run test_units",
+    "systemctl enable --now pram-verify": "needs systemd as PID 1: Tests/boot/run test_units",
     "pram-verify rehearse && systemctl kexec": "ends this kernel: Tests/boot/run test_doctor rehearses",
-    "journalctl -b -1 -u pram-verify-save": "the same",
-    "journalctl -u pram-verify-load": "the same",
+    "journalctl -b -1 -u pram-verify": "the same",
+    "journalctl -u pram-verify": "the same",
     "ukify build --linux=vmlinuz --initrd=initrd.img --initrd=pram-verify.cpio --output=linux.efi":
         "no ukify in Debian 12; what it makes is read in test_image",
 }

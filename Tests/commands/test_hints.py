@@ -1,6 +1,7 @@
 """What is said to somebody who wrote nearly the right thing."""
 
 import os
+import re
 
 import chain
 from support import DAMAGED, FAILED, INTACT, USAGE, CommandTest, kinds
@@ -57,6 +58,25 @@ class Hints(HintTest):
             refused = self.run_json("load", "/proc", "--memory", self.image, *words)
             self.assertEqual(refused.status, FAILED, refused)
         self.assertEqual(self.run_program("check", "--memory", self.image, "--pfn", "1").status, INTACT)
+
+
+class ImageSizes(HintTest):
+    """The size that a refusal names is the smallest that does, with page 0 and what lies below 1 MiB left out."""
+
+    def test_the_size_that_is_named_does(self):
+        for extra, base in ((0, "0"), (0, "0x1000000"), (17 * MIB, "0"), (15 * MIB + 700_000, "0")):
+            with self.subTest(extra=extra, base=base):
+                (self.source / "large").write_bytes(os.urandom(extra))
+                refused = self.save("--size=16K", f"--base={base}")
+                self.assertEqual(refused.status, FAILED, refused)
+                size = int(re.search(rb"an image with --size=(\d+)K has room for all of it", refused.err)[1])
+                saved = self.save(f"--size={size}K", f"--base={base}")
+                self.assertEqual((saved.status, saved.err), (INTACT, b""), saved)
+                os.unlink(self.image)
+                small = self.save(f"--size={size - 4}K", f"--base={base}")
+                self.assertTrue(small.status == FAILED or b"has room for" in small.err, small)
+                if os.path.exists(self.image):
+                    os.unlink(self.image)
 
 
 class DryRun(HintTest):

@@ -369,7 +369,7 @@ class Appending(ImageTest):
                 self.assertEqual(path.read_bytes(), image)
         path = self.write(content)
         self.append(path, "--flavour=systemd")
-        self.assertIn("usr/lib/systemd/system/pram-verify.service", self.listed(path))
+        self.assertIn("usr/lib/systemd/system/pram-verify-boot.service", self.listed(path))
 
     def test_nobody_elses_image_is_written(self):
         path = self.copy("zstd")

@@ -7,6 +7,7 @@ import re
 import chain
 from support import DAMAGED, FAILED, INTACT, USAGE
 from test_boot import FOLDER, HEAD, RESERVED, SIZE, START
+from test_doctor import validator
 from test_kexec import KexecTest
 
 LINE = f"{RESERVED} quiet"
@@ -203,6 +204,10 @@ class Refuses(RehearseTest):
         self.assertEqual(self.memory.read_bytes(), before)
         # And no rehearsal is waited for any more.
         self.assert_ends(self.machine("$pv rehearse --result"), FAILED, "nothing was rehearsed")
+        result = self.machine("$pv rehearse --result --json")
+        report = json.loads(result.out)
+        self.assertEqual([error.message for error in validator().iter_errors(report)], [], result)
+        self.assertIn("nothing was rehearsed", report["failure"]["message"])
 
     def test_a_small_damaged_chain_over_a_canary_is_none(self):
         self.rehearse("--no-load", "/k")
@@ -215,7 +220,7 @@ class Refuses(RehearseTest):
         self.assert_ends(self.machine("$pv rehearse /k", line="quiet"), FAILED, "reserves no memory")
 
     def test_usage(self):
-        for words in ("--result /k", "--json /k", "a b c", "--size=x"):
+        for words in ("--result /k", "--json /k", "a b c", "--size=x", "--size=0"):
             with self.subTest(words):
                 self.assert_ends(self.machine(f"$pv rehearse {words}"), USAGE)
 

@@ -382,11 +382,15 @@ class Choosing(TreeTest):
         self.assertIn(b"nothing: the chain has no file of this name", missing.out)
 
     def test_list_shows_paths(self):
-        self.save(self.source)
+        self.save(self.source, "--parity", "5")
         lines = self.run_program("list", "--memory", self.path, "--pfn", self.pfn).out.decode().splitlines()
         self.assertTrue(any(line.startswith("l") and line.endswith("link -> sub/inner") for line in lines), lines)
         self.assertTrue(any(re.match(r"-rw-r--r-- 0:0 +5 \d{4}-\d\d-\d\dT.* intact +sub/inner$", line)
                             for line in lines), lines)
+        # What protects the chain is no file of anybody's.
+        self.assertEqual([line for line in lines if ".pram" in line], [])
+        every = self.run_program("list", "--all", "--memory", self.path, "--pfn", self.pfn).out.decode().splitlines()
+        self.assertEqual((every[:-1], every[-1].split()[-1]), (lines, ".pram-parity"))
         flat = self.run_program("list", "--flat", "--memory", self.path, "--pfn", self.pfn).out
         self.assertIn(b" sub%inner\n", flat)
         tree = self.run_json("list", "--memory", self.path, "--pfn", self.pfn).report["tree"]

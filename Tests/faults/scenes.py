@@ -138,6 +138,8 @@ class Scene:
     """A command, what lies there before, how it ends when nothing goes wrong, and a judge."""
 
     status = 0
+    # Variables for the command, besides those of whoever runs the tests.
+    environment = {}
 
     def __init__(self, stage, name):
         self.stage, self.name = stage, name
@@ -545,6 +547,96 @@ class Boot(Scene):
             return None
 
 
+# Programs that the commands call: they note it, and load or list as the real ones do. A write that fails fails them.
+KEXEC = """#!/bin/sh
+case " $* " in *" -u "*) echo 0 >/sys/kernel/kexec_loaded; exit ;; esac
+printf '%s\\n' "$*" >"$PLACE/called" && echo 1 >/sys/kernel/kexec_loaded
+"""
+SYSTEMCTL = """#!/bin/sh
+[ "$1" = list-jobs ] && printf '7 kexec.target start waiting\\n1 jobs listed.\\n'
+"""
+
+
+class Kernel(Scene):
+    """What loads the next kernel: never one that is not told of the chain."""
+
+    def programs(self):
+        folder = self.place / "programs"
+        folder.mkdir()
+        for name, text in (("kexec", KEXEC), ("systemctl", SYSTEMCTL)):
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        pathlib.Path("/sys/kernel/kexec_loaded").write_text("0\n")
+        self.environment = {"PATH": f"{folder}:/usr/bin:/bin", "PLACE": str(self.place)}
+
+    def loaded_line(self):
+        """What the kernel that is loaded was given; None where none is."""
+        if pathlib.Path("/sys/kernel/kexec_loaded").read_text() != "1\n":
+            return None
+        return (self.place / "called").read_text().rstrip("\n").split("--command-line=")[1]
+
+    def complaints_of_line(self, status):
+        line = self.loaded_line()
+        wanted = f"{LINE} pram={HEAD:x}"
+        if status == 0 and line is None:
+            yield "success, and no kernel is loaded"
+        if line is not None and line != wanted:
+            yield f"a kernel is loaded with {line!r}"
+        note = pathlib.Path("/run/pram-verify/loaded")
+        if note.exists() and f"\nline {wanted}\n" not in note.read_text():
+            yield f"what is noted of the loaded kernel is {note.read_text()!r}"
+
+
+class LoadKernel(Kernel):
+    """kexec, of an intact chain."""
+
+    def set_up(self):
+        self.programs()
+        self.stored(FILES, self.stage.memory, HEAD)
+        self.before = self.stage.memory.read_bytes()
+
+    def words(self):
+        return ["kexec", "--threads", "1", "/k", "/i"]
+
+    def complaints(self, status, out, err):
+        yield from self.complaints_of_line(status)
+        if self.stage.memory.read_bytes() != self.before:
+            yield "memory was changed"
+
+
+class Stop(Kernel):
+    """service stop, on the way to a kexec: what is saved is what the next kernel is told of."""
+
+    def set_up(self):
+        self.programs()
+        self.environment |= {"SAVE_DIR": str(self.source()), "KEXEC_KERNEL": "/k", "KEXEC_INITRD": "/i"}
+        self.stored(OTHERS, self.stage.memory, HEAD)
+
+    def words(self):
+        return ["service", "stop"]
+
+    def complaints(self, status, out, err):
+        left = found(self.stage.memory, HEAD)
+        yield from self.complaints_of_line(status)
+        if self.loaded_line() is not None and left != FILES:
+            yield f"a kernel is loaded for a chain that is {str(left)[:60]}"
+        if status == 0 and left != FILES:
+            yield f"success, and what was saved is {str(left)[:60]}"
+        if left not in ("none", FILES, OTHERS):
+            yield f"what is left is {str(left)[:60]}"
+
+
+class Start(TakeOut):
+    """service start, after a kexec."""
+
+    def set_up(self):
+        super().set_up()
+        self.environment = {"LOAD_DIR": str(self.place / "out")}
+
+    def words(self):
+        return ["service", "start"]
+
+
 class Status(Scene):
     def __init__(self, stage, name, word, status, *words):
         super().__init__(stage, name)
@@ -586,6 +678,8 @@ def all_scenes(stage):
         Drop(stage, "keep-holes", "drop", "--keep-holes"),
         Repair(stage, "repair"), Append(stage, "image-append"),
         Cmdline(stage, "cmdline"), Cmdline(stage, "cmdline-options", "--kexec-options"),
+        LoadKernel(stage, "kexec"), Stop(stage, "service-stop"),
+        Start(stage, "service-start", "--erase", live=True),
         Boot(stage, "boot"),
         Boot(stage, "boot-damaged", flip=b"bytes", true=("damaged",)),
         Boot(stage, "boot-drop", " pram_verify.policy=drop", flip=b"bytes", true=("damaged", "corrected")),

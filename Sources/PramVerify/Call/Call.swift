@@ -55,6 +55,9 @@ struct Call {
             case .unknownOrAmbiguous(let word): throw UsageError(Call.unknownOption(word))
             }
         }
+        for option in Option.allCases where option.namesFile && has(option) && self[option] == [] {
+            throw UsageError("--\(option.name) is empty; it takes \(option.argument ?? "")")
+        }
         try takeCommand()
         // The first word of several commands alone, to ask for help.
         if group != nil { return }

@@ -28,6 +28,13 @@ enum Option: Int, CaseIterable {
     /// The word that stands for the argument; nil when there is none.
     var argument: StaticString? { row.argument }
     var summary: StaticString { row.summary }
+    /// An empty argument can be no file's name, and would be taken for something else.
+    var namesFile: Bool {
+        switch self {
+        case .memory, .cmdlineFile, .root, .svg, .from, .kernel, .config, .output, .directory: true
+        default: false
+        }
+    }
 
     private var row: (name: StaticString, argument: StaticString?, summary: StaticString) {
         switch self {
@@ -80,9 +87,10 @@ enum Option: Int, CaseIterable {
         case .stdin: ("stdin", "NAME", "save standard input too, as the file NAME")
         case .stdout: ("stdout", "NAME", "write this one file to standard output")
         case .resume: ("resume", "DEVICE", "say whether a hibernated system waits on the device, and nothing else")
-        case .result: ("result", nil, "say what became of the last rehearsal")
+        case .result: ("result", nil, "say what became of the last rehearsal, with --json as JSON")
         case .noLoad: ("no-load", nil, "load no kernel, and say how to")
-        case .root: ("root", "DIR", "another machine's files instead: a mounted disk, an unpacked sosreport")
+        case .root:
+            ("root", "DIR", "another machine's files instead: a mounted disk, an unpacked sosreport or supportconfig")
         case .long: ("long", nil, "with permissions, owners, sizes and times, as ls -l")
         case .segments: ("segments", nil, "the parts of the image instead: where they lie and how they are packed")
         case .config: ("config", "FILE", "the kernel's configuration, to see whether it can unpack the image")

@@ -80,6 +80,9 @@ struct Cmdline: Command {
     }
 
     private mutating func act(_ known: ChainSearch.Known?) throws(Failure) -> ExitStatus {
+        if let path = nextKernelPath {
+            _ = try calling { () throws(SystemError) in try FileDescriptor.status(of: path) }
+        }
         let template = ParameterLine(try templateText())
         let next = try edited(template)
         let search = try search(template, known)
@@ -152,6 +155,9 @@ struct Cmdline: Command {
                     }
                 throw .usage(UsageError("--append does not take \"\(escaped(text))\": \(reason)"))
             }
+        }
+        for word in FirstBootWords.find(on: next.line) {
+            say(Phrase("\(word) on the line is meant for the first boot alone: --remove=\(word)").text)
         }
         return next
     }

@@ -23,6 +23,9 @@ enum Doctor: Command {
         } catch {
             if case .usage(let usage) = error { throw usage }
             error.explain(to: streams.errors)
+            if call.has(.json) {
+                JSONReport.write(error, of: name, schema: SetupReport.schemaVersion, to: streams.output)
+            }
             return error.status
         }
     }

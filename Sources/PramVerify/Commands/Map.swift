@@ -63,6 +63,8 @@ extension Map {
         private var files: [StoredFile] = []
         /// Whether there is memory to look at: a recorded machine has none but a dump.
         private var hasMemory = true
+        /// Whether the recorded machine's own command line is to name the head.
+        private var hasRecordedLine = false
 
         init(_ call: Call, _ output: Output) {
             self.call = call
@@ -82,6 +84,7 @@ extension Map {
                     FileDescriptor.exists(paths.commandLine)
                 {
                     self.call.set(.cmdlineFile, paths.commandLine)
+                    hasRecordedLine = true
                 }
             }
             if let line = call[.cmdline] { ranges.add(ParameterLine(line)) }
@@ -195,8 +198,10 @@ extension Map {
             PictureCaption(isMachines: ranges.isMachines, names: ranges.names, files: files)
         }
 
-        func print(_ report: Report, _ streams: Streams) {
+        func print(_ found: Report, _ streams: Streams) {
             let output = streams.output
+            var report = found
+            if hasRecordedLine && report.head?.page != nil { report.head?.origin = .procCmdline }
             output.write("verdict: \(hasMemory ? report.verdict.name : "not looked at")\n")
             if let memory = report.memory {
                 output.write("memory:  \(memory.path) (\(memory.kind))\n")

@@ -36,6 +36,9 @@ struct Rehearse: Command {
         } catch {
             if case .usage(let usage) = error { throw usage }
             error.explain(to: streams.errors)
+            if call.has(.json) {
+                JSONReport.write(error, of: name, schema: SetupReport.schemaVersion, to: streams.output)
+            }
             return error.status
         }
     }
@@ -46,6 +49,7 @@ struct Rehearse: Command {
     private static func save(_ call: Call) throws(Failure) -> (RehearsalRecord, Report) {
         let threads = try call.threadCount()
         let size = try call.size(.size)
+        if size == 0 { throw .usage(UsageError("--size takes a number of bytes, not 0")) }
         let target = try WritingTarget.open(call, size: nil, base: 0, for: .chain)
         let memory = target.memory
         try refuseChain(target, call)

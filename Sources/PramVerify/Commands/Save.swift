@@ -72,11 +72,9 @@ enum Save: Command {
             try source.refuseWithin(call[.memory])
             try target.refuseHeldChains(call)
             if MemoryChoice(call[.memory]).isLive { SaveNote(.unfinished).write() }
-            var chainSave = try writing { () throws(WritingFailure) in
-                try ChainSave(
-                    source.plan, from: source.directory, into: target.memory, generation: randomNumber(),
-                    parity: parity)
-            }
+            let standing =
+                call.has(.replace) ? StandingChain(in: target.memory, threads: threads, seed: randomNumber()) : nil
+            var chainSave = try begin(source, target, base: base, parity: parity, replacing: standing)
             let (head, chain) = try writing { () throws(WritingFailure) in
                 try chainSave.run(threads: threads, seed: randomNumber())
             }
@@ -88,6 +86,25 @@ enum Save: Command {
         } catch {
             target.growth?.undo()
             throw error
+        }
+    }
+
+    /// Refuses what can be refused before the first byte is written.
+    private static func begin(
+        _ source: SaveSource, _ target: WritingTarget, base: UInt64, parity: Int, replacing standing: StandingChain?
+    ) throws(Failure) -> ChainSave {
+        do throws(WritingFailure) {
+            return try ChainSave(
+                source.plan, from: source.directory, into: target.memory, generation: randomNumber(), parity: parity,
+                replacing: standing)
+        } catch {
+            guard error.cause == .tooSmall, target.machine == nil,
+                let size = SaveEstimate(source.plan, parity: parity)?.imageSize(base: base)
+            else { throw .writing(error) }
+            throw .writing(
+                WritingFailure(
+                    .tooSmall, Phrase(error.message),
+                    remedy: "an image with --size=\(size >> 10)K has room for all of it"))
         }
     }
 

@@ -9,7 +9,7 @@ import Verification
 
 /// What commands share about rehearsals: where their results are kept, and how a canary is known and looked at.
 enum Rehearsal {
-    /// Not the directory whose files the units save and restore: what is there must not look like a user's file.
+    /// Not the directory whose files the unit saves and restores: what is there must not look like a user's file.
     static let folder: StaticString = "/var/lib/pram-verify-state"
     static let file: StaticString = "rehearsal"
 
@@ -21,7 +21,7 @@ enum Rehearsal {
     /// What is known of the last rehearsal of a machine: by the check at boot, or from the disk.
     static func last(_ paths: MachinePaths) -> RehearsalRecord? {
         let run = read(paths.below("/run/pram-verify/rehearsal"))
-        let kept = read(paths.root + path)
+        let kept = read(paths.below(path))
         guard let run, let kept else { return run ?? kept }
         if kept.saved != run.saved { return kept.saved > run.saved ? kept : run }
         return run.state == .waiting ? kept : run

@@ -32,7 +32,7 @@ extension SetupEvidence {
         for (start, end) in [("/boot/initrd.img-", ""), ("/boot/initramfs-", ".img")] as [(StaticString, StaticString)]
         where !release.isEmpty && !release.contains(UInt8(ascii: "/")) {
             let path = bytes(start) + release + bytes(end)
-            if !found.contains(path), FileDescriptor.exists(paths.root + path) { found.append(path) }
+            if !found.contains(path), FileDescriptor.exists(paths.below(path)) { found.append(path) }
         }
         var question = ImageCheck.Question()
         question.reservesPmem = named.contains { $0.kind == .persistent }
@@ -41,7 +41,7 @@ extension SetupEvidence {
 
     private static func look(at path: [UInt8], _ paths: MachinePaths, _ question: ImageCheck.Question) -> ImageState {
         do throws(ImageFailure) {
-            let check = try ImageCheck.run(try ImageFile(paths.root + path), question)
+            let check = try ImageCheck.run(try ImageFile(paths.below(path)), question)
             if let line = check.lines.first(where: { $0.verdict == .bad }) {
                 return ImageState(path: path, verdict: .bad, text: line.text, remedy: line.remedy ?? "")
             }
@@ -67,7 +67,11 @@ extension SetupEvidence {
             let next = try search.nextKernel()
             if let chain = next.chain { return .ready(contents: chain.contents, head: chain.head.number) }
             if next.status.contains(.failed) { return .notLookedAt("memory could not be looked at for a chain") }
-            guard next.status != [] else { return .none }
+            guard next.status != [] else {
+                return SaveNote.isHidden
+                    ? .notLookedAt("only root can read what save has noted, and so tell whether a chain is there")
+                    : .none
+            }
             // Where there is no chain at all that comes first, and says nothing about one that was saved.
             let messages = search.next.messages.drop { Array($0.utf8).begin(with: "no chain is handed on") }
             return .notHandedOn(messages.first ?? "", remedy: messages.dropFirst().first ?? "")

@@ -21,14 +21,7 @@ struct JSONReport {
         json.string("command", report.command)
         json.string("verdict", report.verdictName)
         json.number("exit", Int(report.status.rawValue))
-        if let failure = report.failure {
-            json.beginObject("failure")
-            json.string("cause", failure.cause)
-            json.string("message", failure.message)
-            json.string("remedy", failure.remedy)
-            writeReasons("reasons", failure.reasons, &json)
-            json.endObject()
-        }
+        if let failure = report.failure { write(failure, &json) }
         if let memory = report.memory {
             json.beginObject("memory")
             json.string("path", memory.path)
@@ -36,7 +29,7 @@ struct JSONReport {
             json.beginArray("notes")
             for note in memory.notes { json.string(nil, note) }
             json.endArray()
-            writeReasons("refusals", memory.refusals, &json)
+            write("refusals", memory.refusals, &json)
             json.endObject()
         } else {
             json.null("memory")
@@ -66,7 +59,30 @@ struct JSONReport {
         json.finish()
     }
 
-    private static func writeReasons(_ key: StaticString, _ reasons: [MemoryFailure], _ json: inout JSONWriter) {
+    /// The object of a run that ended without an answer, for commands whose answers have a form of their own.
+    /// - Parameter schema: the version of that form.
+    static func write(_ failure: Failure, of command: StaticString, schema: Int, to output: Output) {
+        var json = JSONWriter { output.write($0) }
+        json.beginObject()
+        json.number("schema", schema)
+        json.string("version", Program.version)
+        json.string("command", command)
+        json.number("exit", Int(failure.status.rawValue))
+        write(failure, &json)
+        json.endObject()
+        json.finish()
+    }
+
+    private static func write(_ failure: Failure, _ json: inout JSONWriter) {
+        json.beginObject("failure")
+        json.string("cause", failure.cause)
+        json.string("message", failure.message)
+        json.string("remedy", failure.remedy)
+        write("reasons", failure.reasons, &json)
+        json.endObject()
+    }
+
+    private static func write(_ key: StaticString, _ reasons: [MemoryFailure], _ json: inout JSONWriter) {
         json.beginArray(key)
         for reason in reasons {
             json.beginObject()

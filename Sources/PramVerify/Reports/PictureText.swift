@@ -66,13 +66,17 @@ struct PictureText {
     func write(_ picture: Picture, _ caption: PictureCaption, to output: Output) {
         let end = picture.parts.first?.strip.end ?? 0
         for part in picture.parts {
-            output.write("\n\(caption.title(part.name)): \(PictureCaption.scale(part.strip))\n")
+            let title: Phrase = "\(caption.title(part.name)): \(PictureCaption.scale(part.strip))"
+            output.write("\n\(wrapped(title.text, columns))")
             write(part.strip, PictureText.labelWidth(end), blocks(upTo: end), output)
         }
         writeLegend(caption.background(picture), caption.chain(picture), picture, output)
         let lines = caption.sentences(picture)
         if !lines.isEmpty { output.write("\n") }
-        for line in lines { output.write("\(line)\n") }
+        // Names of files stay whole where there is room.
+        for line in lines {
+            if columns < 76 { output.write("\(wrapped(line, columns))") } else { output.write("\(line)\n") }
+        }
     }
 
     private func write(_ strip: Strip, _ width: Int, _ blocks: Int, _ output: Output) {

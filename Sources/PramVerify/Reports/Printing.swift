@@ -26,7 +26,7 @@ extension Report {
             case .text: TextReport.write(report, to: streams.output)
             case .list:
                 if let manifest = report.manifest, report.listsTree {
-                    TreeList.write(manifest, to: streams.output)
+                    TreeList.write(manifest, all: call.has(.all), to: streams.output)
                 } else {
                     FileList.write(report, all: call.has(.all), to: streams.output)
                 }

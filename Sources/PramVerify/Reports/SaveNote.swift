@@ -52,6 +52,12 @@ struct SaveNote {
         return note
     }
 
+    /// Whether there is one that this user may not read.
+    static var isHidden: Bool {
+        let path = RunFolder.File.saved.path
+        return FileDescriptor.exists(path) && (try? FileDescriptor.openWithoutWaiting(path)) == nil
+    }
+
     func write() {
         // That a save has begun is still true of one that failed.
         RunFolder.publishNote(.saved, keepsOld: state == .failed) { output in

@@ -97,9 +97,9 @@ struct SetupReport {
         output.write("ready: \(isReady ? "yes" : "no")\(counts)\n\n")
         for check in checks {
             let start = padded(check.state.name, 8) + padded(check.id.name, 18)
-            output.write("\(start)\(SetupReport.wrapped(check.message, indent: 26, from: 26))")
+            output.write("\(start)\(wrapped(check.message, Self.width, indent: 26))")
             if check.remedy.utf8.isEmpty { continue }
-            output.write("\(padded("", 26))-> \(SetupReport.wrapped(check.remedy, indent: 29, from: 29))")
+            output.write("\(padded("", 26))-> \(wrapped(check.remedy, Self.width, indent: 29))")
         }
         writeProposal(to: output)
     }
@@ -146,30 +146,5 @@ struct SetupReport {
         output.write("    \(proposal.grubLine(.persistent, loader.grubValue))\n")
         output.write("or\n")
         output.write("    \(proposal.grubLine(.reserved, loader.grubValue))\n")
-    }
-
-    /// Text broken between words, with a newline at its end.
-    /// - Parameters:
-    ///   - indent: of all lines but the first, in columns.
-    ///   - from: the column in which the first line starts.
-    private static func wrapped(_ text: String, indent: Int, from: Int) -> String {
-        var lines: [UInt8] = []
-        var column = from
-        var isFirst = true
-        for word in Array(text.utf8).split(separator: UInt8(ascii: " ")) {
-            if !isFirst && column + 1 + word.count > width {
-                lines.append(UInt8(ascii: "\n"))
-                lines += [UInt8](repeating: UInt8(ascii: " "), count: indent)
-                column = indent
-            } else if !isFirst {
-                lines.append(UInt8(ascii: " "))
-                column += 1
-            }
-            lines += word
-            column += word.count
-            isFirst = false
-        }
-        lines.append(UInt8(ascii: "\n"))
-        return String(decoding: lines, as: UTF8.self)
     }
 }

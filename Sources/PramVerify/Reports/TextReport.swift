@@ -77,6 +77,9 @@ struct TextReport {
             output.write("head:    none; the chain that \(from) names was loaded, and its memory given back\n")
         } else {
             output.write("head:    none; \(from) names no chain\n")
+            if head.origin == .procCmdline, let memory = report.memory, !memory.isLive {
+                output.write("         (this machine's; a dump's is named with --pfn, --cmdline or --cmdline-file)\n")
+            }
         }
     }
 

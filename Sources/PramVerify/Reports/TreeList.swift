@@ -8,7 +8,8 @@ import Verification
 /// where a symbolic link points. What the manifest does not tell of comes behind it, under its name in the chain.
 struct TreeList {
     /// Reads the manifest twice: for the widths of columns, and to write.
-    static func write(_ manifest: ChainManifest, to output: Output) {
+    /// - Parameter all: the file that holds parity, too.
+    static func write(_ manifest: ChainManifest, all: Bool, to output: Output) {
         let files = ManifestFiles(manifest)
         let widths = Widths()
         manifest.read { event in
@@ -30,7 +31,7 @@ struct TreeList {
             if entry.kind == .symbolicLink { output.write(" -> \(escaped(entry.target))") }
             output.write("\n")
         }
-        for file in files.unnamed {
+        for file in files.unnamed where all || !file.isParity {
             let name = file.name.isEmpty ? "?" : escaped(file.name)
             output.write(
                 "\(FileList.modeText(file.mode)) \(right("?", widths.owner)) \(right(String(file.size), widths.size)) "

@@ -448,8 +448,8 @@ class OnePage(KhoCase):
 
 
 class WithSystemd(BootCase):
-    """The units on this release's systemd, on a kernel as distributions build it: stopped on the way to the kexec, the one
-    saves and leaves a holder, which outlives the shutdown; started, the other restores, and gives the memory back."""
+    """The unit on this release's systemd, on a kernel as distributions build it: stopped on the way to the kexec it saves,
+    and leaves a holder, which outlives the shutdown; started, it restores, and gives the memory back."""
 
     needs_pram_kernels = True
     kernels = ("bzImage-kho-7.3-systemd",)
@@ -466,7 +466,7 @@ class WithSystemd(BootCase):
         state = self.machine.run("systemctl is-system-running --wait", BOOT_DEADLINE)
         self.assertEqual(state.output, "running\n", self.machine.run("systemctl --failed; journalctl -b -p notice"))
 
-    def test_the_units_carry_files_over(self):
+    def test_the_unit_carries_files_over(self):
         machine = self.machine
         self.assert_up()
         saved, loaded = "/var/lib/pram-verify", "/var/lib/restored"
@@ -475,14 +475,14 @@ LOAD_DIR={loaded}
 KEXEC_KERNEL=/vmlinuz
 KEXEC_INITRD=
 """.encode())
-        machine.must("systemctl -q enable --now pram-verify-save.service pram-verify-load.service")
+        machine.must("systemctl -q enable --now pram-verify.service")
         machine.must(f"set -e; mkdir -p {saved}; cd {saved}; {WRITE_SAMPLES}")
         before = sums(machine, saved)
         # systemctl kexec wants one to be loaded; the unit loads it once more.
         machine.must("pram-verify kexec /vmlinuz")
         machine.kexec("systemctl kexec && sleep 600")
         self.assert_up()
-        journal = machine.must("journalctl -b -o cat -u pram-verify-load.service")
+        journal = machine.must("journalctl -b -o cat -u pram-verify.service")
         self.assertEqual(sums(machine, loaded), before, journal)
         self.assertIn("memory is given back", journal)
         self.assertIn("pram=", machine.must("cat /proc/cmdline"))

@@ -1,162 +1,23 @@
-"""The units, pram-verify-kexec and what ties the program to Debian's kexec-tools, on a Debian with systemd as PID 1:
-files come through a real shutdown and a real kexec, or the log says why not.
-
-One machine goes from kernel to kernel. Each case sets up what it needs, and leaves a machine that has started.
+"""The unit, pram-verify-kexec and what ties the program to Debian's kexec-tools, on a Debian with systemd as PID 1:
+files come through a real shutdown and a real kexec, or the log says why not. The host's release; suite_units has others.
 """
 
 import functools
-import hashlib
-import time
 
-import chain
 from cases.support import *
-from harness import debian, distribution
-from harness.machine import BOOT_DEADLINE
-
-UNITS = ["pram-verify-save.service", "pram-verify-load.service"]
-SETTINGS = "/etc/default/pram-verify"
-DEBIAN_SETTINGS = "/etc/default/kexec"
-SAVED, LOADED = "/var/lib/pram-verify", "/var/lib/restored"
-ON_REBOOT = "/usr/lib/systemd/system-shutdown/kexec-on-reboot"
-LINE = f"{distribution.ROOT} {STOCK_APPEND}"
+from cases.units import *
+from harness import debian
 
 
 @functools.lru_cache(maxsize=None)
-def initrd():
-    return distribution.initrds(provision.stock_kernel(), PROGRAM)["initramfs-tools"]
+def parts():
+    kernel = provision.stock_kernel()
+    initrd = distribution.initrds(kernel, PROGRAM)["initramfs-tools"]
+    return kernel.image, initrd, debian.image(kernel, initrd, PROGRAM)
 
 
-class Units(BootCase):
-    machine = None
-    is_up = False
-    number = 0
-
-    @classmethod
-    def setUpClass(cls):
-        cls.disk = debian.image(provision.stock_kernel(), initrd(), PROGRAM)
-
-    def setUp(self):
-        cls = type(self)
-        if not cls.is_up:
-            if cls.machine is not None:
-                cls.machine.close()
-            cls.number += 1
-            kernel = provision.stock_kernel()
-            name = cls.__name__ if cls.number == 1 else f"{cls.__name__}-{cls.number}"
-            cls.machine = Machine(name, kernel.image, initrd(), LINE, STOCK_MEMORY, drives=[cls.disk])
-            cls.addClassCleanup(cls.machine.close)
-            cls.machine.start()
-            self.wait_until_up()
-            self.must(f"cp {DEBIAN_SETTINGS} {DEBIAN_SETTINGS}.shipped; cp {SETTINGS} {SETTINGS}.shipped")
-        self.must(f"systemctl -q disable --now {' '.join(UNITS)}; pram-verify erase; kexec -u; "
-                  f"rm -rf {SAVED} {LOADED} {ON_REBOOT}; "
-                  f"cp {DEBIAN_SETTINGS}.shipped {DEBIAN_SETTINGS}; cp {SETTINGS}.shipped {SETTINGS}")
-        self.assert_no_chain_in_memory()
-
-    # Steps
-
-    def must(self, command):
-        return self.machine.must(command)
-
-    def wait_until_up(self):
-        """The machine has started, and systemd has nothing to complain about."""
-        self.machine.wait_ready()
-        self.assert_up()
-
-    def assert_up(self):
-        state = self.machine.run("systemctl is-system-running --wait", BOOT_DEADLINE)
-        self.assertEqual(state.output, "running\n", self.machine.run("systemctl --failed; journalctl -b -p notice"))
-        type(self).is_up = True
-
-    def next_kernel(self, command):
-        """Runs a command that shuts down and starts the next kernel."""
-        type(self).is_up = False
-        # Such a command comes back at once; the agent is ended while this one waits.
-        self.machine.kexec(f"{command} && sleep 600")
-        self.assert_up()
-
-    def shut_down(self, command):
-        """Runs a command that ends the machine, and keeps it, halted, so that its memory can be looked at."""
-        type(self).is_up = False
-        self.machine.qmp("set-action", reboot="shutdown", shutdown="pause")
-        self.must(command)
-        for _ in range(120):
-            if self.machine.qmp("query-status")["status"] == "shutdown":
-                return
-            time.sleep(1)
-        self.fail(f"{command} did not end the machine: {self.machine.log[-2000:]}")
-
-    def start_again(self):
-        """Goes on after `shut_down`, by the boot loader."""
-        self.machine.qmp("set-action", shutdown="poweroff")
-        self.machine.reset()
-        self.machine.resume()
-        self.wait_until_up()
-
-    def enable(self, *settings):
-        self.machine.put(SETTINGS, "".join(f"{line}\n" for line in (*settings, f"LOAD_DIR={LOADED}")).encode())
-        self.must(f"systemctl -q enable --now {' '.join(UNITS)}")
-
-    def make_files(self, folder=SAVED):
-        self.must(f"set -e; mkdir -p {folder}; cd {folder}; {WRITE_SAMPLES}")
-        return contents(self.machine, folder)
-
-    def start_writer(self, folder, files):
-        """Starts a service that writes one file more when it is stopped, and takes its time; returns all files. Whoever
-        does not wait for it comes too early: the unit to save, kexec-load to load."""
-        self.machine.put("/run/systemd/system/writer.service", f"""[Unit]
-After={UNITS[0]}
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
-""".encode())
-        self.must("systemctl daemon-reload && systemctl start writer.service")
-        return {**files, "last": (hashlib.sha256(b"last\n").hexdigest(), "644")}
-
-    def load_kernel(self):
-        self.must("pram-verify-kexec /vmlinuz /initrd.img && grep -q 1 /sys/kernel/kexec_loaded")
-
-    # What is seen
-
-    def head_page(self):
-        return self.machine.memory(RESERVED_ADDRESS, chain.PAGE)
-
-    def assert_no_chain_in_memory(self):
-        self.assertEqual(self.head_page(), bytes(chain.PAGE))
-
-    def cmdline(self):
-        return self.must("cat /proc/cmdline")
-
-    def status(self):
-        return self.must("cat /run/pram-verify/status")
-
-    def journal(self, unit, boot=0):
-        return self.must(f"journalctl --no-pager -o cat -b {boot} -u {unit}")
-
-    def assert_restored(self, files):
-        """The chain was found intact before anything was mounted, its files are back, and nothing of it is left."""
-        self.assertIn(f" pram={RESERVED_PFN:x}", self.cmdline())
-        log = self.must("dmesg")
-        found, mounted = log.find("] pram-verify: intact"), log.find("EXT4-fs (vda): mounted")
-        self.assertTrue(0 <= found < mounted, log[-6000:])
-        self.assertEqual(contents(self.machine, LOADED), files, self.journal(UNITS[1]))
-        self.assertEqual(self.status(), "empty")
-        self.assert_no_chain_in_memory()
-        self.assertEqual(self.must("systemctl --failed --plain --no-legend"), "")
-
-    # The cases
-
-    def test_by_hand(self):
-        """As README says."""
-        files = self.make_files("/tmp/by-hand")
-        self.enable()
-        self.must("systemctl -q disable --now pram-verify-save.service")
-        self.must("pram-verify save --replace /tmp/by-hand")
-        self.must("""line=$(pram-verify cmdline) && options=$(pram-verify cmdline --kexec-options) &&
-                         kexec $options -l /vmlinuz --initrd=/initrd.img --command-line="$line" """)
-        self.next_kernel("pram-verify cmdline --check-loaded && systemctl kexec")
-        self.assert_restored(files)
+class Units(UnitsCases, UnitsMachine):
+    parts = staticmethod(parts)
 
     def test_debian_kexec_tools(self):
         """A reboot loads the kernel by /etc/init.d/kexec-load, where the chain is found that was saved just before."""
@@ -164,90 +25,13 @@ ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
         self.enable('SAVE_TARGETS="kexec.target reboot.target"')
         files = self.start_writer(SAVED, files)
         self.must(f"sed -i 's/^LOAD_KEXEC=.*/LOAD_KEXEC=true/; s/^USE_GRUB_CONFIG=.*/USE_GRUB_CONFIG=false/; "
-                  f"/^APPEND=/d' {DEBIAN_SETTINGS}; echo \"APPEND='console=ttyS0 panic=-1 {LINE} from=append'\" "
+                  f"/^APPEND=/d' {DEBIAN_SETTINGS}; echo \"APPEND='console=ttyS0 panic=-1 {self.line} from=append'\" "
                   f">>{DEBIAN_SETTINGS}".replace("$0x", "\\$0x"))
         self.machine.put(ON_REBOOT, (REPOSITORY / "kexec/kexec-on-reboot").read_bytes())
         self.must(f"chmod 755 {ON_REBOOT}")
         self.next_kernel("systemctl reboot")
         self.assertIn(f"{STOCK_APPEND} from=append pram={RESERVED_PFN:x}", self.cmdline())
         self.assert_restored(files)
-
-    def test_disabled_as_shipped(self):
-        self.must(f"systemctl -q preset {' '.join(UNITS)}")
-        self.assertEqual(self.machine.run(f"systemctl is-enabled {' '.join(UNITS)}").output, "disabled\ndisabled\n")
-        self.make_files()
-        self.load_kernel()
-        self.next_kernel("systemctl kexec")
-        self.assertNotIn("pram=", self.cmdline())
-        self.assertEqual(self.status(), "absent")
-        self.assert_no_chain_in_memory()
-
-    def test_failing_save_stops_nothing_and_leaves_no_older_files(self):
-        self.make_files()
-        self.enable()
-        # What is saved here is older than what the unit does not get saved later.
-        self.must(f"pram-verify save {SAVED}")
-        self.load_kernel()
-        self.must(f"head -c 20000000 /dev/urandom >{SAVED}/too-large")
-        self.next_kernel("systemctl kexec")
-        said = self.journal(UNITS[0], -1)
-        self.assertRegex(said, "the files need [0-9]+ pages of 4 KiB, and the range has 4096")
-        self.assertIn("status=8", said)
-        self.assertIn("its files will not arrive in the next kernel", said)
-        self.assertIn("the older chain was erased", said)
-        self.assertIn(f" pram={RESERVED_PFN:x}", self.cmdline())
-        self.assertEqual(self.status(), "empty")
-        self.assertEqual(self.machine.run(f"ls {LOADED}").output, "")
-        self.assertIn("nothing is restored: the range is empty", self.journal(UNITS[1]))
-
-    def test_files_that_were_not_restored_stay_where_there_is_nothing_to_save(self):
-        """As when the disk was full at boot: what lies in memory is the only copy."""
-        files = self.make_files("/tmp/made")
-        self.enable()
-        self.must("pram-verify save /tmp/made")
-        self.load_kernel()
-        self.next_kernel("systemctl kexec")
-        self.assertIn("holds no regular file", self.journal(UNITS[0], -1))
-        self.assert_restored(files)
-
-    def test_saved_before_kexec_and_restored_after_it(self):
-        """Files that are nowhere but in memory: on a tmpfs, which is gone once file systems are unmounted."""
-        self.must("mkdir -p /srv/state && mount -t tmpfs none /srv/state")
-        files = self.make_files("/srv/state")
-        self.enable("SAVE_DIR=/srv/state")
-        files = self.start_writer("/srv/state", files)
-        # Before there is anything to hand on; so the same kernel, with the same line, is loaded once more.
-        self.must("pram-verify-kexec --append from=hand /vmlinuz /initrd.img")
-        self.next_kernel("systemctl kexec")
-        self.assertEqual(self.must("ls /srv/state"), "")
-        self.assertIn(f" from=hand pram={RESERVED_PFN:x}", self.cmdline())
-        self.assert_restored(files)
-        self.assertRegex(self.journal(UNITS[0], -1), rf"saved {len(files)} files .* of /srv/state at page 0x")
-        self.assertIn(f"restored {len(files)} files into {LOADED}", self.journal(UNITS[1]))
-
-    def test_a_kernel_that_another_program_had_loaded(self):
-        """Nobody knows its line, so Debian's usual one takes its place."""
-        files = self.make_files()
-        self.enable()
-        self.must("kexec -s -l /vmlinuz --initrd=/initrd.img --reuse-cmdline")
-        self.next_kernel("systemctl kexec")
-        self.assert_restored(files)
-
-    def test_a_line_that_systemd_reads_in_another_way(self):
-        """The kernel knows no single quotes; systemd takes all behind this one for one word."""
-        files = self.make_files()
-        self.enable()
-        self.must("""pram-verify-kexec --append "odd='" /vmlinuz /initrd.img""")
-        self.next_kernel("systemctl kexec")
-        self.assertIn(" odd=' ", self.cmdline())
-        self.assert_restored(files)
-
-    def test_systemd_finds_no_fault_in_the_units(self):
-        # man-db is not installed here: whether the page is there is looked at instead.
-        verified = self.machine.run(f"systemd-analyze verify --man=no {' '.join(UNITS)} "
-                                    "/usr/lib/dracut/modules.d/50pram-verify/pram-verify.service")
-        self.assertEqual((verified.status, verified.output, verified.errors), (0, "", ""), verified)
-        self.must("test -s /usr/share/man/man8/pram-verify.8")
 
     # The last one in the order of names: it leaves no machine behind.
     def test_without_kexec_nothing_is_saved(self):
@@ -258,8 +42,8 @@ ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
         self.assertIn("machine restart", self.machine.log)
         self.assert_no_chain_in_memory()
         self.start_again()
-        self.assertNotIn("Stopping", self.journal(UNITS[0]))
-        self.assertIn("Stopped", self.journal(UNITS[0], -1))
+        self.assertNotIn("Stopping", self.journal(UNIT))
+        self.assertIn("Stopped", self.journal(UNIT, -1))
         self.shut_down("systemctl poweroff")
         self.assertIn("Power down", self.machine.log)
         self.assert_no_chain_in_memory()

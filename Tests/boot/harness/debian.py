@@ -40,6 +40,38 @@ WantedBy=multi-user.target
 """
 
 
+def settings():
+    """{path: content} of what makes it a machine of the tests."""
+    return {
+        # A system that has been started before: the first start of all enables whatever no preset forbids.
+        "etc/machine-id": b"0123456789abcdef0123456789abcdef\n", "etc/hostname": b"test\n", "etc/fstab": b"",
+        # To be read after the next boot.
+        "etc/systemd/journald.conf.d/test.conf": b"[Journal]\nStorage=persistent\n",
+        "etc/systemd/system/harness-agent.service": AGENT_UNIT,
+    }
+
+
+def mask(top):
+    """Enables the agent below `top` and masks what nobody needs."""
+    units = top / "etc/systemd/system"
+    wants = units / "multi-user.target.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    (wants / "harness-agent.service").symlink_to("../harness-agent.service")
+    for name in MASKED:
+        (units / name).unlink(missing_ok=True)
+        (units / name).symlink_to("/dev/null")
+
+
+def make_image(top, path, size):
+    """An ext4 file system of this size with what lies below `top`."""
+    provision.tools("mke2fs")
+    path.unlink(missing_ok=True)
+    done = subprocess.run([provision.tool_path("mke2fs"), "-q", "-t", "ext4", "-d", top, path, size],
+                          capture_output=True, text=True)
+    if done.returncode:
+        raise provision.Missing(f"mke2fs: {done.stderr[-800:]}")
+
+
 def _base():
     """The system before anything of ours is in it, as a tarball; used again while it is made of the same packages."""
     release = platform.freedesktop_os_release()["VERSION_CODENAME"]
@@ -108,28 +140,14 @@ def image(kernel, initrd, program):
         shutil.copytree(installed, top, symlinks=True, dirs_exist_ok=True)
         for path, content in {
             f"boot/vmlinuz-{kernel.release}": kernel.image, f"boot/initrd.img-{kernel.release}": initrd,
-            # A system that has been started before: the first start of all enables whatever no preset forbids.
-            "etc/machine-id": b"0123456789abcdef0123456789abcdef\n", "etc/hostname": b"test\n", "etc/fstab": b"",
-            # To be read after the next boot.
-            "etc/systemd/journald.conf.d/test.conf": b"[Journal]\nStorage=persistent\n",
-            "etc/systemd/system/harness-agent.service": AGENT_UNIT,
-            **{path.lstrip("/"): content for path, content in initramfs.agent_files().items()},
+            **settings(), **{path.lstrip("/"): content for path, content in initramfs.agent_files().items()},
         }.items():
             _write(top / path, content)
         # As Debian's kernel packages leave them.
         (top / "vmlinuz").symlink_to(f"boot/vmlinuz-{kernel.release}")
         (top / "initrd.img").symlink_to(f"boot/initrd.img-{kernel.release}")
-        units = top / "etc/systemd/system"
-        (units / "multi-user.target.wants/harness-agent.service").symlink_to("../harness-agent.service")
-        for name in MASKED:
-            (units / name).unlink(missing_ok=True)
-            (units / name).symlink_to("/dev/null")
-        provision.tools("mke2fs")
+        mask(top)
         work = FOLDER / f"unfinished-{os.getpid()}.img"
-        work.unlink(missing_ok=True)
-        done = subprocess.run([provision.tool_path("mke2fs"), "-q", "-t", "ext4", "-d", top, work, "768M"],
-                              capture_output=True, text=True)
-        if done.returncode:
-            raise provision.Missing(f"mke2fs: {done.stderr[-800:]}")
+        make_image(top, work, "768M")
         work.rename(made)
     return made
