@@ -141,6 +141,9 @@ extension BootLoaderFiles {
             try? FileDescriptor.contents(of: path, limit: BootLoaderFiles.fileLimit)
         }
         if let grub = text(paths.below("/etc/default/grub")) { add(grub: grub) }
+        for path in ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"] as [StaticString] {
+            if let text = text(paths.below(path)) { add(grubConfiguration: text, path: bytes(path)) }
+        }
         if let line = text(paths.below("/etc/kernel/cmdline")) { add(kernelCommandLine: line) }
         for folder in ["/boot/loader/entries", "/efi/loader/entries", "/boot/efi/loader/entries"] as [StaticString] {
             let names = (try? Directory.names(in: paths.below(folder))) ?? []

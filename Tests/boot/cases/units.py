@@ -36,6 +36,9 @@ class UnitsMachine(BootCase):
     def more_disks(self):
         return []
 
+    def made_machine(self, name, kernel, initrd, disk):
+        return Machine(name, kernel, initrd, self.line, STOCK_MEMORY, drives=[disk, *self.more_disks()])
+
     def setUp(self):
         cls = type(self)
         if not cls.is_up:
@@ -44,13 +47,13 @@ class UnitsMachine(BootCase):
             cls.number += 1
             kernel, initrd, disk = self.parts()
             name = cls.__name__ if cls.number == 1 else f"{cls.__name__}-{cls.number}"
-            cls.machine = Machine(name, kernel, initrd, self.line, STOCK_MEMORY, drives=[disk, *self.more_disks()])
+            cls.machine = self.made_machine(name, kernel, initrd, disk)
             cls.addClassCleanup(cls.machine.close)
             cls.machine.start()
             self.wait_until_up()
             self.must(f"cp {DEBIAN_SETTINGS} {DEBIAN_SETTINGS}.shipped; cp {SETTINGS} {SETTINGS}.shipped")
         self.must(f"systemctl -q disable --now {UNIT}; pram-verify erase; kexec -u; "
-                  f"rm -rf {SAVED} {LOADED} {ON_REBOOT}; "
+                  f"rm -rf {SAVED} {LOADED} {ON_REBOOT} /srv/files /srv/large /tmp/by-hand /tmp/made; "
                   f"cp {DEBIAN_SETTINGS}.shipped {DEBIAN_SETTINGS}; cp {SETTINGS}.shipped {SETTINGS}")
         self.assert_no_chain_in_memory()
 
@@ -66,7 +69,8 @@ class UnitsMachine(BootCase):
 
     def assert_up(self):
         state = self.machine.run("systemctl is-system-running --wait", BOOT_DEADLINE)
-        self.assertEqual(state.output, "running\n", self.machine.run("systemctl --failed; journalctl -b -p notice"))
+        if state.output != "running\n":
+            self.fail(f"{state}\n{self.machine.run('systemctl --failed; journalctl -b -p notice')}")
         type(self).is_up = True
 
     def next_kernel(self, command):
