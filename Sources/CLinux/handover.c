@@ -63,6 +63,16 @@ int pv_seal_memory_file(int number) {
     return fcntl(number, 1033 /* F_ADD_SEALS */, 0x0002 | 0x0004 | 0x0010);
 }
 
+int pv_other_descriptor(int process, int number) {
+    int other = (int)syscall(434 /* pidfd_open */, process, 0);
+    if (other < 0) return -1;
+    int copy = (int)syscall(438 /* pidfd_getfd */, other, number, 0);
+    int code = errno;
+    close(other);
+    errno = code;
+    return copy;
+}
+
 int pv_socket_pair(int ends[2]) { return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends); }
 
 static int send_with(int socket, const struct sockaddr_un *address, socklen_t length, const void *text, size_t count,

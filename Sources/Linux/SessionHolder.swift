@@ -75,22 +75,43 @@ public enum ProcessFacts {
         if startTime(process) == started { SystemCalls.kill(process) }
     }
 
-    /// Whether it has a session of /dev/liveupdate open.
-    public static func holdsSession(_ process: Int32) -> Bool {
+    /// The sessions of /dev/liveupdate that a process has open: descriptors and names. `anon_inode:[luo_session] NAME` is
+    /// what /proc/PID/fd shows of one.
+    /// - Returns: nil where nobody tells.
+    public static func sessions(of process: Int32) -> [(number: Int32, name: [UInt8])]? {
         let folder = Array("/proc/\(process)/fd".utf8)
         guard let names = try? DirectoryNames(of: folder, in: SystemCalls.workingDirectory, folder).all else {
-            return false
+            return nil
+        }
+        var found: [(number: Int32, name: [UInt8])] = []
+        for name in names {
+            guard let number = decimalNumber(name[...]).flatMap({ Int32(exactly: $0) }),
+                let session = session(at: folder + [UInt8(ascii: "/")] + name)
+            else { continue }
+            found.append((number, session))
+        }
+        return found
+    }
+
+    private static func session(at link: [UInt8]) -> [UInt8]? {
+        var text = [UInt8](repeating: 0, count: 256)
+        let answer = text.withUnsafeMutableBytes {
+            SystemCalls.readlinkat(SystemCalls.workingDirectory, link, $0)
         }
         let kind: StaticString = "anon_inode:[luo_session]"
-        for name in names {
-            var text = [UInt8](repeating: 0, count: 256)
-            let answer = text.withUnsafeMutableBytes {
-                SystemCalls.readlinkat(SystemCalls.workingDirectory, folder + [UInt8(ascii: "/")] + name, $0)
-            }
-            guard !answer.failed else { continue }
-            if kind.withUTF8Buffer({ text[..<answer.value].starts(with: $0) }) { return true }
+        guard !answer.failed, answer.value <= text.count, text[..<answer.value].begin(with: kind) else { return nil }
+        return Array(text[..<answer.value].dropFirst(kind.utf8CodeUnitCount + 1))
+    }
+
+    /// A copy of a session that another process has open: systemd takes them all for the units that stored them.
+    /// - Throws: ENOENT where that process has none of this name.
+    public static func session(_ name: [UInt8], of process: Int32) throws(SystemError) -> LiveSession {
+        for session in sessions(of: process) ?? [] where session.name == name {
+            let answer = SystemCalls.descriptor(session.number, of: process)
+            try answer.get("pidfd_getfd")
+            return LiveSession(FileDescriptor(adopting: answer.number, path: name))
         }
-        return false
+        throw SystemError("open", code: ENOENT, path: name)
     }
 }
 
@@ -111,15 +132,16 @@ public enum ServiceNotification {
         _ = SystemCalls.notify(address, text, descriptor: -1)
     }
 
-    /// The descriptor that systemd has handed to this process under a name (sd_listen_fds(3)); nil where it has not.
-    public static func handed(name: StaticString) -> FileDescriptor? {
-        guard let process = environment("LISTEN_PID"), decimalNumber(process[...]) == UInt64(SystemCalls.getpid()),
-            let names = environment("LISTEN_FDNAMES")
+    /// The session of this name that systemd has handed to this process (sd_listen_fds(3)), whatever it calls it; nil
+    /// where it has not.
+    public static func handed(session name: [UInt8]) -> LiveSession? {
+        let own = SystemCalls.getpid()
+        guard let process = environment("LISTEN_PID"), decimalNumber(process[...]) == UInt64(own),
+            let text = environment("LISTEN_FDS"), let count = decimalNumber(text[...]),
+            let found = ProcessFacts.sessions(of: own)
         else { return nil }
-        for (place, word) in names.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).enumerated()
-        where name.withUTF8Buffer({ $0.elementsEqual(word) }) {
-            guard let number = Int32(exactly: place + 3) else { return nil }
-            return FileDescriptor(adopting: number, path: Array(word))
+        for session in found where session.name == name && session.number >= 3 && UInt64(session.number) < 3 &+ count {
+            return LiveSession(FileDescriptor(adopting: session.number, path: name))
         }
         return nil
     }

@@ -660,6 +660,11 @@ extension SystemCalls {
         }
     }
 
+    /// A copy of what another process has open.
+    static func descriptor(_ number: Int32, of process: Int32) -> Answer {
+        make(.openat) { Int(pv_other_descriptor(process, number)) }
+    }
+
     /// For a forked process that outlives its parent.
     static func detach(keeping first: Int32, _ second: Int32) { _ = pv_detach(first, second) }
     static func waitForEver() -> Never { pv_wait_for_ever() }

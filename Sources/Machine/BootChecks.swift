@@ -73,7 +73,9 @@ extension SetupEvidence {
             guard let lost = missing(ranges, on: file.line) else { continue }
             return .warning(
                 "\(escaped(file.path)) does not set \(lost.text) aside: after a boot from power-off it is gone",
-                "put the memmap= of this boot's line there, too")
+                file.kind == .grubConfiguration
+                    ? "run update-grub; /etc/default/grub wants the memmap= of this boot's line"
+                    : "put the memmap= of this boot's line there, too")
         }
         guard let kernel = kernels.next else {
             if !kernels.isKnown { return .unknown("the kernels of this machine are not known: there is no /boot") }
@@ -140,23 +142,19 @@ extension SetupEvidence {
                 "Debian's kexec-tools load a kernel at a reboot (LOAD_KEXEC=true) and do not know of the chain",
                 "install /etc/default/kexec.d/pram-verify")
         }
-        switch (units.save, units.load) {
-        case (.enabled, .enabled): return .ok("pram-verify-save.service and pram-verify-load.service are enabled")
-        case (.masked, _), (_, .masked):
+        switch units.unit {
+        case .enabled: return .ok("pram-verify.service is enabled")
+        case .masked:
             return .warning(
-                "the units are masked, so nothing is saved and restored by itself", "unmask and enable them")
-        case (.missing, _), (_, .missing):
+                "pram-verify.service is masked, so nothing is saved and restored by itself", "unmask and enable it")
+        case .missing:
             return .warning(
-                "the units are not installed, so saving and restoring are done by hand",
-                "install them, and enable pram-verify-save.service and pram-verify-load.service")
-        case (.disabled, _), (_, .disabled):
-            let which: StaticString =
-                units.save == .enabled
-                ? "pram-verify-load.service" : units.load == .enabled ? "pram-verify-save.service" : ""
-            let both: StaticString = "pram-verify-save.service and pram-verify-load.service"
-            let names = which.utf8CodeUnitCount == 0 ? both : which
+                "pram-verify.service is not installed, so saving and restoring are done by hand",
+                "install it, and enable it")
+        case .disabled:
             return .warning(
-                "not enabled: \(names), so that part is done by hand", "systemctl enable --now \(names)")
+                "pram-verify.service is not enabled, so saving and restoring are done by hand",
+                "systemctl enable --now pram-verify.service")
         }
     }
 
@@ -180,8 +178,28 @@ extension SetupEvidence {
         isOn("kho") ?? (configuration["CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT"] != .off)
     }
 
+    /// Whether it is worth while to look into kernels for what they take over.
+    public var mayHandMemoryOver: Bool {
+        handsMemoryOver || configuration.map { $0["CONFIG_KEXEC_HANDOVER"] != .off } == true
+    }
+
+    private func judgeNextTaker() -> Judgement? {
+        guard let next = kernels.next?.path, let taker = takers.first(where: { $0.path == next }),
+            fits(taker) == false
+        else { return nil }
+        let what: Phrase =
+            taker.takesMemoryOver
+            ? "takes memory over in another form than this one hands it over" : "takes no memory over"
+        return .warning(
+            "the next kernel, \(escaped(next)), \(what): a chain of save --kho would be lost",
+            "start one that takes it over, or save into a range that memmap= sets aside")
+    }
+
     func judgeKho() -> Judgement {
-        if handsMemoryOver { return .ok("the kernel hands memory over (KHO, live update): save --kho needs no range") }
+        if handsMemoryOver {
+            return judgeNextTaker()
+                ?? .ok("the kernel hands memory over (KHO, live update): save --kho needs no range")
+        }
         guard let configuration else {
             return .unknown("whether the kernel can hand memory over (KHO) is not known; chains do not need it")
         }

@@ -7,6 +7,8 @@ public struct BootLoaderFiles {
     public enum Kind {
         /// /etc/default/grub: a shell reads it, and GRUB what that makes of it.
         case grub
+        /// grub.cfg, which is made of that
+        case grubConfiguration
         /// /etc/kernel/cmdline
         case kernelCommandLine
         /// An entry of the Boot Loader Specification, its `options` lines together.
@@ -50,6 +52,28 @@ public struct BootLoaderFiles {
         }
         files.append(
             File(kind: .grub, path: bytes("/etc/default/grub"), line: ParameterLine(line), losesDollar: losesDollar))
+    }
+
+    /// Its first `linux` line, which is that of the first entry: what starts when nobody chooses.
+    public mutating func add(grubConfiguration text: [UInt8], path: [UInt8]) {
+        func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        for row in text.split(separator: UInt8(ascii: "\n")) {
+            let row = row.drop(while: isBlank)
+            guard row.begin(with: "linux"), let blank = row.firstIndex(where: isBlank), blank - row.startIndex < 10
+            else {
+                continue
+            }
+            // Behind the kernel's own name.
+            let words = row[blank...].drop(while: isBlank).drop { !isBlank($0) }
+            let grub = BootLoaderFiles.asGrub(Array(words.drop(while: isBlank)))
+            let line = ParameterLine(grub.text)
+            // Variables that have nothing to do with it are usual there.
+            let isCut = line.all(named: "memmap").contains { parameter in
+                parameter.value?.contains { $0 == 0x21 || $0 == 0x23 || $0 == 0x24 || $0 == 0x40 } == false
+            }
+            files.append(File(kind: .grubConfiguration, path: path, line: line, losesDollar: grub.lost && isCut))
+            return
+        }
     }
 
     public mutating func add(kernelCommandLine text: [UInt8]) {

@@ -141,6 +141,9 @@ extension BootLoaderFiles {
             try? FileDescriptor.contents(of: path, limit: BootLoaderFiles.fileLimit)
         }
         if let grub = text(paths.below("/etc/default/grub")) { add(grub: grub) }
+        for path in ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"] as [StaticString] {
+            if let text = text(paths.below(path)) { add(grubConfiguration: text, path: bytes(path)) }
+        }
         if let line = text(paths.below("/etc/kernel/cmdline")) { add(kernelCommandLine: line) }
         for folder in ["/boot/loader/entries", "/efi/loader/entries", "/boot/efi/loader/entries"] as [StaticString] {
             let names = (try? Directory.names(in: paths.below(folder))) ?? []
@@ -169,8 +172,7 @@ extension UnitFiles {
     init(_ paths: MachinePaths) {
         self.init()
         isKnown = UnitFiles.folders.contains { FileDescriptor.exists(paths.below($0)) }
-        save = UnitFiles.state("pram-verify-save.service", paths)
-        load = UnitFiles.state("pram-verify-load.service", paths)
+        unit = UnitFiles.state("pram-verify.service", paths)
         hasDebianHook = FileDescriptor.exists(paths.below("/etc/default/kexec.d/pram-verify"))
         let settings = try? FileDescriptor.contents(of: paths.below("/etc/default/kexec"), limit: 1 << 16)
         for line in (settings ?? []).split(separator: UInt8(ascii: "\n")) where line.begin(with: "LOAD_KEXEC=") {

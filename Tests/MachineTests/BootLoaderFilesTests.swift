@@ -53,6 +53,32 @@ import Testing
         #expect(grub(text).grubValue == nil)
     }
 
+    /// Rows of grub.cfg, and what the kernel gets of the first `linux` line.
+    @Test(arguments: [
+        ("linux /vmlinuz root=/dev/vda quiet", "root=/dev/vda quiet", false),
+        ("\tlinux\t/boot/vmlinuz-6.1 ro memmap=64M\\$0x10000000", "ro memmap=64M$0x10000000", false),
+        ("linuxefi /vmlinuz memmap=64M$0x10000000 ro", "memmap=64Mx10000000 ro", true),
+        ("linux /vmlinuz memmap=64M!0x10000000 $vt_handoff", "memmap=64M!0x10000000 ", false),
+        ("linux /vmlinuz ro $vt_handoff", "ro ", false),
+        ("linux /vmlinuz", "", false),
+    ])
+    func theLineOfGrubsFirstEntry(_ row: String, _ wanted: String, _ losesDollar: Bool) {
+        var files = BootLoaderFiles()
+        files.add(
+            grubConfiguration: Array("menuentry 'x' {\n\(row)\n}\nlinux /other memmap=1M$2\n".utf8),
+            path: Array("/boot/grub/grub.cfg".utf8))
+        #expect(files.files.count == 1)
+        #expect(line(files) == wanted)
+        #expect(files.files[0].losesDollar == losesDollar)
+        #expect(files.files[0].kind == .grubConfiguration)
+    }
+
+    @Test func aGrubConfigurationWithoutKernelsSaysNothing() {
+        var files = BootLoaderFiles()
+        files.add(grubConfiguration: Array("set timeout=5\nlinuxsomething else\nlinux".utf8), path: [])
+        #expect(files.files.isEmpty)
+    }
+
     @Test func entries() {
         var files = BootLoaderFiles()
         files.add(entry: Array("title x\noptions root=/dev/sda\noptions memmap=1M!1G\noptionsx no\n".utf8), path: [])

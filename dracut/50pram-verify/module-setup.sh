@@ -18,8 +18,8 @@ install() {
     inst_multiple -o cat modprobe halt
     if dracut_module_included systemd; then
         inst_simple "$moddir/pram-verify.sh" /usr/lib/pram-verify/boot.sh
-        inst_simple "$moddir/pram-verify.service" "$systemdsystemunitdir/pram-verify.service"
-        $SYSTEMCTL -q --root "$initdir" add-wants initrd.target pram-verify.service
+        inst_simple "$moddir/pram-verify-boot.service" "$systemdsystemunitdir/pram-verify-boot.service"
+        $SYSTEMCTL -q --root "$initdir" add-wants initrd.target pram-verify-boot.service
     else
         inst_hook cmdline 00 "$moddir/pram-verify.sh"
     fi

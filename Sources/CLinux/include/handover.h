@@ -25,6 +25,9 @@ int pv_send_descriptor(int socket, int number);
 int pv_receive_descriptor(int socket);
 int pv_socket_pair(int ends[2]);
 
+/* A copy of a descriptor that another process has open (pidfd_getfd(2), Linux 5.6). */
+int pv_other_descriptor(int process, int number);
+
 /* One datagram with a descriptor to a UNIX socket: a path, or an abstract name with '@' for its NUL. */
 int pv_notify(const char *address, size_t length, const char *text, size_t count, int number);
 

@@ -1,12 +1,13 @@
 import Linux
 
-/// What an administrator has set for the units, in /etc/default/pram-verify: environment variables.
+/// What an administrator has set for the unit, in /etc/default/pram-verify: environment variables.
 struct ServiceSettings {
     let saveDirectory = ServiceSettings.value("SAVE_DIR", "/var/lib/pram-verify")
     let saveOptions = ServiceSettings.words("SAVE_OPTIONS", "--replace")
-    /// Units of systemd; files are saved on the way to one of these.
+    /// Units of systemd; files are saved on the way to one of these; without any, never.
     let saveTargets = ServiceSettings.words("SAVE_TARGETS", "kexec.target")
-    let loadDirectory = ServiceSettings.value("LOAD_DIR", "/var/lib/pram-verify")
+    /// Empty where nothing is to be restored.
+    let loadDirectory = environmentValue("LOAD_DIR") ?? Array("/var/lib/pram-verify".utf8)
     let loadOptions = ServiceSettings.words("LOAD_OPTIONS", "--force --erase")
     /// nil when nothing is said; empty for none.
     let kernel = environmentValue("KEXEC_KERNEL")

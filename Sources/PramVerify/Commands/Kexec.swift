@@ -31,8 +31,11 @@ struct Kexec: Command {
         do throws(Failure) {
             try call.requireOperands(1...2, "a kernel")
             try call.refuseBoth(.withoutChain, .ifChain)
+            // Also where nothing will be loaded here, but by the caller.
+            _ = LoadNote.current()
             var lookup = call.turned(into: Cmdline.self)
             lookup.set(.kernel, call.operands[0])
+            if !call.has(.withoutChain) { try handOnArrived(call, streams) }
             var search = try Cmdline(lookup, streams)
             let next = try search.nextKernel()
             return try Kexec(call, streams).load(next)
@@ -49,6 +52,22 @@ struct Kexec: Command {
         kernel = call.operands[0]
         // An empty one is none: scripts hand over what a setting says.
         initrd = call.operands.count > 1 && !call.operands[1].isEmpty ? call.operands[1] : nil
+    }
+
+    /// A chain that has arrived is in no session for the next kernel: `save --again` puts it into one. Where that fails, the
+    /// chain is not handed on, which is said then.
+    private static func handOnArrived(_ call: Call, _ streams: Streams) throws(Failure) {
+        guard !call.has(.pfn), let head = Head.arrived(call)?.page, !HoldNote.isReleased(head),
+            HoldNote.read()?.standing.isHeld != true
+        else { return }
+        let report: Report
+        do throws(UsageError) {
+            report = try Save.perform(try Call(Save.self, [bytes("--again")], nil))
+        } catch {
+            throw .usage(error)
+        }
+        for warning in report.written?.warnings ?? [] { streams.say(Phrase(warning)) }
+        report.failure?.explain(to: streams.errors)
     }
 
     private func load(_ next: Cmdline.NextKernel) throws(Failure) -> ExitStatus {

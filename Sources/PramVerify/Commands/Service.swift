@@ -4,14 +4,14 @@ import Machine
 import PRAM
 import Text
 
-/// `service start` and `service stop`: what the units of systemd run. All that they decide is decided here; settings
+/// `service start` and `service stop`: what the unit of systemd runs. All that they decide is decided here; settings
 /// come from the environment, and what is said goes to the journal.
 struct Service: Command {
     static let name: StaticString = "service"
     static let task = Task.boot
     static let operands: StaticString = " start|stop"
     static let summary: StaticString =
-        "what the units run: start restores the files after a kexec, stop saves them on the way to one"
+        "what the unit runs: start restores the files after a kexec, stop saves them on the way to one"
     static let example: StaticString = "service start"
     static let options: [Option] = []
     static let kernelParameters: [BootParameter] = []
@@ -74,6 +74,10 @@ extension Service {
         if let record = rehearsal(line) {
             return try endRehearsal(record, try Call(Load.self, settings.loadOptions, settings.loadDirectory))
         }
+        guard !settings.loadDirectory.isEmpty else {
+            say("nothing is restored: LOAD_DIR is empty")
+            return []
+        }
         // A pram= that stays on the line for good names a page of zeros after a cold boot.
         guard RunFolder.lastStatus != .empty else {
             say("nothing is restored: the range is empty")
@@ -89,6 +93,7 @@ extension Service {
             complain("not all files were restored into \(escaped(settings.loadDirectory)); the chain stays")
             return report.print(.text, call, streams)
         }
+        if let head = report.head?.page { HoldNote.noteRestored(head) }
         for warning in report.written?.warnings ?? [] { say(Phrase(warning)) }
         let count = report.extractions?.count ?? 0
         say("restored \(counted(count, "file")) into \(escaped(settings.loadDirectory))")
@@ -151,6 +156,7 @@ extension Service {
             say("nothing is saved: a rehearsal is under way, and its canary has the range; pram-verify erase ends it")
             return []
         }
+        if let head = try handOnArrived() { return try loadAgain(way, head) }
         let call = try Call(Save.self, settings.saveOptions, settings.saveDirectory)
         let report = try Save.perform(call)
         guard report.failure == nil, report.status == [] else {
@@ -168,8 +174,30 @@ extension Service {
         return try loadAgain(way, head)
     }
 
+    /// A chain that the former kernel has handed over, and that was not restored, is the only copy: it goes on as it is.
+    /// - Returns: its head; nil where there is none, or it is not intact, so that what the directory holds is saved.
+    private func handOnArrived() throws(UsageError) -> PFN? {
+        let call = try Call(Save.self, [bytes("--again")], nil)
+        guard let head = Head.arrived(call)?.page, !HoldNote.isReleased(head), !HoldNote.isRestored(head) else {
+            return nil
+        }
+        if let note = HoldNote.read(), note.head != head.number, note.standing.isHeld { return nil }
+        let report = try Save.perform(call)
+        guard report.failure == nil, report.status == [] else {
+            report.failure?.explain(to: streams.errors)
+            complain("the chain that has arrived was not restored, and is not handed on")
+            return nil
+        }
+        say(
+            "the chain at page \(hexadecimal(head.number)) was not restored: it is handed on as it is, and "
+                + "\(escaped(settings.saveDirectory)) is not saved")
+        return head
+    }
+
     /// - Throws: where systemctl does not answer.
     private func wayOfShutdown() throws(Failure) -> Way {
+        // Asked for no unit systemctl tells of all.
+        guard !settings.saveTargets.isEmpty else { return .elsewhere }
         let words = [Array("systemctl".utf8), Array("list-jobs".utf8)] + settings.saveTargets
         let (ending, output) = try calling { () throws(SystemError) in
             try ChildProgram.output(of: words, limit: 1 << 16)

@@ -7,9 +7,10 @@ import Text
 
 /// The session in which a chain has come from the former kernel.
 enum ArrivedSession {
-    /// From systemd, where that has taken it out and handed it to this unit; else from the kernel.
+    /// From systemd, where that has taken it out: it hands it to the unit that stored it, and lets others copy it. Else
+    /// from the kernel.
     static func retrieve(_ name: [UInt8], _ device: borrowing LiveUpdate) throws(Failure) -> LiveSession {
-        if let handed = ServiceNotification.handed(name: Keeper.storeName) { return LiveSession(handed) }
+        if let handed = ServiceNotification.handed(session: name) { return handed }
         do throws(SystemError) {
             return try device.retrieve(name)
         } catch {
@@ -19,14 +20,18 @@ enum ArrivedSession {
                     WritingFailure(
                         .noChain, "the kernel has no session \(escaped(name)): it did not arrive, or has ended",
                         remedy: "load the chain, and save it anew"))
-            case ErrorCode.invalid:
-                throw .writing(
-                    WritingFailure(
-                        .noChain, "session \(escaped(name)) was taken out already, by systemd or another process",
-                        remedy: "run this in the unit that has saved, or clear that unit's fd store: systemctl clean "
-                            + "--what=fdstore UNIT"))
+            case ErrorCode.invalid: break
             default: throw .system(error, remedy: "")
             }
+        }
+        do throws(SystemError) {
+            return try ProcessFacts.session(name, of: 1)
+        } catch {
+            throw .writing(
+                WritingFailure(
+                    .noChain, "session \(escaped(name)) was taken out already, by another process",
+                    remedy: "run this in the unit that has saved, or clear that unit's fd store: systemctl clean "
+                        + "--what=fdstore UNIT"))
         }
     }
 
@@ -62,19 +67,14 @@ enum ArrivedSession {
                         + "liveupdate=on"
                 )
             }
-            do throws(Failure) {
-                let session = try retrieve(name, device)
-                try calling { () throws(SystemError) in
-                    // So it is freed as any file is; what nobody has taken out is freed in the end, too.
-                    let file = try? session.retrieve(token: FrameMemory.token)
-                    try session.finish()
-                    _ = consume file
-                }
-                ServiceNotification.remove(name: Keeper.storeName)
-            } catch {
-                // From 261 on systemd has taken it out, and keeps it for the unit that saved.
-                guard clearStore() else { throw error }
+            let session = try retrieve(name, device)
+            try calling { () throws(SystemError) in
+                // So it is freed as any file is; what nobody has taken out is freed in the end, too.
+                let file = try? session.retrieve(token: FrameMemory.token)
+                try session.finish()
+                _ = consume file
             }
+            ServiceNotification.remove(name: Keeper.storeName)
         } catch {
             return (nil, Phrase("the chain's memory stays taken until the next boot: \(error.message)"))
         }
@@ -90,17 +90,6 @@ enum ArrivedSession {
             bytes,
             Phrase("the chain's memory is given back: \(byteCount(bytes)); MemFree grew by \(byteCount(grown)) so far")
         )
-    }
-}
-
-extension ArrivedSession {
-    /// Has systemd close what it keeps for the unit that saves.
-    /// - Returns: false where it keeps nothing, or does not let go of it.
-    private static func clearStore() -> Bool {
-        let unit = bytes("pram-verify-save.service")
-        guard HoldNote.stored(unit) > 0 else { return false }
-        let words = [bytes("systemctl"), bytes("clean"), bytes("--what=fdstore"), unit]
-        return (try? ChildProgram.run(words)) == .exited(0) && HoldNote.stored(unit) == 0
     }
 }
 

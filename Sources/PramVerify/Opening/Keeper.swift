@@ -7,15 +7,21 @@ import Text
 /// systemd carries what is in a unit's fd store through the kexec from 261 on. Before that, and without systemd, it takes
 /// a process that lives until the kexec.
 enum Keeper: ~Copyable {
-    case process(SessionHolder)
+    /// Where that unit's store is full, the process is told of.
+    case process(SessionHolder, isStoreFull: Bool)
     /// The unit that this process belongs to.
     case store([UInt8])
 
     static func choose() throws(Failure) -> Keeper {
-        if environment("NOTIFY_SOCKET") != nil, systemdVersion() >= 261, let unit = ownUnit(), hasStore(unit) {
-            return .store(unit)
+        var isFull = false
+        if environment("NOTIFY_SOCKET") != nil, systemdVersion() >= 261, let unit = ownUnit(),
+            let most = storeSize(unit)
+        {
+            // What was stored before gives way.
+            isFull = HoldNote.stored(unit) >= most
+            if !isFull { return .store(unit) }
         }
-        return .process(try calling { () throws(SystemError) in try SessionHolder.start() })
+        return .process(try calling { () throws(SystemError) in try SessionHolder.start() }, isStoreFull: isFull)
     }
 
     /// "systemd 257 (257.9-1~deb13u1)"; 0 where it cannot be told.
@@ -27,12 +33,12 @@ enum Keeper: ~Copyable {
         return decimalNumber(parts[1].prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) ?? 0
     }
 
-    /// Whether the unit has an fd store that is carried through a kexec.
-    private static func hasStore(_ unit: [UInt8]) -> Bool {
+    /// How many descriptors the unit's fd store takes; nil where that is not carried through a kexec.
+    private static func storeSize(_ unit: [UInt8]) -> UInt64? {
         guard let preserve = value("--property=FileDescriptorStorePreserve", of: unit), preserve.spell("yes"),
-            let most = value("--property=FileDescriptorStoreMax", of: unit)
-        else { return false }
-        return decimalNumber(most) ?? 0 > 0
+            let most = value("--property=FileDescriptorStoreMax", of: unit), let number = decimalNumber(most)
+        else { return nil }
+        return number == 0 ? nil : number
     }
 
     private static func value(_ property: StaticString, of unit: [UInt8]) -> ArraySlice<UInt8>? {
@@ -58,9 +64,10 @@ enum Keeper: ~Copyable {
             try calling { () throws(SystemError) in
                 ServiceNotification.remove(name: Keeper.storeName)
                 try ServiceNotification.store(session.number, name: Keeper.storeName)
+                try Keeper.waitForStore(name)
             }
             HoldNote(head: head, session: name, holder: .store(unit)).write()
-        case .process(let holder):
+        case .process(let holder, let isStoreFull):
             let process = holder.process
             let started = ProcessFacts.startTime(process) ?? 0
             let isSpared: Bool
@@ -75,11 +82,25 @@ enum Keeper: ~Copyable {
                     "session \(escaped(name)) is held by process \(process): when that ends before the kexec, the "
                         + "chain is gone"
                 ).text)
+            if isStoreFull {
+                sentences.append("the unit's fd store is full (FileDescriptorStoreMax=)")
+            }
             if !isSpared {
                 sentences.append("the OOM killer may end that process: its oom_score_adj could not be set")
             }
         }
         return sentences
+    }
+
+    /// systemd answers nobody, and drops what does not fit.
+    private static func waitForStore(_ name: [UInt8]) throws(SystemError) {
+        for _ in 0..<100 {
+            // Where its descriptors cannot be seen it is believed.
+            guard let sessions = ProcessFacts.sessions(of: 1) else { return }
+            if sessions.contains(where: { $0.name == name }) { return }
+            pause(microseconds: 50_000)
+        }
+        throw SystemError("sendmsg", code: ErrorCode.noSpace, path: bytes("fd store"))
     }
 
     static let storeName: StaticString = "pram-verify"

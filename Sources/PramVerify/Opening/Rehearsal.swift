@@ -9,7 +9,7 @@ import Verification
 
 /// What commands share about rehearsals: where their results are kept, and how a canary is known and looked at.
 enum Rehearsal {
-    /// Not the directory whose files the units save and restore: what is there must not look like a user's file.
+    /// Not the directory whose files the unit saves and restores: what is there must not look like a user's file.
     static let folder: StaticString = "/var/lib/pram-verify-state"
     static let file: StaticString = "rehearsal"
 

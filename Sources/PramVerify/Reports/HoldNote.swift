@@ -51,6 +51,13 @@ struct HoldNote {
         }
     }
 
+    /// Notes that every file of the chain with this head was restored, so that it is the only copy no more.
+    static func noteRestored(_ head: PFN) {
+        RunFolder.publishNote(.restored) { $0.write("head \(String(head.number, radix: 16))\n") }
+    }
+
+    static func isRestored(_ head: PFN) -> Bool { RunFolder.fields(of: .restored).number("head") == head.number }
+
     /// Whether the page is the head of a chain whose memory this boot has given back.
     static func isReleased(_ page: PFN?) -> Bool {
         guard let page, let note = read(), case .released = note.holder else { return false }
@@ -62,15 +69,17 @@ struct HoldNote {
         switch holder {
         case .released: return (false, "the chain was loaded, and its memory given back")
         case .process(let process, let started):
-            let isHeld = ProcessFacts.startTime(process) == started && ProcessFacts.holdsSession(process)
+            let isHeld =
+                ProcessFacts.startTime(process) == started && ProcessFacts.sessions(of: process)?.isEmpty == false
             return isHeld
                 ? (true, "session \(escaped(session)) is held by process \(process)")
                 : (false, "process \(process), which held session \(escaped(session)), is gone, and the chain with it")
         case .store(let unit):
-            let isHeld = HoldNote.stored(unit) > 0
+            let isHeld =
+                ProcessFacts.sessions(of: 1)?.contains { $0.name == session } ?? (HoldNote.stored(unit) > 0)
             return isHeld
                 ? (true, "session \(escaped(session)) is in the fd store of \(escaped(unit))")
-                : (false, "the fd store of \(escaped(unit)) is empty: session \(escaped(session)) is gone")
+                : (false, "session \(escaped(session)) is gone from the fd store of \(escaped(unit))")
         }
     }
 

@@ -7,7 +7,7 @@ import Text
 /// Nothing here costs the boot: what cannot be written is left out.
 struct RunFolder {
     enum File: Int, CaseIterable {
-        case status, action, metrics, text, json, cmdline, saved, loaded, held, rehearsal
+        case status, action, metrics, text, json, cmdline, saved, loaded, held, restored, rehearsal
 
         var name: StaticString {
             switch self {
@@ -20,6 +20,7 @@ struct RunFolder {
             case .saved: "saved"
             case .loaded: "loaded"
             case .held: "held"
+            case .restored: "restored"
             case .rehearsal: "rehearsal"
             }
         }
@@ -29,7 +30,7 @@ struct RunFolder {
         var mode: UInt32 {
             switch self {
             case .text, .json, .saved: 0o600
-            case .status, .action, .metrics, .cmdline, .loaded, .held, .rehearsal: 0o644
+            case .status, .action, .metrics, .cmdline, .loaded, .held, .restored, .rehearsal: 0o644
             }
         }
 
@@ -64,7 +65,7 @@ struct RunFolder {
                         case .metrics: report.writeMetrics(status, output)
                         case .text: writeText(report, status, output)
                         case .json: JSONReport.write(report, to: output, listing: listLimit)
-                        case .cmdline, .saved, .loaded, .held, .rehearsal: break
+                        case .cmdline, .saved, .loaded, .held, .restored, .rehearsal: break
                         }
                         return true
                     }

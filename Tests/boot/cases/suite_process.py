@@ -13,10 +13,10 @@ LOG = "/root/count.log"
 
 class TrixieProcess(Release):
     suite, to = suites.TRIXIE, suites.NEXT
-    line = f"{distribution.ROOT} memmap=32M$0x10000000"
+    line = f"{distribution.ROOT} memmap=32M$0x10000000 quiet"
 
     def more_disks(self):
-        return [self.to.disk(PROGRAM, (self.tool,))[0]]
+        return [self.to.disk(PROGRAM, self.tool)[0]]
 
     def mount_next(self):
         """The next release's kernel, initrd and modules, as if they were installed here."""

@@ -16,12 +16,12 @@ class Release(UnitsMachine):
     """A machine of one release, with the initrd of one tool. KASLR is on, as users have it."""
 
     suite, tool = suites.TRIXIE, "initramfs-tools"
-    line = f"{distribution.ROOT} memmap=16M$0x10000000"
+    line = f"{distribution.ROOT} memmap=16M$0x10000000 quiet"
 
     @classmethod
     def parts(cls):
-        disk, initrds = cls.suite.disk(PROGRAM, (cls.tool,))
-        return cls.suite.kernel, initrds[cls.tool], disk
+        disk, initrd = cls.suite.disk(PROGRAM, cls.tool)
+        return cls.suite.kernel, initrd, disk
 
     def save(self, folder="/srv/files"):
         files = self.make_files(folder)
@@ -65,8 +65,8 @@ class WholeWay:
         self.must("pram-verify-kexec /vmlinuz /initrd.img")
         self.next_kernel("systemctl kexec")
         self.assert_restored(files)
-        self.assertRegex(self.journal(UNITS[0], -1), rf"saved {len(files)} files .* of {SAVED} at page 0x")
-        self.assertIn(f"restored {len(files)} files into {LOADED}", self.journal(UNITS[1]))
+        self.assertRegex(self.journal(UNIT, -1), rf"saved {len(files)} files .* of {SAVED} at page 0x")
+        self.assertIn(f"restored {len(files)} files into {LOADED}", self.journal(UNIT))
 
 
 class NothingIsLostWithoutAWord:
@@ -95,42 +95,40 @@ class NothingIsLostWithoutAWord:
     def test_systemctl_kexec_with_nothing_loaded_says_so(self):
         result = self.machine.run("systemctl kexec")
         self.assertNotEqual(result.status, 0, result)
-        self.assertNotEqual(result.errors, "")
-        self.assertEqual(self.status(), "absent")
+        self.assertIn("No kexec kernel loaded", result.errors)
+        self.assertEqual(self.must("systemctl is-system-running; systemctl list-jobs --no-legend"), "running")
 
-    def test_a_directory_without_room_is_no_success(self):
+    def test_a_directory_without_room_keeps_its_older_files(self):
         self.save()
-        self.must("mkdir -p /mnt/small && mount -t tmpfs -o size=64k none /mnt/small")
-        self.addCleanup(lambda: self.is_up and self.machine.run("umount /mnt/small"))
-        result = self.machine.run("pram-verify load --erase /mnt/small")
-        self.assertNotEqual(result.status, 0, result)
-        self.assertEqual(self.must("ls -A /mnt/small"), "")
+        self.must("mkdir -p /mnt/small && mount -t tmpfs -o size=64k none /mnt/small && echo older >/mnt/small/page")
+        try:
+            result = self.machine.run("pram-verify load --force --erase /mnt/small")
+            self.assertEqual(result.status, 8, result)
+            self.assertEqual(self.must("cat /mnt/small/page; ls /mnt/small"), "older\npage")
+        finally:
+            self.must("umount /mnt/small")
         self.assertEqual(self.status(), "intact")
-        self.assertEqual(self.must("pram-verify check --json | grep -o '\"verdict\": *\"[a-z]*\"' | cut -d'\"' -f4"), "intact")
+        self.assertEqual(in_guest(self.machine).verdict, "intact")
 
     def test_one_word_one_meaning_where_run_cannot_be_written(self):
+        """What /run says of a chain that is no more is never said again."""
         self.save()
-        self.must("mount -o remount,ro /run")
+        self.must("mount --bind /run/pram-verify /run/pram-verify && mount -o remount,bind,ro /run/pram-verify")
         try:
             loaded = self.machine.run(f"pram-verify load --erase {LOADED}")
             said = self.machine.run("pram-verify status")
         finally:
-            self.machine.run("mount -o remount,rw /run")
+            self.must("umount /run/pram-verify")
+        self.assertEqual(self.must(f"test -e {LOADED}/page && echo there"), "there", loaded)
         self.assertFalse(said.status == 0 and said.output.startswith("status:  intact"), (loaded, said))
 
-    def test_a_lost_dollar_in_grub_cfg_is_seen_before_the_reboot(self):
-        self.must("mkdir -p /boot/grub")
-        for line, state in (("memmap=16M\\$0x10000000", "ok"), ("memmap=16M", "problem")):
-            self.machine.put("/boot/grub/grub.cfg", f"""menuentry 'Debian' {{
-\tlinux /boot/vmlinuz root=/dev/vda {line} quiet
-\tinitrd /boot/initrd.img
-}}
-### END /etc/grub.d/10_linux ###
-""".encode())
+    def test_a_lost_dollar_is_seen_before_the_reboot(self):
+        for value, states in (("memmap=16M\\\\\\$0x10000000", ["ok"]), ("memmap=16M$0x10000000", ["warning"]),
+                              ("memmap=16M!0x10000000", ["ok"])):
+            self.machine.put("/etc/default/grub", f'GRUB_CMDLINE_LINUX="{value}"\n'.encode())
             checks = json.loads(self.machine.run("pram-verify doctor --json").output)["checks"]
-            found = [check for check in checks if check["id"] == "boot-loader"]
-            self.assertEqual([check["state"] for check in found], [state], checks)
-        self.must("rm -r /boot/grub")
+            self.assertEqual([check["state"] for check in checks if check["id"] == "next-kernel"], states, checks)
+        self.must("rm /etc/default/grub")
 
 
 class KexecTools12:
@@ -167,7 +165,7 @@ class KexecTools13:
         self.must("mkdir -p /boot/grub")
         self.machine.put("/boot/grub/grub.cfg", b"""menuentry 'Debian' {
 \tlinux /boot/vmlinuz root=/dev/vda memmap=16M\\$0x10000000 of=grub
-\tinitrd /boot/initrd.img
+\tinitrd /initrd.img
 }
 ### END /etc/grub.d/10_linux ###
 """)
@@ -187,7 +185,8 @@ class KexecTools13:
     def test_kexec_load_kernel_without_a_chain(self):
         self.must("kexec-load-kernel")
         self.assertTrue(self.loaded())
-        self.assertFalse(self.machine.run("test -e /run/pram-verify/loaded").status == 0)
+        # Its line is not known, whatever was loaded and unloaded before.
+        self.must("test ! -e /run/pram-verify/loaded")
 
 
 class InitramfsTools(WholeWay, NothingIsLostWithoutAWord, Release):
@@ -240,7 +239,7 @@ class Upgrade(Release):
     to = suites.NEXT
 
     def more_disks(self):
-        return [self.to.disk(PROGRAM, (self.tool,))[0]]
+        return [self.to.disk(PROGRAM, self.tool)[0]]
 
     def test_files_arrive_in_the_next_release(self):
         files = self.save()

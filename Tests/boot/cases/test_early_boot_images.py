@@ -149,7 +149,7 @@ class DracutSystemd(EveryImage, EarlyBoot):
     initrd = "dracut-systemd"
     shell = "Press Enter for maintenance"
     full_run_files = {
-        "/etc/systemd/system/pram-verify.service.d/full.conf":
+        "/etc/systemd/system/pram-verify-boot.service.d/full.conf":
         f"[Service]\nExecStartPre=-/bin/sh -c '{FILL_RUN}'\nExecStartPost=-/bin/sh -c '{FREE_RUN}'\n".encode()}
 
 

@@ -1,4 +1,4 @@
-"""The units, pram-verify-kexec and what ties the program to Debian's kexec-tools, on a Debian with systemd as PID 1:
+"""The unit, pram-verify-kexec and what ties the program to Debian's kexec-tools, on a Debian with systemd as PID 1:
 files come through a real shutdown and a real kexec, or the log says why not. The host's release; suite_units has others.
 """
 
@@ -42,8 +42,8 @@ class Units(UnitsCases, UnitsMachine):
         self.assertIn("machine restart", self.machine.log)
         self.assert_no_chain_in_memory()
         self.start_again()
-        self.assertNotIn("Stopping", self.journal(UNITS[0]))
-        self.assertIn("Stopped", self.journal(UNITS[0], -1))
+        self.assertNotIn("Stopping", self.journal(UNIT))
+        self.assertIn("Stopped", self.journal(UNIT, -1))
         self.shut_down("systemctl poweroff")
         self.assertIn("Power down", self.machine.log)
         self.assert_no_chain_in_memory()

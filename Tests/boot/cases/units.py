@@ -11,7 +11,7 @@ from cases.support import *
 from harness import distribution
 from harness.machine import BOOT_DEADLINE
 
-UNITS = ["pram-verify-save.service", "pram-verify-load.service"]
+UNIT = "pram-verify.service"
 SETTINGS = "/etc/default/pram-verify"
 DEBIAN_SETTINGS = "/etc/default/kexec"
 SAVED, LOADED = "/var/lib/pram-verify", "/var/lib/restored"
@@ -36,6 +36,9 @@ class UnitsMachine(BootCase):
     def more_disks(self):
         return []
 
+    def made_machine(self, name, kernel, initrd, disk):
+        return Machine(name, kernel, initrd, self.line, STOCK_MEMORY, drives=[disk, *self.more_disks()])
+
     def setUp(self):
         cls = type(self)
         if not cls.is_up:
@@ -44,13 +47,13 @@ class UnitsMachine(BootCase):
             cls.number += 1
             kernel, initrd, disk = self.parts()
             name = cls.__name__ if cls.number == 1 else f"{cls.__name__}-{cls.number}"
-            cls.machine = Machine(name, kernel, initrd, self.line, STOCK_MEMORY, drives=[disk, *self.more_disks()])
+            cls.machine = self.made_machine(name, kernel, initrd, disk)
             cls.addClassCleanup(cls.machine.close)
             cls.machine.start()
             self.wait_until_up()
             self.must(f"cp {DEBIAN_SETTINGS} {DEBIAN_SETTINGS}.shipped; cp {SETTINGS} {SETTINGS}.shipped")
-        self.must(f"systemctl -q disable --now {' '.join(UNITS)}; pram-verify erase; kexec -u; "
-                  f"rm -rf {SAVED} {LOADED} {ON_REBOOT}; "
+        self.must(f"systemctl -q disable --now {UNIT}; pram-verify erase; kexec -u; "
+                  f"rm -rf {SAVED} {LOADED} {ON_REBOOT} /srv/files /srv/large /tmp/by-hand /tmp/made; "
                   f"cp {DEBIAN_SETTINGS}.shipped {DEBIAN_SETTINGS}; cp {SETTINGS}.shipped {SETTINGS}")
         self.assert_no_chain_in_memory()
 
@@ -66,7 +69,8 @@ class UnitsMachine(BootCase):
 
     def assert_up(self):
         state = self.machine.run("systemctl is-system-running --wait", BOOT_DEADLINE)
-        self.assertEqual(state.output, "running\n", self.machine.run("systemctl --failed; journalctl -b -p notice"))
+        if state.output != "running\n":
+            self.fail(f"{state}\n{self.machine.run('systemctl --failed; journalctl -b -p notice')}")
         type(self).is_up = True
 
     def next_kernel(self, command):
@@ -96,7 +100,7 @@ class UnitsMachine(BootCase):
 
     def enable(self, *settings):
         self.machine.put(SETTINGS, "".join(f"{line}\n" for line in (*settings, f"LOAD_DIR={LOADED}")).encode())
-        self.must(f"systemctl -q enable --now {' '.join(UNITS)}")
+        self.must(f"systemctl -q enable --now {UNIT}")
 
     def make_files(self, folder=SAVED):
         self.must(f"set -e; mkdir -p {folder}; cd {folder}; {WRITE_SAMPLES}")
@@ -106,7 +110,7 @@ class UnitsMachine(BootCase):
         """Starts a service that writes one file more when it is stopped, and takes its time; returns all files. Whoever
         does not wait for it comes too early: the unit to save, kexec-load to load."""
         self.machine.put("/run/systemd/system/writer.service", f"""[Unit]
-After={UNITS[0]}
+After={UNIT}
 [Service]
 Type=oneshot
 RemainAfterExit=yes
@@ -144,7 +148,7 @@ ExecStop=/bin/sh -c 'sleep 6; echo last >{folder}/last'
         """The chain was found intact before anything was mounted, its files are back, and nothing of it is left."""
         self.assertIn(f" pram={RESERVED_PFN:x}", self.cmdline())
         self.assert_verified_before_mount()
-        self.assertEqual(contents(self.machine, LOADED), files, self.journal(UNITS[1]))
+        self.assertEqual(contents(self.machine, LOADED), files, self.journal(UNIT))
         self.assertEqual(self.status(), "empty")
         self.assert_no_chain_in_memory()
         self.assertEqual(self.must("systemctl --failed --plain --no-legend"), "")
@@ -156,8 +160,8 @@ class UnitsCases:
     def test_by_hand(self):
         """As README says."""
         files = self.make_files("/tmp/by-hand")
-        self.enable()
-        self.must("systemctl -q disable --now pram-verify-save.service")
+        # Empty: the unit restores alone.
+        self.enable("SAVE_TARGETS=")
         self.must("pram-verify save --replace /tmp/by-hand")
         self.must("""line=$(pram-verify cmdline) && options=$(pram-verify cmdline --kexec-options) &&
                          kexec $options -l /vmlinuz --initrd=/initrd.img --command-line="$line" """)
@@ -165,8 +169,8 @@ class UnitsCases:
         self.assert_restored(files)
 
     def test_disabled_as_shipped(self):
-        self.must(f"systemctl -q preset {' '.join(UNITS)}")
-        self.assertEqual(self.machine.run(f"systemctl is-enabled {' '.join(UNITS)}").output, "disabled\ndisabled\n")
+        self.must(f"systemctl -q preset {UNIT}")
+        self.assertEqual(self.machine.run(f"systemctl is-enabled {UNIT}").output, "disabled\n")
         self.make_files()
         self.load_kernel()
         self.next_kernel("systemctl kexec")
@@ -182,7 +186,7 @@ class UnitsCases:
         self.load_kernel()
         self.must(f"head -c 20000000 /dev/urandom >{SAVED}/too-large")
         self.next_kernel("systemctl kexec")
-        said = self.journal(UNITS[0], -1)
+        said = self.journal(UNIT, -1)
         self.assertRegex(said, "the files need [0-9]+ pages of 4 KiB, and the range has 4096")
         self.assertIn("status=8", said)
         self.assertIn("its files will not arrive in the next kernel", said)
@@ -190,7 +194,7 @@ class UnitsCases:
         self.assertIn(f" pram={RESERVED_PFN:x}", self.cmdline())
         self.assertEqual(self.status(), "empty")
         self.assertEqual(self.machine.run(f"ls {LOADED}").output, "")
-        self.assertIn("nothing is restored: the range is empty", self.journal(UNITS[1]))
+        self.assertIn("nothing is restored: the range is empty", self.journal(UNIT))
 
     def test_files_that_were_not_restored_stay_where_there_is_nothing_to_save(self):
         """As when the disk was full at boot: what lies in memory is the only copy."""
@@ -199,7 +203,7 @@ class UnitsCases:
         self.must("pram-verify save /tmp/made")
         self.load_kernel()
         self.next_kernel("systemctl kexec")
-        self.assertIn("holds nothing that can be saved", self.journal(UNITS[0], -1))
+        self.assertIn("holds nothing that can be saved", self.journal(UNIT, -1))
         self.assert_restored(files)
 
     def test_saved_before_kexec_and_restored_after_it(self):
@@ -214,8 +218,8 @@ class UnitsCases:
         self.assertEqual(self.must("ls /srv/state"), "")
         self.assertIn(f" from=hand pram={RESERVED_PFN:x}", self.cmdline())
         self.assert_restored(files)
-        self.assertRegex(self.journal(UNITS[0], -1), rf"saved {len(files)} files .* of /srv/state at page 0x")
-        self.assertIn(f"restored {len(files)} files into {LOADED}", self.journal(UNITS[1]))
+        self.assertRegex(self.journal(UNIT, -1), rf"saved {len(files)} files .* of /srv/state at page 0x")
+        self.assertIn(f"restored {len(files)} files into {LOADED}", self.journal(UNIT))
 
     def test_a_kernel_that_another_program_had_loaded(self):
         """Nobody knows its line, so Debian's usual one takes its place."""
@@ -234,9 +238,12 @@ class UnitsCases:
         self.assertIn(" odd=' ", self.cmdline())
         self.assert_restored(files)
 
-    def test_systemd_finds_no_fault_in_the_units(self):
+    def test_systemd_finds_no_fault_in_the_unit(self):
         # man-db is not installed here: whether the page is there is looked at instead.
-        verified = self.machine.run(f"systemd-analyze verify --man=no {' '.join(UNITS)} "
-                                    "/usr/lib/dracut/modules.d/50pram-verify/pram-verify.service")
-        self.assertEqual((verified.status, verified.output, verified.errors), (0, "", ""), verified)
+        verified = self.machine.run(f"systemd-analyze verify --man=no {UNIT} "
+                                    "/usr/lib/dracut/modules.d/50pram-verify/pram-verify-boot.service")
+        # Up to 254 systemd leaves out what it does not know, and says so.
+        errors = "".join(line for line in verified.errors.splitlines(True) if not re.search(
+            "Unknown key (name )?'(SurviveFinalKillSignal|FileDescriptorStorePreserve)' in section", line))
+        self.assertEqual((verified.status, verified.output, errors), (0, "", ""), verified)
         self.must("test -s /usr/share/man/man8/pram-verify.8")

@@ -15,6 +15,7 @@ import ctypes
 import json
 import pathlib
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -105,10 +106,11 @@ class Machine:
                     when the machine ends
     devices         further -device arguments
     paused          do not start the processor: memory is as `loads` made it
+    firmware        (code, variables) of a firmware that boots from the drives, where there is no kernel to begin with
     """
 
     def __init__(self, name, kernel=None, initrd=None, append="", memory="512M", loads=(), drives=(), devices=(),
-                 paused=False):
+                 paused=False, firmware=None):
         self.name = name
         self.process = None
         self.boot_id = None  # changes with each kernel, so a kexec that did not happen is noticed
@@ -153,6 +155,11 @@ class Machine:
             self.arguments += ["-device", device]
         if paused:
             self.arguments += ["-S"]
+        if firmware:
+            code, variables = firmware
+            shutil.copy(variables, self.scratch / "variables")
+            self.arguments += ["-drive", f"if=pflash,format=raw,readonly=on,file={code}",
+                               "-drive", f"if=pflash,format=raw,file={self.scratch}/variables"]
 
     # Life
 

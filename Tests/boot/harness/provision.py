@@ -26,6 +26,9 @@ TOOLS = {
     "mke2fs": "e2fsprogs",
     "unshare": "util-linux",
     "mmdebstrap": "mmdebstrap",
+    "mcopy": "mtools",
+    "mkfs.vfat": "dosfstools",
+    "sfdisk": "fdisk",
 }
 
 PACKAGES = BUILD / "packages"
@@ -200,6 +203,12 @@ def busybox():
         if (root / place).is_file():
             return root / place
     raise Missing("busybox-static holds no busybox")
+
+
+def firmware():
+    """(code, variables) of OVMF, EFI firmware for QEMU."""
+    folder = package("ovmf") / "usr/share/OVMF"
+    return folder / "OVMF_CODE_4M.fd", folder / "OVMF_VARS_4M.fd"
 
 
 def kexec_files():

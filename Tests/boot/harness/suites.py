@@ -28,6 +28,8 @@ MODULES_LEFT_OUT = ("sound", *(f"drivers/{name}" for name in (
     "gpio", "pinctrl", "ata", "crypto", "edac", "firewire", "spi", "thermal", "tty", "w1", "watchdog")))
 LEFT_OUT = (*debian.LEFT_OUT, *(f"{top}/lib/modules/*/kernel/{name}/*" for top in ("", "/usr")
                                 for name in MODULES_LEFT_OUT))
+# Where hooks are installed.
+HOOKS = ("share/initramfs-tools", "share/pram-verify", "lib/dracut")
 # What TESTED.md names.
 NAMED = ("linux-image", "initramfs-tools", "dracut-core", "kexec-tools", "systemd", "criu")
 
@@ -79,28 +81,27 @@ class Suite:
         return (self.base / "release").read_text().strip()
 
     @functools.lru_cache(maxsize=None)
-    def disk(self, program, tools=TOOLS):
-        """(the disk image, {tool: initrd}) with this program and the initrds of these tools in it."""
+    def disk(self, program, tool):
+        """(the disk image, the initrd of this tool) with this program in both."""
         with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
             installed = pathlib.Path(scratch, "installed")
             distribution.install(installed)
-            (installed / "usr/sbin/pram-verify").unlink()
-            hooks = debian._digest(installed, HERE / "make-suite-initrds")
+            # What goes into an image, but for the program.
+            hooks = debian._digest(*(installed / "usr" / name for name in HOOKS), HERE / "make-suite-initrds")
             debian._write(installed / "usr/sbin/pram-verify", program)
-            digest = debian._digest(installed, pathlib.Path(debian.__file__), HERE / "make-suite-initrds",
-                                    *initramfs.agent_files().values())
-            name = "+".join(tools)
-            made = self.base / f"{name}-{digest}"
+            digest = debian._digest(installed, pathlib.Path(__file__), pathlib.Path(debian.__file__),
+                                    HERE / "make-suite-initrds", *initramfs.agent_files().values())
+            made = self.base / f"disk-{tool}-{digest}"
             if not made.is_dir():
-                with provision.alone(f"suite-{self.name}"):
+                with provision.alone(f"suite-{self.name}-{tool}"):
                     if not made.is_dir():
-                        for old in self.base.glob(f"{name}-*"):
+                        for old in self.base.glob(f"disk-{tool}-*"):
                             shutil.rmtree(old)
-                        self._make(pathlib.Path(scratch), installed, hooks, made, tools)
-        return made / "root.img", {tool: made / f"{tool}.img" for tool in tools}
+                        self._make(pathlib.Path(scratch), installed, hooks, made, tool)
+        return made / "root.img", made / "initrd.img"
 
-    def _make(self, scratch, installed, hooks, made, tools):
-        print(f"making a disk of {self} with {', '.join(tools)}", flush=True)
+    def _make(self, scratch, installed, hooks, made, tool):
+        print(f"making a disk of {self} with the initrd of {tool}", flush=True)
         top, work = scratch / "root", scratch / "made"
         top.mkdir()
         work.mkdir()
@@ -108,26 +109,25 @@ class Suite:
         # Not in place of a link like lib -> usr/lib, which a release is full of.
         subprocess.run(f"tar -C '{installed}' -c . | tar -C '{top}' -x --keep-directory-symlink --no-same-owner",
                        shell=True, check=True)
-        for tool in tools:
-            initrd = self.base / f"initrd-{tool}-{hooks}"
-            if not initrd.is_file():
-                for old in self.base.glob(f"initrd-{tool}-*"):
-                    old.unlink()
-                self._make_initrd(top, work, tool)
-                (work / f"{tool}.img").rename(initrd)
-            # The program that is under test now lies in an archive of its own behind what the tool has made.
-            own = distribution.with_files(initrd, {"/usr/sbin/pram-verify": installed / "usr/sbin/pram-verify"},
-                                          f"{self.name}-{tool}.img")
-            shutil.move(own, work / f"{tool}.img")
-            shutil.copy(work / f"{tool}.img", top / "boot" / f"{tool}.img")
+        initrd = self.base / f"initrd-{tool}-{hooks}"
+        if not initrd.is_file():
+            for old in self.base.glob(f"initrd-{tool}-*"):
+                old.unlink()
+            self._make_initrd(top, work, tool)
+            (work / f"{tool}.img").rename(initrd)
+        # The program that is under test now lies in an archive of its own behind what the tool has made.
+        own = distribution.with_files(initrd, {"/usr/sbin/pram-verify": installed / "usr/sbin/pram-verify"},
+                                      f"{self.name}-{tool}.img")
+        shutil.move(own, work / "initrd.img")
+        shutil.copy(work / "initrd.img", top / "boot" / f"initrd.img-{self.release}")
         for path, content in {
             **debian.settings(), **{path.lstrip("/"): content for path, content in initramfs.agent_files().items()},
         }.items():
             debian._write(top / path, content)
-        for path in (top / "vmlinuz", top / "initrd.img"):
-            path.unlink(missing_ok=True)
-        (top / "vmlinuz").symlink_to(f"boot/vmlinuz-{self.release}")
-        (top / "initrd.img").symlink_to(f"boot/{tools[0]}.img")
+        # As Debian's kernel packages leave them.
+        for name in ("vmlinuz", "initrd.img"):
+            (top / name).unlink(missing_ok=True)
+            (top / name).symlink_to(f"boot/{name}-{self.release}")
         debian.mask(top)
         debian.make_image(top, work / "root.img", "1100M")
         work.rename(made)
@@ -139,6 +139,41 @@ class Suite:
                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if done.returncode:
             raise provision.Missing(f"make-suite-initrds: exit {done.returncode}; see {messages}")
+
+
+def boot_disk(suite, initrd, line, path):
+    """A disk with a GPT and one partition, the EFI system partition, on which systemd-boot finds one entry: this
+    release's kernel with an initrd and a command line. Made without mounting anything."""
+    provision.tools("mcopy", "mkfs.vfat", "sfdisk")
+    mebibyte = 1 << 20
+    with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
+        work = pathlib.Path(scratch)
+        loader = "./usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+        subprocess.run(["tar", "-xf", suite.base / "root.tar", "-C", work, loader], check=True)
+        (work / "loader.conf").write_text("timeout 0\n")
+        (work / "debian.conf").write_text(
+            f"title Debian\nversion {suite.release}\nlinux /vmlinuz\ninitrd /initrd.img\noptions {line}\n")
+        size = 2 * mebibyte + suite.kernel.stat().st_size + initrd.stat().st_size
+        size = max(size // mebibyte + 4, 40) * mebibyte
+        volume = work / "volume"
+        with open(volume, "wb") as file:
+            file.truncate(size)
+        run = functools.partial(subprocess.run, check=True, capture_output=True)
+        run([provision.tool_path("mkfs.vfat"), "-F", "32", volume])
+        run(["mmd", "-i", volume, "::EFI", "::EFI/BOOT", "::loader", "::loader/entries"])
+        for source, target in ((work / loader, "EFI/BOOT/BOOTX64.EFI"), (work / "loader.conf", "loader/loader.conf"),
+                               (work / "debian.conf", "loader/entries/debian.conf"), (suite.kernel, "vmlinuz"),
+                               (initrd, "initrd.img")):
+            run(["mcopy", "-i", volume, source, f"::{target}"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "wb") as disk:
+            disk.truncate(size + 2 * mebibyte)
+        run([provision.tool_path("sfdisk"), path], input=b"label: gpt\nstart=1MiB, size=%dMiB, type=uefi\n"
+            % (size // mebibyte))
+        with open(path, "r+b") as disk:
+            disk.seek(mebibyte)
+            disk.write(volume.read_bytes())
+    return path
 
 
 def _strap(name, words, lines, folder):
@@ -208,5 +243,5 @@ def _host_sources():
 BOOKWORM = Suite("12", "bookworm", lacking=("criu",))
 TRIXIE = Suite("13", "trixie")
 # The next release, before it is one; and what it is made from, where the mirror does not have it under its name.
-NEXT = Suite("next (forky)", "forky", others=("sid",), extra=())
+NEXT = Suite("forky, the next release", "forky", others=("sid",), extra=())
 ALL = (BOOKWORM, TRIXIE, NEXT)

@@ -26,7 +26,7 @@ def record(tests, passed, program):
         suite = getattr(test, "suite", None)
         if suite is None:
             continue
-        releases = [suite] + [test.to] * hasattr(test, "to")
+        releases = [suite, *([test.to] if hasattr(test, "to") else [])]
         (RESULTS / f"{test.id()}.json").write_text(json.dumps({
             "kind": type(test).__name__, "case": test.id().rsplit(".", 1)[1].removeprefix("test_").replace("_", " "),
             "tool": test.tool, "passed": test.id() in passed, "program": (version or ["unknown"])[0],
@@ -67,7 +67,7 @@ def _table(results):
         rows.setdefault(case, {})[result["tool"]] = (
             f"{'passed' if result['passed'] else 'FAILED'}, {result['date']}")
     lines = [f"| case | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {case} | {' | '.join(found.get(tool, 'not run') for tool in columns)} |"
+    lines += [f"| {case} | {' | '.join(found.get(tool, '') for tool in columns)} |"
               for case, found in sorted(rows.items())]
     return "".join(line + "\n" for line in lines)
 
