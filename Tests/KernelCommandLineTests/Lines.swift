@@ -39,6 +39,8 @@ struct SeededGenerator: RandomNumberGenerator {
         return mixed ^ (mixed >> 31)
     }
 
+    mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
+
     /// A line in which quotes, separators and `=` are frequent, sometimes with a NUL, 0xA0 or any byte at all.
     mutating func line(maximum: Int = 60) -> [UInt8] {
         let pieces: [String] = [
