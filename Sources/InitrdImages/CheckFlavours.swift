@@ -85,7 +85,9 @@ extension ImageCheck {
         let units = facts.entries.filter { Interest.isUnit($0.canonical) }
         if let unit = units.last(where: { $0.record.type == .regular }) {
             add(.unit, .good, "\(escaped(unit.path)) is there")
-        } else if units.contains(where: { $0.canonical.elementsEqual("etc/systemd/system/pram-verify-boot.service".utf8) }) {
+        } else if units.contains(where: {
+            $0.canonical.elementsEqual("etc/systemd/system/pram-verify-boot.service".utf8)
+        }) {
             add(.unit, .bad, "pram-verify-boot.service is masked or only a link", Self.remake)
         } else {
             add(.unit, .bad, "pram-verify-boot.service is missing, so nothing calls the helper", Self.remake)
