@@ -554,8 +554,21 @@ class Extracting(ImageTest):
         self.assertFalse((self.scratch / "up").exists())
         self.assertEqual((folder / "good").read_bytes(), b"good")
         self.assertFalse((folder / "dev/null").exists())
+        for name in ("../up", "a/../../up", "a/../good"):
+            one = self.run_program("image", "extract", str(path), name)
+            self.assertEqual((one.status, one.out), (FAILED, b""), one)
+            self.assertIn(b".. in its path", one.err)
         # A directory that is not empty is no place for it.
         self.assertEqual(self.run_program("image", "extract", "-d", str(folder), str(path)).status, FAILED)
+
+    def test_what_is_cut_short_is_named(self):
+        whole = archive(record("good", b"good"), record("large", b"1" * 100_000))
+        path = self.write(whole[:whole.index(b"1" * 100) + 5000])
+        folder = self.scratch / "folder"
+        result = self.run_program("image", "extract", "-d", str(folder), str(path))
+        self.assertEqual(result.status, FAILED, result)
+        self.assertIn(b"large: it is not complete", result.err)
+        self.assertNotIn(b"good: ", result.err)
 
     def test_devices_are_roots_alone(self):
         path = self.write(archive(record("null", mode=0o20666, device=(1, 3))))

@@ -239,6 +239,13 @@ class Notes(KexecTest):
         result = self.machine("$pv save $src && $pv cmdline --check-loaded", loaded=1)
         self.assert_ends(result, INTACT, "cannot be known")
 
+    def test_loaded_by_another_program_after_ours_was_unloaded(self):
+        """As kexec-load-kernel does, which asks for a chain first."""
+        result = self.machine("$pv save $src && $pv kexec /k && echo 0 >/sys/kernel/kexec_loaded && $pv erase && "
+                              "$pv kexec --if-chain /k; echo 1 >/sys/kernel/kexec_loaded; "
+                              f"test ! -e {FOLDER}/loaded && $pv save $src && $pv cmdline --check-loaded")
+        self.assert_ends(result, INTACT, "cannot be known")
+
     def test_a_boot_leaves_the_notes(self):
         result = self.machine(f"$pv save $src && $pv kexec /k && $pv check >/dev/null && ls {FOLDER}")
         self.assertIn("loaded\n", result.out.decode())

@@ -31,6 +31,8 @@ struct Kexec: Command {
         do throws(Failure) {
             try call.requireOperands(1...2, "a kernel")
             try call.refuseBoth(.withoutChain, .ifChain)
+            // Also where nothing will be loaded here, but by the caller.
+            _ = LoadNote.current()
             var lookup = call.turned(into: Cmdline.self)
             lookup.set(.kernel, call.operands[0])
             if !call.has(.withoutChain) { try handOnArrived(call, streams) }

@@ -17,9 +17,13 @@ struct LoadNote {
     /// The head of the chain that the next kernel will be told of; 0 for none.
     var head: UInt64 { PramParameter.find(in: ParameterLine(line)).pfn ?? 0 }
 
-    /// nil when no kernel is loaded, or another program has loaded it.
+    /// nil when no kernel is loaded, or another program has loaded it. A note of one that has been unloaded is taken away
+    /// as soon as that is seen: the next one that another program loads is not the note's.
     static func current() -> LoadNote? {
-        guard isKernelLoaded() else { return nil }
+        guard isKernelLoaded() else {
+            RunFolder.removeNote(.loaded)
+            return nil
+        }
         let fields = RunFolder.fields(of: .loaded)
         guard let kernel = fields.value("kernel"), let line = fields.value("line") else { return nil }
         var note = LoadNote(kernel: kernel, initrd: fields.value("initrd"), line: line)

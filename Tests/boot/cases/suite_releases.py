@@ -95,8 +95,8 @@ class NothingIsLostWithoutAWord:
     def test_systemctl_kexec_with_nothing_loaded_says_so(self):
         result = self.machine.run("systemctl kexec")
         self.assertNotEqual(result.status, 0, result)
-        self.assertNotEqual(result.errors, "")
-        self.assertEqual(self.status(), "absent")
+        self.assertIn("No kexec kernel loaded", result.errors)
+        self.assertEqual(self.must("systemctl is-system-running; systemctl list-jobs --no-legend"), "running")
 
     def test_a_directory_without_room_keeps_its_older_files(self):
         self.save()
@@ -111,13 +111,15 @@ class NothingIsLostWithoutAWord:
         self.assertEqual(in_guest(self.machine).verdict, "intact")
 
     def test_one_word_one_meaning_where_run_cannot_be_written(self):
+        """What /run says of a chain that is no more is never said again."""
         self.save()
-        self.must("mount -o remount,ro /run")
+        self.must("mount --bind /run/pram-verify /run/pram-verify && mount -o remount,bind,ro /run/pram-verify")
         try:
             loaded = self.machine.run(f"pram-verify load --erase {LOADED}")
             said = self.machine.run("pram-verify status")
         finally:
-            self.machine.run("mount -o remount,rw /run")
+            self.must("umount /run/pram-verify")
+        self.assertEqual(self.must(f"test -e {LOADED}/page && echo there"), "there", loaded)
         self.assertFalse(said.status == 0 and said.output.startswith("status:  intact"), (loaded, said))
 
     def test_a_lost_dollar_is_seen_before_the_reboot(self):
@@ -183,7 +185,8 @@ class KexecTools13:
     def test_kexec_load_kernel_without_a_chain(self):
         self.must("kexec-load-kernel")
         self.assertTrue(self.loaded())
-        self.assertFalse(self.machine.run("test -e /run/pram-verify/loaded").status == 0)
+        # Its line is not known, whatever was loaded and unloaded before.
+        self.must("test ! -e /run/pram-verify/loaded")
 
 
 class InitramfsTools(WholeWay, NothingIsLostWithoutAWord, Release):
