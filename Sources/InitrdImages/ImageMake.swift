@@ -20,6 +20,13 @@ public struct HelperArchive: Sendable {
     ///
     /// There is none for mkinitcpio without systemd: /config, which must name the hook, is each image's own.
     public func standAlone() throws(ImageFailure) -> [UInt8] {
+        guard flavour != .mkinitcpio else {
+            throw ImageFailure(
+                .refused(
+                    reason: "with mkinitcpio each image has a list of its own hooks",
+                    remedy: "Use image append, which extends it."),
+                path: self.program)
+        }
         let program = try RunningProgram(self.program).contents()
         var directories: [[UInt8]] = []
         for path in standAloneDirectories { directories.append(bytes(of: path)) }

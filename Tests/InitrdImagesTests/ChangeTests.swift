@@ -200,7 +200,18 @@ import Testing
         }
     }
 
-    @Test(arguments: Flavour.allCases) func archivesThatStandAlone(_ flavour: Flavour) throws {
+    @Test func withoutTheImagesOwnListOfHooksThereIsNoArchive() {
+        let shop = Workshop()
+        var archive = HelperArchive(.mkinitcpio)
+        archive.program = program(shop, "program")
+        let made = archive
+        #expect(throws: ImageFailure.self) { try makeImage(shop.place("a.cpio"), made, gzip: false) }
+        shop.sh("test ! -e a.cpio")
+    }
+
+    @Test(arguments: Flavour.allCases.filter { $0 != .mkinitcpio }) func archivesThatStandAlone(_ flavour: Flavour)
+        throws
+    {
         let shop = Workshop()
         make(shop, flavour)
         var archive = HelperArchive(flavour)

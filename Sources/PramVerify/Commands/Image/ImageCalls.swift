@@ -59,7 +59,8 @@ func flavour(_ call: Call) throws(Failure) -> Flavour? {
     guard let name = call[.flavour] else { return nil }
     guard let flavour = Flavour(name: name) else {
         throw .usage(
-            UsageError("--flavour takes initramfs-tools, dracut-shell, mkinitcpio or systemd, not \"\(escaped(name))\""))
+            UsageError("--flavour takes initramfs-tools, dracut-shell, mkinitcpio or systemd, not \"\(escaped(name))\"")
+        )
     }
     return flavour
 }
