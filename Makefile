@@ -2,7 +2,8 @@
 #   make run     installs what is missing, builds, and checks the chain this machine was handed (or the shipped fixture)
 #   make test    builds and runs every test
 # And one shows what it is for:
-#   make demo    a process goes on counting under another kernel, after a real kexec in QEMU
+#   make demo    a process goes on counting under another kernel, after a real kexec in QEMU; make demo-kho: without a
+#                reserved range, on a kernel that hands memory over
 # After a build, `make install` puts the program, its manual, the hooks for initramfs-tools and dracut, and what ties it to
 # kexec-tools and systemd (a unit that does nothing until it is enabled) in their places.
 
@@ -14,7 +15,8 @@ COMMIT := $(shell cat COMMIT 2>/dev/null || { git rev-parse --short=12 HEAD && {
 STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
-.PHONY: all static run demo test test-suites faults mutants sanitize bench bench-smoke size install-tools dist deb rpm install \
+.PHONY: all static run demo demo-kho test test-suites faults mutants sanitize bench bench-smoke size install-tools dist \
+	deb rpm install \
 	uninstall clean FORCE
 
 all: static
@@ -40,6 +42,11 @@ run: static
 demo: static
 	@scripts/install-tools demo
 	@Tests/boot/demo
+
+# Needs a kernel that hands memory over: Documentation/KHO.md.
+demo-kho: static
+	@scripts/install-tools demo
+	@Tests/boot/demo --kho
 
 # Makes each system call of each command fail once (Tests/faults); `make test` runs a part of it. FAULTS_SAMPLE=N runs N
 # of them, chosen by SEED.

@@ -60,7 +60,7 @@ func tests(_ target: String, _ others: String...) -> Target {
         name: target + "Tests", dependencies: ([target] + others).map { .byName(name: $0) },
         swiftSettings: [.treatAllWarnings(as: .error)],
         linkerSettings: [
-            .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"),
+            .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("lz4"),
             .linkedLibrary("blkid"),
         ])
 }
@@ -78,7 +78,7 @@ let package = Package(
         .target(name: "CHookFiles", cSettings: everyC + [.unsafeFlags(["-std=c23"])]),
         // What completes calls in a shell, in the same way.
         .target(name: "CCompletions", cSettings: everyC + [.unsafeFlags(["-std=c23"])]),
-        library("CZlib"), library("CLzma"), library("CZstd"), library("CBlkid"),
+        library("CZlib"), library("CLzma"), library("CZstd"), library("CLz4"), library("CBlkid"),
 
         // L0: pure, no system calls, none imports another
         .target(name: "PRAM", dependencies: ["CChecksum"], swiftSettings: untrusted),
@@ -92,7 +92,7 @@ let package = Package(
         // L1: the system and its libraries
         .target(name: "Linux", dependencies: ["CLinux", "CBlkid", "Manifest", "Text"], swiftSettings: everywhere),
         .target(
-            name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd"],
+            name: "Compression", dependencies: ["Linux", "CZlib", "CLzma", "CZstd", "CLz4"],
             swiftSettings: everywhere),
 
         // L2: what the machine says of itself; where pages come from, the engine that verifies them, and writing
@@ -132,7 +132,7 @@ let package = Package(
             cSettings: everyC,
             swiftSettings: everywhere,
             linkerSettings: [
-                .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"),
+                .linkedLibrary("z"), .linkedLibrary("lzma"), .linkedLibrary("zstd"), .linkedLibrary("lz4"),
                 .linkedLibrary("blkid"), .linkedLibrary("m"),
                 .unsafeFlags(oneStaticFile, shipped),
             ]),

@@ -13,6 +13,9 @@ static const unsigned char dracut_script[] = {
 static const unsigned char systemd_unit[] = {
 #embed "../../dracut/50pram-verify/pram-verify-boot.service"
 };
+static const unsigned char mkinitcpio_hook[] = {
+#embed "../../mkinitcpio/hooks/pram-verify"
+};
 static const unsigned char udev_rules[] = {
 #embed "../../initramfs-hooks/98-pram-verify.rules"
 };
@@ -39,6 +42,7 @@ const struct pv_embedded pv_init_top_script = {init_top_script, sizeof init_top_
 const struct pv_embedded pv_init_top_order = {init_top_order, sizeof init_top_order};
 const struct pv_embedded pv_dracut_script = {dracut_script, sizeof dracut_script};
 const struct pv_embedded pv_systemd_unit = {systemd_unit, sizeof systemd_unit};
+const struct pv_embedded pv_mkinitcpio_hook = {mkinitcpio_hook, sizeof mkinitcpio_hook};
 const struct pv_embedded pv_udev_rules = {udev_rules, sizeof udev_rules};
 /* Without the NUL. */
 static const unsigned char commit[] = COMMIT;

@@ -227,15 +227,22 @@ public struct WritableImage: ~Copyable {
 
     private static func refusal(_ error: SystemError, _ path: [UInt8]) -> MemoryFailure {
         let source = escaped(path)
+        let reason = Phrase("\(error.call): \(error.reason)")
         switch error.code {
         case ErrorCode.invalid:
             return MemoryFailure(
                 .notAFile, source: source, "only regular files and reserved ranges are written",
                 remedy: "name a raw image, or leave --memory out to write this machine's reserved range")
-        case ErrorCode.noSuchFile: return MemoryFailure(.noSuchFile, source: source, Phrase(error.message))
+        case ErrorCode.noSuchFile:
+            return MemoryFailure(
+                .noSuchFile, source: source, reason, remedy: "save makes an image where it is told how large: --size")
+        case ErrorCode.exists:
+            return MemoryFailure(
+                .noSuchFile, source: source, "it is a symbolic link that leads to no file",
+                remedy: "name the file itself")
         case ErrorCode.accessDenied, ErrorCode.notPermitted, ErrorCode.readOnly:
-            return MemoryFailure(.notPermitted, source: source, Phrase(error.message))
-        default: return MemoryFailure(.inputOutput, source: source, Phrase(error.message))
+            return MemoryFailure(.notPermitted, source: source, reason)
+        default: return MemoryFailure(.inputOutput, source: source, reason)
         }
     }
 }

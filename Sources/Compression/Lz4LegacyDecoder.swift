@@ -1,9 +1,13 @@
+import CLz4
+
 /// lz4's legacy form, as lib/decompress_unlz4.c of the kernel reads it: the magic 02 21 4c 18; then blocks, each a
 /// length of four bytes, little-endian, and that many bytes which unpack to 8 MiB or, the last one, to less. The magic
 /// may come again in place of a length. It ends with the file; inside an image, with a length of 0: that is padding.
 ///
 /// A block is unpacked where it lies: its bytes at the end of the only buffer, what they become at its start
-/// (lz4.h, "in-place decompression"). So 8 MiB are enough for what would else take 16.
+/// (lz4.h, "in-place decompression"). So 8 MiB are enough for what would else take 16. Where a damaged block makes the
+/// decoder write over what is yet to be read, it becomes nonsense, which is what it was: nothing outside of the buffer is
+/// touched.
 final class Lz4LegacyDecoder: StreamDecoder {
     private static let magic: UInt32 = 0x184c_2102
     private static let blockSize = 8 << 20
@@ -103,8 +107,11 @@ final class Lz4LegacyDecoder: StreamDecoder {
 
     private func unpack() -> Bool {
         let start = Self.capacity - Int(length)
-        guard let count = Lz4Block.unpack(buffer, from: start, limit: Self.blockSize) else { return false }
-        ready = 0..<count
+        let base = buffer.baseAddress!.assumingMemoryBound(to: CChar.self)
+        // A negative count is an error; neither length is beyond what 24 bits hold.
+        let count = LZ4_decompress_safe(base + start, base, Int32(length), Int32(Self.blockSize))
+        guard count >= 0 else { return false }
+        ready = 0..<Int(count)
         state = .output
         return true
     }

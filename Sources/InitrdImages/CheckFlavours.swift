@@ -11,7 +11,7 @@ extension ImageCheck {
             add(
                 .flavour, .unknown, "it is not known how this image starts",
                 isWhole
-                    ? "Only images of initramfs-tools, of dracut, and with systemd are known."
+                    ? "Only images of initramfs-tools, of dracut, of mkinitcpio, and with systemd are known."
                     : "Not all of the image could be read.")
         case .initramfsTools:
             add(.flavour, .good, "the image is one of initramfs-tools")
@@ -19,6 +19,9 @@ extension ImageCheck {
         case .dracutShell:
             add(.flavour, .good, "the image is one of dracut without systemd")
             judgeHook(facts)
+        case .mkinitcpio:
+            add(.flavour, .good, "the image is one of mkinitcpio without systemd")
+            judgeRuntimeHook(facts)
         case .systemd:
             add(.flavour, .good, "the image starts systemd")
             judgeUnit(facts)
@@ -61,11 +64,30 @@ extension ImageCheck {
         }
     }
 
+    private mutating func judgeRuntimeHook(_ facts: ImageFacts) {
+        if let hook = facts.entry(at: HookFiles.runtimeHook) {
+            if hook.record.isExecutable && hook.record.type == .regular {
+                add(.hook, .good, "hooks/pram-verify is there")
+            } else {
+                add(.hook, .bad, "hooks/pram-verify is not executable, so init passes it over", Self.remake)
+            }
+        } else {
+            add(.hook, .bad, "hooks/pram-verify is missing, so nothing calls the helper", Self.remake)
+        }
+        if HookList.names(HookFiles.hookName, in: facts.entry("config")?.content ?? []) {
+            add(.order, .good, "EARLYHOOKS of config names it")
+        } else {
+            add(.order, .bad, "EARLYHOOKS of config does not name pram-verify, so it is not called", Self.remake)
+        }
+    }
+
     private mutating func judgeUnit(_ facts: ImageFacts) {
         let units = facts.entries.filter { Interest.isUnit($0.canonical) }
         if let unit = units.last(where: { $0.record.type == .regular }) {
             add(.unit, .good, "\(escaped(unit.path)) is there")
-        } else if units.contains(where: { $0.canonical.elementsEqual("etc/systemd/system/pram-verify-boot.service".utf8) }) {
+        } else if units.contains(where: {
+            $0.canonical.elementsEqual("etc/systemd/system/pram-verify-boot.service".utf8)
+        }) {
             add(.unit, .bad, "pram-verify-boot.service is masked or only a link", Self.remake)
         } else {
             add(.unit, .bad, "pram-verify-boot.service is missing, so nothing calls the helper", Self.remake)

@@ -7,6 +7,8 @@ public enum Flavour: UInt8, Sendable, CaseIterable {
     case initramfsTools
     /// dracut without systemd, whose init sources hooks.
     case dracutShell
+    /// mkinitcpio's without systemd, whose init sources the hooks that its /config names.
+    case mkinitcpio
     /// systemd as the init of an image by dracut, mkinitcpio or mkosi, which starts units.
     case systemd
 
@@ -14,6 +16,7 @@ public enum Flavour: UInt8, Sendable, CaseIterable {
         switch self {
         case .initramfsTools: "initramfs-tools"
         case .dracutShell: "dracut-shell"
+        case .mkinitcpio: "mkinitcpio"
         case .systemd: "systemd"
         }
     }
@@ -28,8 +31,8 @@ public enum Flavour: UInt8, Sendable, CaseIterable {
     }
 }
 
-/// The files that make an image run the helper: the same ones, in the same places, as the hooks of initramfs-tools and
-/// dracut put there.
+/// The files that make an image run the helper: the same ones, in the same places, as the hooks of initramfs-tools,
+/// dracut and mkinitcpio put there; but for the rules, which those of mkinitcpio put below usr/lib.
 enum HookFiles {
     /// A file, or a link, of an image.
     struct Item {
@@ -44,6 +47,8 @@ enum HookFiles {
     static let initScript = Array("scripts/init-top/pram-verify".utf8)
     static let order = Array("scripts/init-top/ORDER".utf8)
     static let shellHook = Array("lib/dracut/hooks/cmdline/00-pram-verify.sh".utf8)
+    static let runtimeHook = Array("hooks/pram-verify".utf8)
+    static let config = Array("config".utf8)
     static let unit = Array("usr/lib/systemd/system/pram-verify-boot.service".utf8)
     static let wants = Array("usr/lib/systemd/system/initrd.target.wants/pram-verify-boot.service".utf8)
     static let unitScript = Array("usr/lib/pram-verify/boot.sh".utf8)
@@ -52,10 +57,13 @@ enum HookFiles {
     /// As ORDER has it.
     static let orderedScript = Array("/scripts/init-top/pram-verify".utf8)
 
-    static let all = [program, initScript, order, shellHook, unit, wants, unitScript, rules]
+    /// As EARLYHOOKS has it.
+    static let hookName = Array("pram-verify".utf8)
+
+    static let all = [program, initScript, order, shellHook, runtimeHook, config, unit, wants, unitScript, rules]
 
     /// What goes into an image besides the program.
-    /// - Parameter order: the ORDER that it is to have; for initramfs-tools alone.
+    /// - Parameter order: the ORDER that it is to have, or with mkinitcpio the /config; for these two alone.
     static func items(_ flavour: Flavour, order orderText: [UInt8]) -> [Item] {
         let rulesItem = Item(path: rules, permissions: 0o644, content: embedded(pv_udev_rules))
         switch flavour {
@@ -66,6 +74,11 @@ enum HookFiles {
             ]
         case .dracutShell:
             return [Item(path: shellHook, permissions: 0o644, content: embedded(pv_dracut_script)), rulesItem]
+        case .mkinitcpio:
+            return [
+                Item(path: runtimeHook, permissions: 0o755, content: embedded(pv_mkinitcpio_hook)),
+                Item(path: config, permissions: 0o644, content: orderText), rulesItem,
+            ]
         case .systemd:
             return [
                 Item(path: unitScript, permissions: 0o644, content: embedded(pv_dracut_script)),

@@ -90,7 +90,7 @@ public struct ImageAppend {
         throw ImageFailure(
             .refused(
                 reason: "it is not known how this image starts",
-                remedy: "Say it with --flavour=initramfs-tools, dracut-shell or systemd."),
+                remedy: "Say it with --flavour=initramfs-tools, dracut-shell, mkinitcpio or systemd."),
             path: image.path)
     }
 
@@ -105,6 +105,7 @@ public struct ImageAppend {
     private func items(
         _ image: ImageFile, _ facts: ImageFacts, _ flavour: Flavour
     ) throws(ImageFailure) -> [HookFiles.Item] {
+        if flavour == .mkinitcpio { return HookFiles.items(flavour, order: try config(image, facts)) }
         guard flavour == .initramfsTools else { return HookFiles.items(flavour, order: []) }
         guard let entry = facts.entry("scripts/init-top/ORDER") else {
             // Nothing but this script will run in that stage, as before.
@@ -122,6 +123,18 @@ public struct ImageAppend {
         return HookFiles.items(flavour, order: order)
     }
 
+    /// /config with the hook in it.
+    private func config(_ image: ImageFile, _ facts: ImageFacts) throws(ImageFailure) -> [UInt8] {
+        if let text = facts.entry("config")?.content, let config = HookList.adding(HookFiles.hookName, to: text) {
+            return config
+        }
+        throw ImageFailure(
+            .refused(
+                reason: "it has no /config as mkinitcpio writes it",
+                remedy: "Make the image again with pram-verify in HOOKS of mkinitcpio.conf."),
+            path: image.path)
+    }
+
     /// Whether all is in the image already, as it would be put there.
     private func isComplete(
         _ image: ImageFile, _ facts: ImageFacts, _ flavour: Flavour
@@ -132,7 +145,7 @@ public struct ImageAppend {
         }
         if flavour == .systemd, hasUnit(facts) { return true }
         if flavour == .dracutShell, hasShellHook(facts) { return true }
-        for item in try items(image, facts, flavour) {
+        for item in try items(image, facts, flavour) where item.path != HookFiles.rules || !hasRules(facts) {
             guard let entry = facts.entry(at: try resolve(item.path, image, facts)), entry.content == item.content,
                 item.permissions == nil ? entry.record.type == .symbolicLink : entry.record.type == .regular,
                 item.permissions == nil || entry.record.permissions & 0o111 == item.permissions! & 0o111
@@ -155,8 +168,9 @@ public struct ImageAppend {
     }
 
     private func hasRules(_ facts: ImageFacts) -> Bool {
-        facts.entry("etc/udev/rules.d/98-pram-verify.rules")?.content
-            == HookFiles.items(.dracutShell, order: [])[1].content
+        let rules =
+            facts.entry("etc/udev/rules.d/98-pram-verify.rules") ?? facts.entry("lib/udev/rules.d/98-pram-verify.rules")
+        return rules?.content == HookFiles.items(.dracutShell, order: [])[1].content
     }
 
     /// Where files go, and which directories are not there yet. A directory that is there, or a link in its place, is

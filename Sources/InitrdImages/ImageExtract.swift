@@ -12,6 +12,11 @@ public enum ImageExtract {
         to sink: @escaping (UnsafeRawBufferPointer) -> Void
     ) throws(ImageFailure) {
         let wanted = ArchivePath.normalized(path)
+        guard !ArchivePath.climbs(wanted) else {
+            throw ImageFailure(
+                .refused(reason: "it has .. in its path", remedy: "Name a path below the image's top directory."),
+                path: path)
+        }
         let last = LastRecord(wanted)
         try ImageWalk(image, limits).run(last)
         guard let found = last.record else { throw ImageFailure(.noSuchPath, path: path) }

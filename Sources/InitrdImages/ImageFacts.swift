@@ -76,6 +76,7 @@ public final class ImageFacts: ImageVisitor {
         if entry("lib/systemd/systemd") != nil { return .systemd }
         if entry("lib/dracut-lib.sh") != nil { return .dracutShell }
         if entry("scripts/functions") != nil || entry("scripts/init-top/ORDER") != nil { return .initramfsTools }
+        if entry("init_functions") != nil && entry("config") != nil { return .mkinitcpio }
         return nil
     }
 

@@ -47,6 +47,11 @@ public struct ImageFailure: Error {
         self.segment = segment
     }
 
+    /// A stable word for machines.
+    public var causeName: StaticString {
+        if case .system = cause { "system-call" } else { "image" }
+    }
+
     /// One line without a full stop: what, and where.
     public var message: String {
         if case .system(let error) = cause { return error.message }

@@ -101,6 +101,7 @@ func writeHead(_ image: ImageFile, _ command: StaticString, _ version: String, _
 func writeFailure(_ failure: ImageFailure?, _ json: inout JSONWriter) {
     guard let failure else { return json.null("failure") }
     json.beginObject("failure")
+    json.string("cause", failure.causeName)
     json.string("message", failure.message)
     if let remedy = failure.remedy { json.string("remedy", remedy) }
     json.endObject()

@@ -17,6 +17,8 @@ public struct HelperArchive: Sendable {
     /// directory in the place of a link, so usr/sbin, which is a link in some images, must be there already.
     ///
     /// With initramfs-tools ORDER is one that finds the other scripts when it runs.
+    ///
+    /// There is none for mkinitcpio without systemd: /config, which must name the hook, is each image's own.
     public func standAlone() throws(ImageFailure) -> [UInt8] {
         let program = try RunningProgram(self.program).contents()
         var directories: [[UInt8]] = []
@@ -29,6 +31,7 @@ public struct HelperArchive: Sendable {
         return switch flavour {
         case .initramfsTools: ["usr", "usr/sbin", "scripts", "scripts/init-top"] + rules
         case .dracutShell: ["usr"] + rules
+        case .mkinitcpio: []
         case .systemd:
             [
                 "usr", "usr/lib", "usr/lib/pram-verify", "usr/lib/systemd", "usr/lib/systemd/system",

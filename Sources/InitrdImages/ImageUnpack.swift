@@ -55,7 +55,12 @@ public final class ImageUnpack: ImageVisitor {
             throw ImageFailure(.system(error), path: directory)
         }
         let unpack = ImageUnpack(root, devices: devices, warn)
-        try ImageWalk(image, limits, verifyingChecksums: true).run(unpack)
+        do throws(ImageFailure) {
+            try ImageWalk(image, limits, verifyingChecksums: true).run(unpack)
+        } catch {
+            unpack.endEarly()
+            throw error
+        }
         return unpack.outcome
     }
 
@@ -162,6 +167,12 @@ public final class ImageUnpack: ImageVisitor {
             problem(record.name, Phrase("\(error.call): \(error.reason)"))
         }
         done.setTimes(record.modified)
+    }
+
+    /// What was begun stays, and is named.
+    private func endEarly() {
+        guard file.take() != nil else { return }
+        problem(record.name, "it is not complete")
     }
 
     private func problem(_ path: [UInt8], _ reason: Phrase) {

@@ -7,13 +7,15 @@ enum Interest {
 
     /// Last components, with which most files are told apart at once.
     private static let names: [[UInt8]] = texts([
-        "ORDER", "functions", "dracut-lib.sh", "systemd", "pram-verify-boot.service", "boot.sh", "sh", "cat", "modprobe",
-        "98-pram-verify.rules", "modules.builtin", "initrd-release", "busybox", "init",
+        "ORDER", "functions", "dracut-lib.sh", "systemd", "pram-verify-boot.service", "boot.sh", "sh", "cat",
+        "modprobe",
+        "98-pram-verify.rules", "modules.builtin", "initrd-release", "busybox", "init", "init_functions", "config",
     ])
 
     /// Paths without `usr/`.
     private static let paths: [[UInt8]] = texts([
-        "init", "scripts/functions", "scripts/init-top/ORDER", "scripts/init-top/pram-verify", "lib/dracut-lib.sh",
+        "init", "init_functions", "config", "hooks/pram-verify", "scripts/functions", "scripts/init-top/ORDER",
+        "scripts/init-top/pram-verify", "lib/dracut-lib.sh",
         "lib/systemd/systemd", "lib/pram-verify/boot.sh", "etc/initrd-release", "etc/udev/rules.d/98-pram-verify.rules",
         "lib/udev/rules.d/98-pram-verify.rules",
     ])

@@ -178,8 +178,28 @@ extension SetupEvidence {
         isOn("kho") ?? (configuration["CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT"] != .off)
     }
 
+    /// Whether it is worth while to look into kernels for what they take over.
+    public var mayHandMemoryOver: Bool {
+        handsMemoryOver || configuration.map { $0["CONFIG_KEXEC_HANDOVER"] != .off } == true
+    }
+
+    private func judgeNextTaker() -> Judgement? {
+        guard let next = kernels.next?.path, let taker = takers.first(where: { $0.path == next }),
+            fits(taker) == false
+        else { return nil }
+        let what: Phrase =
+            taker.takesMemoryOver
+            ? "takes memory over in another form than this one hands it over" : "takes no memory over"
+        return .warning(
+            "the next kernel, \(escaped(next)), \(what): a chain of save --kho would be lost",
+            "start one that takes it over, or save into a range that memmap= sets aside")
+    }
+
     func judgeKho() -> Judgement {
-        if handsMemoryOver { return .ok("the kernel hands memory over (KHO, live update): save --kho needs no range") }
+        if handsMemoryOver {
+            return judgeNextTaker()
+                ?? .ok("the kernel hands memory over (KHO, live update): save --kho needs no range")
+        }
         guard let configuration else {
             return .unknown("whether the kernel can hand memory over (KHO) is not known; chains do not need it")
         }

@@ -97,6 +97,16 @@ public struct HandOver {
         return isPramKernel ? pramKernelsObstacle(on: next) : stockKernelsObstacle(on: next)
     }
 
+    /// What would help; empty where nothing would. Pages that the former kernel has handed over nobody can write.
+    public func remedy(for obstacle: Obstacle) -> String {
+        switch (obstacle, keeping) {
+        case (.damaged, .arrived?), (.indeterminate, .arrived?):
+            "load what is good of it, and save that once more; save --again hands on what is intact"
+        case (.damaged, .held?), (.indeterminate, .held?): "save once more"
+        default: obstacle.remedy
+        }
+    }
+
     /// A kernel with pram reserves each page itself, and goes by the checksums of links as they lie.
     private func pramKernelsObstacle(on next: ParameterLine) -> Obstacle? {
         if let kernelsHead, kernelsHead != head.number { return .notHeld(kernelsHead) }

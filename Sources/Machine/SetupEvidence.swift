@@ -42,6 +42,8 @@ public struct SetupEvidence {
 
     // The next boots
     public var kernels = BootKernels()
+    /// Where this kernel could hand memory over: in which forms those in /boot take it.
+    public var takers: [Taker] = []
     public var bootLoader = BootLoaderFiles()
     /// One for each image of an initramfs that was looked at.
     public var images: [ImageState] = []
@@ -66,6 +68,36 @@ public struct SetupEvidence {
             self.kernel = kernel
             self.line = line
         }
+    }
+
+    /// A kernel image that was looked into.
+    public struct Taker {
+        /// As this machine has it.
+        public var path: [UInt8]
+        /// "kho-v4" and the like, ascending; none for a kernel that takes no memory over.
+        public var forms: [[UInt8]]
+        /// Why it cannot be told; empty where it can.
+        public var fault: String
+        /// Whether it is the image of the kernel that runs.
+        public var isOwn: Bool
+
+        public init(path: [UInt8], forms: [[UInt8]], fault: String = "", isOwn: Bool) {
+            self.path = path
+            self.forms = forms
+            self.fault = fault
+            self.isOwn = isOwn
+        }
+
+        public var list: String { forms.map { escaped($0) }.joined(separator: ", ") }
+        public var takesMemoryOver: Bool { forms.contains { $0.starts(with: "kho-".utf8) } }
+    }
+
+    /// Whether a kernel takes over what this one hands over; nil where it cannot be told.
+    public func fits(_ taker: Taker) -> Bool? {
+        guard taker.fault.utf8.isEmpty else { return nil }
+        guard taker.takesMemoryOver else { return false }
+        guard let own = takers.first(where: { $0.isOwn && $0.takesMemoryOver }) else { return nil }
+        return own.forms.elementsEqual(taker.forms)
     }
 
     /// An initramfs, judged as `image check` does.

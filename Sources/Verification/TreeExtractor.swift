@@ -190,7 +190,7 @@ public struct TreeExtractor {
 
         private func placeFile(_ entry: TreeEntry, _ writer: TreeWriter, _ staging: Directory) throws(SystemError) {
             guard let file = index.contents(of: entry) else {
-                return fail(entry.path.bytes, "the chain does not have its content")
+                return fail(entry.path.bytes, "no readable file of the chain has its content", .refused)
             }
             guard isStaged[file], let staged = results[file] else {
                 // Each name of a file that cannot be had is named.

@@ -15,6 +15,8 @@ import Testing
         #expect(!tools[0].content.isEmpty && tools[0].content == file("initramfs-hooks/scripts/init-top/pram-verify"))
         #expect(tools[1].content == file("initramfs-hooks/ORDER"))
         #expect(tools[2].content == file("initramfs-hooks/98-pram-verify.rules"))
+        let mkinitcpio = HookFiles.items(.mkinitcpio, order: [])
+        #expect(!mkinitcpio[0].content.isEmpty && mkinitcpio[0].content == file("mkinitcpio/hooks/pram-verify"))
         let systemd = HookFiles.items(.systemd, order: [])
         #expect(systemd[0].content == file("dracut/50pram-verify/pram-verify.sh"))
         #expect(systemd[1].content == file("dracut/50pram-verify/pram-verify-boot.service"))
@@ -36,6 +38,8 @@ import Testing
 @Suite struct ChangeTests {
     private static let order = "/scripts/init-top/udev \"$@\"\n[ -e /conf/param.conf ] && . /conf/param.conf\n"
 
+    private static let config = "EARLYHOOKS=\"udev\"\nHOOKS=\"udev\"\nLATEHOOKS=\"\"\nCLEANUPHOOKS=\"udev\"\n"
+
     /// An image of each kind, as little of it as tells it from others, and as the scripts call.
     private func make(_ shop: Workshop, _ flavour: Flavour, pack: String = "zstd -q -c") {
         shop.sh(
@@ -48,6 +52,9 @@ import Testing
             shop.write(Array(Self.order.utf8), to: "r/scripts/init-top/ORDER")
         case .dracutShell:
             shop.sh("mkdir -p r/usr/lib/dracut/hooks/cmdline; : >r/usr/lib/dracut-lib.sh")
+        case .mkinitcpio:
+            shop.sh("mkdir r/hooks; : >r/init_functions; : >r/hooks/udev; chmod 755 r/hooks/udev")
+            shop.write(Array(Self.config.utf8), to: "r/config")
         case .systemd:
             shop.sh("mkdir -p r/usr/lib/systemd/system; : >r/usr/lib/systemd/systemd; : >r/usr/lib/dracut-lib.sh")
         }
@@ -132,6 +139,37 @@ import Testing
         let before = shop.bytes("odd")
         #expect(throws: ImageFailure.self) { _ = try append.run(shop.place("odd")) }
         #expect(shop.bytes("odd") == before)
+    }
+
+    @Test func hooksOfMkinitcpioAreExtendedAndOnlyWhereTheyAreUnderstood() throws {
+        let shop = Workshop()
+        make(shop, .mkinitcpio)
+        var append = ImageAppend()
+        append.program = program(shop, "program")
+        _ = try append.run(shop.place("image"))
+        let text = Text()
+        try ImageExtract.file(Array("config".utf8), of: try shop.image("image")) { text.bytes += $0 }
+        #expect(text.bytes == Array("EARLYHOOKS=\"pram-verify udev\"\(Self.config.dropFirst(17))".utf8))
+
+        for odd in ["echo reboot >>r/config", ": >r/config"] {
+            shop.sh("\(odd); (cd r && find . | cpio -o -H newc --quiet) >odd")
+            let before = shop.bytes("odd")
+            #expect(throws: ImageFailure.self) { _ = try append.run(shop.place("odd")) }
+            #expect(shop.bytes("odd") == before)
+        }
+        // Passed over by init where it is not executable, or not named.
+        var question = ImageCheck.Question()
+        question.program = append.program
+        for (damage, subject) in [("chmod 644 r/hooks/pram-verify", CheckLine.Subject.hook), (": >r/config", .order)] {
+            shop.sh("rm -rf r")
+            make(shop, .mkinitcpio)
+            shop.sh("mkdir -p r/usr/sbin; cp program r/usr/sbin/pram-verify; cp -f r/hooks/udev r/hooks/pram-verify")
+            shop.write(Array("EARLYHOOKS=\"pram-verify udev\"\n".utf8), to: "r/config")
+            shop.sh("\(damage); (cd r && find . | cpio -o -H newc --quiet) >damaged")
+            let check = try ImageCheck.run(try shop.image("damaged"), question)
+            #expect(check.flavour == .mkinitcpio)
+            #expect(check.lines.contains { $0.verdict == .bad && $0.subject == subject }, "\(damage)")
+        }
     }
 
     @Test func whatIsNotUnderstoodIsRefused() throws {

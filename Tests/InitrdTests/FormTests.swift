@@ -54,6 +54,29 @@ import Testing
         #expect(!ScriptOrder.names(script, in: Array("/scripts/init-top/pram-verify2 \"$@\"\n".utf8)))
     }
 
+    @Test func hookLists() {
+        let hook = Array("pram-verify".utf8)
+        func adding(_ config: String) -> String? {
+            HookList.adding(hook, to: Array(config.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        }
+        let config = "MODULES=\"ext4\"\nEARLYHOOKS=\"udev keymap\"\nHOOKS=\"udev\"\nLATEHOOKS=\"\"\n"
+        let wanted = "MODULES=\"ext4\"\nEARLYHOOKS=\"pram-verify udev keymap\"\nHOOKS=\"udev\"\nLATEHOOKS=\"\"\n"
+        #expect(!HookList.names(hook, in: Array(config.utf8)))
+        #expect(adding(config) == wanted)
+        #expect(HookList.names(hook, in: Array(wanted.utf8)) && adding(wanted) == wanted)
+        #expect(adding("EARLYHOOKS=\"\"\n") == "EARLYHOOKS=\"pram-verify\"\n")
+        // The last assignment counts, a longer name is another one, and so is another list.
+        #expect(!HookList.names(hook, in: Array("EARLYHOOKS=\"pram-verify\"\nEARLYHOOKS=\"udev\"\n".utf8)))
+        #expect(!HookList.names(hook, in: Array("EARLYHOOKS=\"pram-verify2\"\nHOOKS=\"pram-verify\"\n".utf8)))
+        for odd in [
+            "", "HOOKS=\"udev\"\n", "EARLYHOOKS=\"a\"\nEARLYHOOKS=\"b\"\n", "EARLYHOOKS=\"$(reboot)\"\n",
+            "EARLYHOOKS=udev\n", "EARLYHOOKS=\"udev\n", "EARLYHOOKS=\"\nreboot\n", "EARLYHOOKS=\"a\" reboot \"b\"\n",
+            "EARLYHOOKS=\"udev\"\nreboot\n",
+        ] {
+            #expect(adding(odd) == nil, "\(odd)")
+        }
+    }
+
     @Test func theWritersArchiveReadsBack() {
         var bytes: [UInt8] = []
         var writer = NewcWriter(modified: 7) { bytes += $0 }

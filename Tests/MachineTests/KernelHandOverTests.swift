@@ -90,6 +90,17 @@ struct KernelHandOverTests {
         #expect(evidence(nil, []).loss == nil)
     }
 
+    @Test func whatHelpsAnArrivedChainIsNotToWriteIt() {
+        var chain = HandOver(head: PFN(1), verdict: .damaged, thisLine: line("ro"))
+        #expect(chain.remedy(for: .damaged).contains("drop"))
+        chain.keeping = .arrived
+        #expect(chain.remedy(for: .damaged).contains("save --again"))
+        #expect(!chain.remedy(for: .damaged).contains("drop"))
+        #expect(chain.remedy(for: .onlyArrived).contains("save --again"))
+        chain.keeping = .held
+        #expect(chain.remedy(for: .damaged) == "save once more")
+    }
+
     @Test func framesAreCountedByTheirFlags() {
         var census = FrameCensus()
         for flags: UInt64 in [0, 0, 0x403c, 0x400, 0x1000 | 0x4000, 1 << 7, 1 << 20, 1 << 26] { census.take(flags) }

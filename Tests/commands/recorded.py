@@ -1,6 +1,7 @@
 """Files of machines as they were, below a directory: what `doctor --root` looks at. Each machine is a recipe, a few lines
 that differ from a Debian on which everything is as it should be."""
 
+import gzip
 import os
 import pathlib
 
@@ -35,6 +36,18 @@ OPTIONS = {name: "y" for name in (
 LINE = f"BOOT_IMAGE=/boot/vmlinuz-{RELEASE} root=/dev/vda1 ro memmap=64M!0x20000000 quiet"
 ORDER = b"[ -e /conf/param.conf ] && . /conf/param.conf\n"
 WANTS = "etc/systemd/system/multi-user.target.wants"
+
+
+def kernel(*forms):
+    """A bzImage whose payload names these forms in which it takes memory over."""
+    payload = gzip.compress(b"\0".join([b"", *(form.encode() for form in forms), b"end"]), mtime=0)
+    image = bytearray(0x400)
+    image[0x1f1], image[0x202:0x206], image[0x206:0x208] = 1, b"HdrS", b"\x0f\x02"
+    image[0x24c:0x250] = len(payload).to_bytes(4, "little")
+    return bytes(image) + payload
+
+
+FORMS = ("kho-v4", "luo-v5", "memfd-v2")
 
 
 class Recorded:
@@ -129,11 +142,17 @@ def debian_12_as_installed(machine):
 def newest_with_kho(machine):
     machine.config({**OPTIONS, "CONFIG_KEXEC_HANDOVER": "y", "CONFIG_LIVEUPDATE": "y"})
     machine.line(LINE + " kho=on")
+    machine.put(f"boot/vmlinuz-{RELEASE}", kernel(*FORMS))
 
 
 def kho_alone(machine):
     machine.unused()
     machine.config({**OPTIONS, "CONFIG_KEXEC_HANDOVER": "y", "CONFIG_LIVEUPDATE": "y", "CONFIG_DEVMEM": "n"})
+    machine.put(f"boot/vmlinuz-{RELEASE}", kernel(*FORMS))
+    machine.put("boot/vmlinuz-6.12.40-same", kernel(*FORMS))
+    machine.put("boot/vmlinuz-6.12.39-other", kernel("kho-v3", "luo-session-v2", "luo-v1", "memfd-v2"))
+    machine.put("boot/vmlinuz-6.1-none", kernel())
+    machine.put("boot/vmlinuz-6.0-broken", "\0" * 0x202 + "HdrS")
     machine.line("root=/dev/vda1 ro quiet kho=on liveupdate=on")
 
 

@@ -319,10 +319,22 @@ class GiveUp(BootTest):
 
 class Status(BootTest):
     def test_without_a_boot(self):
-        for words in ("status", "status --json"):
-            result = self.apart("ro", f"$pv {words}")
-            self.assertEqual((result.status, result.out), (FAILED, b""), result)
-            self.assertIn(b"boot did not run", result.err)
+        result = self.apart("ro", "$pv status")
+        self.assertEqual((result.status, result.out), (FAILED, b""), result)
+        self.assertIn(b"boot did not run", result.err)
+        result = self.apart("ro", "$pv status --json")
+        self.assertEqual(result.status, FAILED, result)
+        report = json.loads(result.out)
+        self.assert_valid(report, result)
+        self.assertEqual((report["command"], report["exit"]), ("status", FAILED))
+        self.assertIn("boot did not run", report["failure"]["remedy"])
+
+    def test_the_word_is_for_everybody(self):
+        for word, status in (("intact", INTACT), ("damaged", DAMAGED)):
+            result = self.apart("ro", f"$pv boot && echo {word} >{FOLDER}/status && "
+                                      "setpriv --reuid=65534 --regid=65534 --clear-groups $pv status")
+            self.assertEqual((result.status, result.out), (status, f"status:  {word}\n".encode()), result)
+            self.assertIn(b"the report is for root alone", result.err)
 
     def test_shows_what_boot_has_found(self):
         result = self.apart("ro", "$pv boot && $pv status && $pv status --json")

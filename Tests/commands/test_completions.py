@@ -117,6 +117,10 @@ class Typed(CompletionTest):
                 ("pram-verify save fol\t", "pram-verify save folder/"),
                 ("pram-verify save mem\t", "pram-verify save mem"),  # a file is no directory
                 ("pram-verify image make --flavour=sys\t", "pram-verify image make --flavour=systemd "),
+                ("pram-verify image append --flavour=in\t", "pram-verify image append --flavour=initramfs-tools "),
+                ("pram-verify image append --flavour mk\t", "pram-verify image append --flavour mkinitcpio "),
+                ("pram-verify image make --compress=\t", "pram-verify image make --compress=gzip "),
+                ("pram-verify image make --flavour=mem\t", "pram-verify image make --flavour=mem"),  # no file
                 ("pram-verify image list -l --seg\t", "pram-verify image list -l --segments "),
                 ("pram-verify service sto\t", "pram-verify service stop "),
                 ("pram-verify save --device=PARTL\t", "pram-verify save --device=PARTLABEL="),

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 import recorded
-from recorded import IOMEM, LINE, MEMMAP, OPTIONS, RELEASE, WANTS
+from recorded import FORMS, IOMEM, LINE, MEMMAP, OPTIONS, RELEASE, WANTS, kernel
 from support import DAMAGED, FAILED, INTACT, PROGRAM, ROOT, USAGE, CommandTest
 from test_kexec import KexecTest
 
@@ -122,6 +122,10 @@ def option(name, value="n"):
     return lambda machine: machine.config({key: text for key, text in {**OPTIONS, name: value}.items() if text != "n"})
 
 
+def hands_over(machine):
+    machine.config({**OPTIONS, "CONFIG_KEXEC_HANDOVER": "y", "CONFIG_LIVEUPDATE": "y"})
+
+
 def drop(*starts):
     return lambda machine: machine.drop(*starts)
 
@@ -206,6 +210,14 @@ STAGED = [
      "ramoops", "mem_address"),
     ("ramoops is there and loaded", put("sys/module/ramoops/parameters/mem_address", "536870912\n"), "ramoops",
      "problem", "ramoops", "mem_address"),
+    ("the next kernel takes memory over in another form", together(
+        hands_over, line(LINE + " kho=on liveupdate=on"),
+        put(f"boot/vmlinuz-{RELEASE}", kernel(*FORMS)),
+        put("boot/vmlinuz-6.13.0-other", kernel("kho-v3", "memfd-v2"))),
+     ("kho", "next-kernel", "initrd-helper", "rehearsal"), "warning", "takes memory over in another form", "memmap="),
+    ("the next kernel takes no memory over", together(
+        hands_over, line(LINE + " kho=on liveupdate=on"),
+        put(f"boot/vmlinuz-{RELEASE}", kernel())), "kho", "warning", "takes no memory over", "start one"),
     ("no image", drop("boot/initrd"), ("initrd-helper", "next-kernel"), "unknown", "no image", "image check"),
     ("unit not enabled", drop(WANTS), "units", "warning", "not enabled", "enable --now pram-verify.service$"),
     ("unit not installed", together(

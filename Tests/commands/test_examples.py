@@ -18,6 +18,7 @@ NOT_RUN = {
     "make run": "builds the program; what it runs then is run by test_the_main_job",
     "make static": "builds the program that these tests are run on",
     "make demo": "boots machines for a minute: Tests/boot/run test_process does the same",
+    "make demo-kho": "the same, on a kernel that is not Debian's",
     "make install": "writes into the system: test_install runs it into a directory",
     "make uninstall": "the same",
     "make deb": "builds the program once more, from what is committed; CONTRIBUTING.md's recipe for a release has it",

@@ -250,6 +250,97 @@ class Checking(ImageTest):
         self.assertEqual(verdicts["architecture"], ["bad"])
 
 
+    def test_where_nothing_could_be_read_the_json_says_why(self):
+        for path, cause, *more in (("/no/such/file", "system-call"), ("/dev/null", "image"), (self.write(b""), "image"),
+                                   (initrds.image("zstd"), "system-call", "--config=/no/such/file")):
+            for command in ("list", "check"):
+                if more and command == "list":
+                    continue
+                with self.subTest(path=str(path), command=command):
+                    result, report = self.image_json(command, *more, path)
+                    self.assertEqual((result.status, report["exit"], report["command"]), (FAILED, FAILED, command))
+                    self.assertEqual((report["failure"]["cause"], report["image"]), (cause, str(path)))
+                    self.assertIn(report["failure"]["message"].encode(), result.err)
+        # One object and no second one where the image ends early, and none for a wrong call.
+        result, report = self.image_json("list", self.write(initrds.image("xz").read_bytes()[:-100]))
+        self.assertEqual((result.status, report["failure"]["cause"]), (FAILED, "image"))
+        self.assertIn(b"cut short", result.err)
+        self.assertEqual(result.err.count(b"cut short in"), 0)
+        result = self.run_program("image", "list", "--json")
+        self.assertEqual((result.status, result.out), (USAGE, b""))
+
+
+class OfMkinitcpio(ImageTest):
+    """Images in the layout of mkinitcpio's documentation and code, which Debian has not: what its init looks at."""
+
+    CONFIG = b'EARLYHOOKS="udev"\nHOOKS="udev"\nLATEHOOKS=""\nCLEANUPHOOKS="udev"\nEMERGENCYHOOKS=""\n'
+
+    def tree(self):
+        folder, link = 0o40755, 0o120777
+        return [record("bin", b"usr/bin", link), record("sbin", b"usr/bin", link), record("lib", b"usr/lib", link),
+                record("usr", mode=folder), record("usr/bin", mode=folder), record("usr/lib", mode=folder),
+                record("usr/sbin", b"bin", link), record("usr/bin/busybox", PROGRAM.read_bytes()[:64], 0o100755),
+                record("usr/bin/sh", b"busybox", link), record("usr/bin/cat", b"busybox", link),
+                record("hooks", mode=folder), record("hooks/udev", b"run_earlyhook() {\n}\n", 0o100755)]
+
+    def busybox(self, config=CONFIG):
+        return archive(*self.tree(), record("init_functions", b"#!/usr/bin/ash\n"), record("config", config),
+                       record("init", b"#!/usr/bin/ash\n", 0o100755))
+
+    def test_with_busybox_it_is_told_extended_and_then_well(self):
+        for form in ("zstd", "gzip", "xz", "lz4", "none"):
+            with self.subTest(form):
+                path = self.write(packed(self.busybox(), form))
+                status, verdicts = self.check(path)
+                self.assertEqual((status, verdicts["helper"], verdicts["hook"], verdicts["order"]),
+                                 (DAMAGED, ["bad"], ["bad"], ["bad"]))
+                self.assertIn("appended for mkinitcpio", self.append(path))
+                self.assert_well(path)
+                config = self.run_program("image", "extract", str(path), "config").out
+                self.assertEqual(config, self.CONFIG.replace(b'EARLYHOOKS="', b'EARLYHOOKS="pram-verify ', 1))
+                hook = self.run_program("image", "extract", str(path), "hooks/pram-verify").out
+                self.assertEqual(hook, (ROOT / "mkinitcpio/hooks/pram-verify").read_bytes())
+                self.assertTrue(any(line.endswith(" usr/bin/pram-verify") for line in self.listed(path, "-l")))
+                before = path.read_bytes()
+                self.assertIn("it is there already", self.append(path))
+                self.assertEqual(path.read_bytes(), before)
+
+    def test_with_systemd_it_is_told_extended_and_then_well(self):
+        path = self.write(archive(*self.tree(), record("usr/lib/systemd", mode=0o40755),
+                                  record("usr/lib/systemd/systemd", mode=0o100755),
+                                  record("init_functions"), record("config", self.CONFIG),
+                                  record("init", b"usr/lib/systemd/systemd", 0o120777)))
+        self.assertEqual(self.image_json("check", path)[1]["flavour"], "systemd")
+        self.assertIn("appended for systemd", self.append(path))
+        self.assert_well(path)
+
+    def test_what_the_install_hook_puts_in_is_left_alone(self):
+        rules = (ROOT / "initramfs-hooks/98-pram-verify.rules").read_bytes()
+        with_hook = archive(*self.tree(), record("init_functions"), record("init", mode=0o100755),
+                            record("config", b'EARLYHOOKS="pram-verify udev"\nHOOKS="udev"\n'),
+                            record("hooks/pram-verify", (ROOT / "mkinitcpio/hooks/pram-verify").read_bytes(), 0o100755),
+                            record("usr/lib/udev", mode=0o40755), record("usr/lib/udev/rules.d", mode=0o40755),
+                            record("usr/lib/udev/rules.d/98-pram-verify.rules", rules),
+                            record("usr/bin/pram-verify", PROGRAM.read_bytes(), 0o100755))
+        path = self.write(with_hook)
+        self.assert_well(path)
+        self.assertIn("it is there already", self.append(path))
+        self.assertEqual(path.read_bytes(), with_hook)
+
+    def test_a_list_of_hooks_that_nobody_knows_is_refused(self):
+        for config in (b"EARLYHOOKS=udev\n", b'HOOKS="udev"\n', b'EARLYHOOKS="$(reboot)"\n', b""):
+            image = self.busybox(config)
+            path = self.write(image)
+            result = self.run_program("image", "append", str(path))
+            self.assertEqual(result.status, FAILED, result)
+            self.assertIn(b"mkinitcpio.conf", result.err)
+            self.assertEqual(path.read_bytes(), image)
+        # There is no archive of its own for it.
+        out = self.scratch / "out"
+        result = self.run_program("image", "make", "--flavour=mkinitcpio", str(out))
+        self.assertEqual((result.status, out.exists()), (USAGE, False))
+
+
 class Appending(ImageTest):
     def test_each_kind_is_told_extended_and_then_well(self):
         for flavour, name in [*initrds.KINDS.items(), *(("initramfs-tools", form) for form in initrds.PACKED)]:
@@ -463,8 +554,21 @@ class Extracting(ImageTest):
         self.assertFalse((self.scratch / "up").exists())
         self.assertEqual((folder / "good").read_bytes(), b"good")
         self.assertFalse((folder / "dev/null").exists())
+        for name in ("../up", "a/../../up", "a/../good"):
+            one = self.run_program("image", "extract", str(path), name)
+            self.assertEqual((one.status, one.out), (FAILED, b""), one)
+            self.assertIn(b".. in its path", one.err)
         # A directory that is not empty is no place for it.
         self.assertEqual(self.run_program("image", "extract", "-d", str(folder), str(path)).status, FAILED)
+
+    def test_what_is_cut_short_is_named(self):
+        whole = archive(record("good", b"good"), record("large", b"1" * 100_000))
+        path = self.write(whole[:whole.index(b"1" * 100) + 5000])
+        folder = self.scratch / "folder"
+        result = self.run_program("image", "extract", "-d", str(folder), str(path))
+        self.assertEqual(result.status, FAILED, result)
+        self.assertIn(b"large: it is not complete", result.err)
+        self.assertNotIn(b"good: ", result.err)
 
     def test_devices_are_roots_alone(self):
         path = self.write(archive(record("null", mode=0o20666, device=(1, 3))))
@@ -502,7 +606,10 @@ class Hostile(ImageTest):
                 self.assertTrue(result.err.startswith(b"pram-verify: "), result)
             self.assertNotIn(b"Cannot allocate", result.err)
             if words[-1] == "--json":
-                self.assertEqual(list(image_validator().iter_errors(json.loads(result.out))) if result.out else [], [])
+                report = json.loads(result.out)
+                self.assertEqual(list(image_validator().iter_errors(report)), [])
+                if "list" in words:
+                    self.assertEqual(report["failure"] is not None, bool(result.status & FAILED), words)
             statuses[" ".join(words)] = result.status
         return statuses
 

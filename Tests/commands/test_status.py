@@ -85,6 +85,24 @@ class Sources(CommandTest):
         self.assertEqual(self.run_json("check", "--memory", "x" * 5000, "--pfn", "1").status, FAILED)
 
 
+class Targets(CommandTest):
+    """What save cannot write into: each with its cause, named once, and what would help."""
+
+    def refused(self, path, *words):
+        result = self.run_program("save", "--memory", path, *words, str(self.scratch))
+        self.assertEqual(result.status, FAILED, result)
+        self.assertEqual(result.err.count(path.encode()), 1, result)
+        return result.err.decode()
+
+    def test_an_image_that_is_not_there(self):
+        self.assertIn("--size", self.refused(str(self.scratch / "image")))
+
+    def test_a_symbolic_link_to_nothing(self):
+        os.symlink("nothing", self.scratch / "link")
+        self.assertIn("a symbolic link that leads to no file", self.refused(str(self.scratch / "link"), "--size=1M"))
+        self.assertEqual(os.listdir(self.scratch), ["link"])
+
+
 class Images(CommandTest):
     """Files that hold less than a chain: the source opened, so what is missing is a finding, exit 4."""
 

@@ -518,6 +518,29 @@ class Streams(TreeTest):
             self.assertEqual((poured.status, poured.out), (DAMAGED, b""), poured)
             self.assertIn(b"file: it is damaged", poured.err)
 
+    def test_what_is_not_there_is_no_empty_file(self):
+        """Somebody's tar reads what comes."""
+        source = self.scratch / "source"
+        source.mkdir()
+        (source / "file").write_bytes(b"x" * 10_000)
+        self.save(source, "--flat")
+        where = ["--memory", self.path]
+        for command in ("extract", "load"):
+            for words in (["--cmdline", "quiet"], ["--pfn", "0"]):
+                poured = self.run_program(command, *where, *words, "--stdout", "file")
+                self.assertEqual((poured.status, poured.out), (FAILED, b""), poured)
+                self.assertIn(b"there is no chain, and so no file in one", poured.err)
+            other = self.run_program(command, *where, "--pfn", self.pfn, "--stdout", "other")
+            self.assertEqual((other.status, other.out), (FAILED, b""), other)
+            self.assertIn(b"no file of this name", other.err)
+            both = self.run_program(command, *where, "--pfn", self.pfn, "--stdout", "file", "--json")
+            self.assertEqual((both.status, both.out), (USAGE, b""), both)
+        self.damage(2)  # the META page
+        for command in ("extract", "load"):
+            poured = self.run_program(command, *where, "--pfn", self.pfn, "--stdout", "file")
+            self.assertEqual(poured.out, b"", poured)
+            self.assertIn(b"no file of this name can be read of the chain, which is damaged", poured.err)
+
     def pipe(self, content):
         file = tempfile.TemporaryFile(dir=self.scratch)
         file.write(content)

@@ -1,4 +1,4 @@
-/* The files that the hooks put into an initramfs, byte for byte as they lie in initramfs-hooks/ and dracut/, and the
+/* The files that the hooks put into an initramfs, byte for byte as they lie in initramfs-hooks/, dracut/ and mkinitcpio/, and the
  * text by which this program is found in an image. */
 #pragma once
 #include <stddef.h>
@@ -14,6 +14,8 @@ extern const struct pv_embedded pv_init_top_order;
 /* dracut, and what has systemd in it */
 extern const struct pv_embedded pv_dracut_script;
 extern const struct pv_embedded pv_systemd_unit;
+/* mkinitcpio with busybox */
+extern const struct pv_embedded pv_mkinitcpio_hook;
 /* all of them */
 extern const struct pv_embedded pv_udev_rules;
 

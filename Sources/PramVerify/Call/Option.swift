@@ -94,7 +94,7 @@ enum Option: Int, CaseIterable {
         case .long: ("long", nil, "with permissions, owners, sizes and times, as ls -l")
         case .segments: ("segments", nil, "the parts of the image instead: where they lie and how they are packed")
         case .config: ("config", "FILE", "the kernel's configuration, to see whether it can unpack the image")
-        case .flavour: ("flavour", "initramfs-tools|dracut-shell|systemd", "what starts the helper in the image")
+        case .flavour: ("flavour", "initramfs-tools|dracut-shell|mkinitcpio|systemd", "what starts the helper in the image")
         case .compress: ("compress", "gzip", "pack the archive")
         case .output: ("output", "FILE", "write the new image here, and leave the old one alone")
         case .directory: ("directory", "DIR", "everything, below a directory that is new or empty")

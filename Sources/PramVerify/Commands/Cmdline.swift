@@ -195,7 +195,8 @@ struct Cmdline: Command {
             // With --kexec-options there is no line to print without pram=: the call itself cannot be had.
             if obstacle == .fileLoad && call.has(.kexecOptions) { return chain }
             say("the chain at page \(hexadecimal(chain.head.number)) is not handed on: \(obstacle.sentence)")
-            if !obstacle.remedy.isEmpty { say(obstacle.remedy) }
+            let remedy = chain.remedy(for: obstacle)
+            if !remedy.isEmpty { say(remedy) }
             status.insert(.damaged)
             return nil
         }

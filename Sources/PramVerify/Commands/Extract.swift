@@ -56,7 +56,8 @@ enum Extract: Command {
 
     private static func pour(_ call: Call, _ threads: Int, _ report: inout Report) throws(Failure) {
         try call.requireOperands(0...0)
-        guard let chain = try OpenedChain.open(call, &report) else { return }
+        try call.refuseBoth(.stdout, .json)
+        guard let chain = try OpenedChain.open(call, &report) else { return try Restoration.refusePouring(call) }
         defer { chain.close() }
         var evaluation = chain.verify(&report, threads: threads)
         var memory = chain.memory

@@ -40,6 +40,7 @@ enum Load: Command {
                     .notSavable, "\(escaped(path)) is a file system of the kernel's own, which keeps no files",
                     remedy: "name a directory on a disk or a tmpfs"))
         }
+        try call.refuseBoth(.stdout, .json)
         let threads = try call.threadCount()
         try WritingTarget.checkOptions(call)
         let choice = MemoryChoice(call[.memory])
@@ -53,7 +54,7 @@ enum Load: Command {
         let head: Head
         if let arrived { head = arrived } else { head = try Head.choose(call, target, image: opened?.memory) }
         report.head = head
-        guard let page = head.page else { return }
+        guard let page = head.page else { return try Restoration.refusePouring(call) }
         if opened == nil { opened = try open(call, choice, target, &report) }
         guard let opened else { return }
         let lock = opened.lock

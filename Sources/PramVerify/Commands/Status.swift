@@ -20,18 +20,32 @@ enum Status: Command {
             if status == .off && !call.has(.json) {
                 streams.output.write("status:  \(status.name)\n")
             } else {
-                streams.output.write(try RunFolder.contents(call.has(.json) ? .json : .text))
+                try show(status, call, streams)
             }
             if !call.has(.json), let rehearsal = Rehearsal.last(MachinePaths()) {
                 streams.output.write("last rehearsal: \(rehearsal.sentence)\n")
             }
             return status.exit.union(holding(call, streams))
         } catch {
-            streams.say(Phrase(error.message))
-            if error.code == ErrorCode.noSuchFile {
-                streams.say("boot did not run, or memory was written since; look now with check")
-            }
+            var report = Report(command: name)
+            report.failure = .system(
+                error,
+                remedy: error.code == ErrorCode.noSuchFile
+                    ? "boot did not run, or memory was written since; look now with check" : "")
+            report.failure?.explain(to: streams.errors)
+            if call.has(.json) { JSONReport.write(report, to: streams.output) }
             return .failed
+        }
+    }
+
+    /// The report, which has names of files and so is for root alone; the word is for everybody.
+    private static func show(_ status: RunStatus, _ call: Call, _ streams: Streams) throws(SystemError) {
+        do throws(SystemError) {
+            streams.output.write(try RunFolder.contents(call.has(.json) ? .json : .text))
+        } catch {
+            guard error.code == ErrorCode.accessDenied, !call.has(.json) else { throw error }
+            streams.output.write("status:  \(status.name)\n")
+            streams.say("the report is for root alone")
         }
     }
 

@@ -1,3 +1,4 @@
+import ChainWriting
 import Linux
 import Manifest
 import PRAM
@@ -50,6 +51,15 @@ struct Restoration {
             && outcome.extractions.allSatisfy { $0.outcome == .written || $0.outcome == .writtenFlat }
     }
 
+    /// Where there is no chain, what was asked for is missing: nothing is no file.
+    static func refusePouring(_ call: Call) throws(Failure) {
+        guard let name = call[.stdout] else { return }
+        throw .writing(
+            WritingFailure(
+                .noChain, "there is no chain, and so no \(escaped(name)) in one",
+                remedy: "name its head with --pfn, --cmdline or --cmdline-file"))
+    }
+
     /// One file, to standard output.
     func pour(of chain: ChainEvaluation, head: PFN, memory: any PhysicalMemory, _ report: inout Report) {
         let name = call[.stdout] ?? []
@@ -67,7 +77,13 @@ struct Restoration {
             // What the manifest does not tell of goes by its name in the chain.
             file = found.file ?? index[name]
         }
-        guard let file else { return end(.failed, "the chain has no file of this name") }
+        guard let file else {
+            return end(
+                .failed,
+                chain.verdict == .intact
+                    ? "the chain has no file of this name"
+                    : "no file of this name can be read of the chain, which is \(chain.verdict.name)")
+        }
         let stored = chain.files[file]
         guard stored.status == .intact || call.has(.damaged) else {
             return end(.refused, "it is \(stored.status.name); --damaged extracts it all the same")

@@ -12,6 +12,7 @@ extension SetupEvidence {
         evidence.loaded = loadedKernel(paths)
         evidence.rehearsal = Rehearsal.last(paths)
         evidence.lookAtImages(paths)
+        if evidence.mayHandMemoryOver { evidence.lookIntoKernels(paths) }
         if isLive { evidence.chain = lookAtChain() }
         return evidence
     }
@@ -21,6 +22,30 @@ extension SetupEvidence {
         let fields = NoteFields(text ?? [])
         guard let kernel = fields.value("kernel"), let line = fields.value("line") else { return nil }
         return LoadedKernel(kernel: kernel, line: ParameterLine(line))
+    }
+
+    // MARK: - Kernels
+
+    private static let mostKernels = 16
+
+    /// Those in /boot, and the next one, in which forms they take memory over. It takes a part of a second for each.
+    private mutating func lookIntoKernels(_ paths: MachinePaths) {
+        var found: [[UInt8]] = []
+        for name in ((try? Directory.names(in: paths.below("/boot"))) ?? []) where name.starts(with: "vmlinuz".utf8) {
+            found.append(bytes("/boot/") + name)
+        }
+        if let next = kernels.next?.path, !found.contains(next) { found.append(next) }
+        found.sort { $0.lexicographicallyPrecedes($1) }
+        let own = bytes("/boot/vmlinuz-") + release
+        for path in found.prefix(SetupEvidence.mostKernels) {
+            let isOwn = !release.isEmpty && path == own
+            do throws(KernelImage.Fault) {
+                takers.append(
+                    Taker(path: path, forms: try KernelImage.handOverForms(paths.below(path)), isOwn: isOwn))
+            } catch {
+                takers.append(Taker(path: path, forms: [], fault: error.message.text, isOwn: isOwn))
+            }
+        }
     }
 
     // MARK: - Images

@@ -47,7 +47,7 @@ enum Failure: Error {
         case .refused(let refusal): refusal.cause.name
         case .locked(.held), .imageLocked(.held): "locked"
         case .locked, .imageLocked: "no-lock"
-        case .image: "image"
+        case .image(let failure): failure.causeName
         }
     }
 

@@ -65,6 +65,18 @@ struct SetupReport {
             json.endObject()
         }
         json.endArray()
+        json.beginArray("kernels")
+        for taker in evidence.takers {
+            json.beginObject()
+            json.string("path", escaped(taker.path))
+            json.beginArray("forms")
+            for form in taker.forms { json.string(nil, escaped(form)) }
+            json.endArray()
+            if let fits = evidence.fits(taker) { json.bool("fits", fits) } else { json.null("fits") }
+            json.string("message", taker.fault)
+            json.endObject()
+        }
+        json.endArray()
         if let proposal {
             json.beginObject("proposal")
             json.number("start", proposal.range.start)
@@ -101,7 +113,30 @@ struct SetupReport {
             if check.remedy.utf8.isEmpty { continue }
             output.write("\(padded("", 26))-> \(wrapped(check.remedy, Self.width, indent: 29))")
         }
+        writeTakers(to: output)
         writeProposal(to: output)
+    }
+
+    private func writeTakers(to output: Output) {
+        guard !evidence.takers.isEmpty else { return }
+        output.write("\nIn which form kernels take memory over, which save --kho needs:\n")
+        for taker in evidence.takers {
+            let answer: Phrase
+            if !taker.fault.utf8.isEmpty {
+                answer = "not known: \(taker.fault)"
+            } else if !taker.takesMemoryOver {
+                answer = "in none"
+            } else {
+                let end: StaticString =
+                    switch evidence.fits(taker) {
+                    case true?: taker.isOwn ? " (this kernel)" : " (as this kernel hands it over)"
+                    case false?: " (not as this kernel hands it over)"
+                    case nil: ""
+                    }
+                answer = "\(taker.list)\(end)"
+            }
+            output.write("    \(wrapped(Phrase("\(escaped(taker.path)): \(answer)").text, Self.width, indent: 8))")
+        }
     }
 
     private func writeProposal(to output: Output) {

@@ -78,8 +78,14 @@ class Counting:
 
     def __init__(self, name, show=lambda command, output, seconds: None):
         self.show = show
+        self.machine = self.make(name)
+
+    def make(self, name):
         initrd, root = images()
-        self.machine = Machine(name, provision.stock_kernel().image, initrd, APPEND, STOCK_MEMORY, drives=[root])
+        return Machine(name, provision.stock_kernel().image, initrd, APPEND, STOCK_MEMORY, drives=[root])
+
+    def releases(self):
+        return [kernel.release for kernel in (provision.stock_kernel(), provision.newest_kernel())]
 
     def type(self, command):
         begun = time.monotonic()
@@ -155,5 +161,36 @@ class Counting:
         self.type(f"cat {LOG}")
 
     def faults(self):
-        kernels = [kernel.release for kernel in (provision.stock_kernel(), provision.newest_kernel())]
-        return faults(self.machine.must(f"cat {LOG}"), self.dumped, kernels)
+        return faults(self.machine.must(f"cat {LOG}"), self.dumped, self.releases())
+
+
+KHO_KERNEL = "bzImage-kho-7.3-systemd"
+
+
+class HandedOver(Counting):
+    """The same without memmap=: the kernel itself hands the folder's chain over, to the same kernel once more."""
+
+    def make(self, name):
+        kernel, stock = PRAM_KERNELS / KHO_KERNEL, provision.stock_kernel()
+        if not kernel.exists():
+            raise provision.Missing(f"{kernel} is not there: Documentation/KHO.md says how such a kernel is built")
+        initrd = distribution.initrds(stock, PROGRAM)["initramfs-tools"]
+        root = distribution.root_image(image_path("handed-over-root.img"), {
+            **program_files(), **provision.kexec_files(), **provision.criu_files(), "/bin/counter": COUNTER,
+            "/vmlinuz": kernel, "/initrd.img": initrd})
+        return Machine(name, kernel, initrd, f"{distribution.ROOT} kho=on liveupdate=on no_timer_check", "1G",
+                       drives=[root])
+
+    def prepare(self):
+        self.machine.must("ip link set lo up")
+
+    def releases(self):
+        return [self.machine.must("uname -r").strip()] * 2
+
+    def save(self):
+        self.type("pram-verify save --kho /tmp/dump")
+        # Its memory is wanted, and that it comes back is to be seen.
+        self.machine.must("rm -r /tmp/dump")
+
+    def load_kernel(self):
+        self.type("pram-verify kexec /vmlinuz /initrd.img")

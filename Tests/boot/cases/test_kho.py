@@ -18,9 +18,18 @@ BUSY_HOST = "no_timer_check"
 
 
 @functools.lru_cache(maxsize=None)
+def walker():
+    """The checker that is not ours, for the guest, where there is no Python."""
+    path = image_path("kcore-walk")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cc", "-O2", "-static", "-o", path, REPOSITORY / "Tests/oracle/kcore-walk.c"], check=True)
+    return path
+
+
+@functools.lru_cache(maxsize=None)
 def kho_image(kexecs=1, more=()):
     """The initrd of these machines: both kernels lie in it, and the initrd of the next one."""
-    files = program_files()
+    files = program_files() | {"/bin/kcore-walk": walker()}
     if kexecs > 0:
         files |= {**provision.kexec_files(), "/boot/initrd": kho_image(kexecs - 1)}
         files |= {f"/boot/{name}": PRAM_KERNELS / name for name in (FIRST, OTHER)} | dict(more)
@@ -111,11 +120,12 @@ class Arrives:
         cls.boot_status = machine.must("cat /run/pram-verify/status")
         cls.boot_report = machine.must("cat /run/pram-verify/report.txt")
         cls.checked = in_guest(machine)
+        cls.walked = machine.run(f"kcore-walk {cls.head:x}")
         cls.handing_on = run(machine, "cmdline")
         # A neighbour that takes what memory there is.
         machine.must("dd if=/dev/zero of=/run/neighbour bs=1M count=380 2>/dev/null; rm /run/neighbour")
         cls.pressed = in_guest(machine)
-        cls.dropped = run(machine, "drop")
+        cls.refused = [run(machine, word) for word in ("drop", "quarantine", "repair")]
         cls.before = free(machine)
         cls.loaded = run(machine, "load", "--erase", "/tmp/out")
         cls.loaded_sums = sums(machine, "/tmp/out")
@@ -144,11 +154,18 @@ class Arrives:
         self.assertEqual(self.checked.json["hand_over"]["state"], "held")
         self.assertEqual(self.checked.json["hand_over"]["frames_held"], self.checked.json["hand_over"]["frames"])
 
+    def test_a_checker_of_its_own_finds_every_page_good(self):
+        self.assertEqual(self.walked.status, 0, self.walked)
+        links, pages = map(int, re.fullmatch(r"links (\d+) pages (\d+) bad 0\n", self.walked.output).groups())
+        self.assertEqual(links + pages, self.checked.json["hand_over"]["frames"])
+        self.assertGreater(pages, self.megabytes * 256)
+
     def test_it_outlives_a_neighbour_that_fills_memory(self):
         self.assert_verdict(self.pressed, "intact")
 
-    def test_drop_says_why_it_cannot(self):
-        self.assert_run(self.dropped, 8, "", "System RAM, which nobody can write")
+    def test_nothing_that_would_write_it_does(self):
+        for result in self.refused:
+            self.assert_run(result, 8, "", "(?s)System RAM, which nobody can write.*save --again")
 
     def test_a_second_kexec_is_not_handed_it_by_that(self):
         self.assert_run(self.handing_on, 4, errors="is in no session for the next one")
@@ -305,6 +322,120 @@ class SwitchedOff(KhoCase):
         self.assertRegex(loaded.output, "stays taken until the next boot")
 
 
+class Locked(KhoCase):
+    """The next kernel is locked down against changes by root: all goes as ever, for what is read is /proc/kcore."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+        cls.fill(16)
+        cls.save()
+
+    def test_it_is_verified_loaded_and_given_back(self):
+        machine = self.machine
+        self.load_by_hand(FIRST, f"{LINE} lockdown=integrity")
+        machine.kexec()
+        self.assertIn("[integrity]", machine.must("cat /sys/kernel/security/lockdown"))
+        machine.must("pram-verify boot")
+        self.assertEqual(machine.must("cat /run/pram-verify/status"), "intact")
+        self.assertEqual(in_guest(machine).json["hand_over"]["state"], "held")
+        before = free(machine)
+        loaded = run(machine, "load", "--erase", "/tmp/out")
+        self.assert_run(loaded, 0)
+        self.assertEqual(sums(machine, "/tmp/out"), self.sums)
+        machine.must("rm -r /tmp/out")
+        self.assertGreater(free(machine) - before, 12 << 10)
+
+
+class LockedAgainstReading(KhoCase):
+    """Against reading, too: check says why it cannot look, and nothing is called damaged or lost."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+        cls.fill(1)
+        cls.save()
+
+    def test_it_says_why_it_cannot_look(self):
+        machine = self.machine
+        self.load_by_hand(FIRST, f"{LINE} lockdown=confidentiality")
+        machine.kexec()
+        machine.must("pram-verify boot")
+        self.assertIn(machine.must("cat /run/pram-verify/status"), ("failed", "indeterminate"))
+        report = in_guest(machine)
+        self.assertNotIn(report.verdict, ("lost", "damaged", "intact", "absent"))
+        self.assertTrue(report.says("lockdown|locked down"), f"\n{report}")
+
+
+class TwoSaves(KhoCase):
+    """The second one is refused, and with --replace it takes the first one's place."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+
+    def test_the_last_one_arrives(self):
+        machine = self.machine
+        machine.must("mkdir /tmp/a /tmp/b && echo old >/tmp/a/file && echo new >/tmp/b/file")
+        self.save("/tmp/a")
+        first = int(re.search("held by process ([0-9]+)", self.saved.errors).group(1))
+        self.assert_run(run(machine, "save", "--kho", "/tmp/b"), 8, "", "a chain is saved already")
+        self.save("/tmp/b", "--replace")
+        self.assert_run(self.saved, 0)
+        second = int(re.search("held by process ([0-9]+)", self.saved.errors).group(1))
+        self.assertNotEqual(first, second)
+        self.assertEqual(machine.run(f"test -e /proc/{first}/exe").status, 1)
+        self.assert_run(self.load_next(FIRST), 0)
+        machine.kexec()
+        self.assert_run(run(machine, "load", "--erase", "/tmp/out"), 0)
+        self.assertEqual(machine.must("cat /tmp/out/file"), "new")
+
+
+class OutOfMemory(KhoCase):
+    """A neighbour takes all memory once the chain is saved: the OOM killer ends it, and spares who holds the session."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+        cls.fill(64)
+        cls.save()
+        cls.loaded_kernel = cls.load_next(FIRST)
+
+    def test_the_holder_is_spared(self):
+        machine = self.machine
+        self.assert_run(self.loaded_kernel, 0)
+        machine.run("tail -c 2000M /dev/zero >/dev/null")
+        self.assertRegex(machine.must("dmesg"), "Out of memory: Killed process [0-9]+ \\(")
+        status = run(machine, "status")
+        self.assertIn("held:    yes", status.output)
+        machine.kexec()
+        self.assert_verdict(in_guest(machine), "intact")
+        self.assert_run(run(machine, "load", "--erase", "/tmp/out"), 0)
+        self.assertEqual(sums(machine, "/tmp/out"), self.sums)
+
+
+class HandedOnByKexec(KhoCase):
+    """pram-verify kexec puts a chain that has arrived into a session for the next kernel by itself."""
+
+    kexecs = 2
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+        cls.fill(16)
+        cls.save()
+
+    def test_it_is_intact_in_the_third_kernel(self):
+        machine = self.machine
+        self.assert_run(self.load_next(FIRST), 0)
+        machine.kexec()
+        machine.must(f"ln -sf /boot/{FIRST} /boot/vmlinuz-$(uname -r)")
+        self.assert_run(self.load_next(FIRST), 0, errors="is held by process")
+        machine.kexec()
+        self.assert_run(run(machine, "load", "--erase", "/tmp/out"), 0)
+        self.assertEqual(sums(machine, "/tmp/out"), self.sums)
+
+
 class TwoInARow(KhoCase):
     """Handed on by `save --again`: the same frames in the third kernel."""
 
@@ -377,7 +508,14 @@ class OneByteChanged(KhoCase):
         self.assert_verdict(report, "damaged")
         self.assert_names_page(report, page)
         self.assertEqual(set(report.files("damaged")), {b"page"})
+        walked = machine.run(f"kcore-walk {self.head:x}")
+        self.assertEqual(walked.status, 1, walked)
+        self.assertTrue(walked.output.startswith(f"bad page {page:x}\nlinks "), walked)
         self.assertEqual(report.json["hand_over"]["state"], "held")
+        line = run(machine, "cmdline")
+        self.assert_run(line, 4, errors="(?s)is damaged.*load what is good of it")
+        self.assertNotIn("quarantine", line.errors)
+        self.assert_run(run(machine, "save", "--again"), 8, "", "is not intact")
         loaded = run(machine, "load", "--erase", "/tmp/out")
         self.assertEqual(loaded.status, 4, f"\n{loaded}")
         arrived = sums(machine, "/tmp/out")

@@ -14,7 +14,7 @@ enum AppendImage: Command {
     static let writes = false
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
-        try aboutImage(streams) { () throws(Failure) in
+        try aboutImage(call, name, streams) { () throws(Failure) in
             try call.requireOperands(1...1, "IMAGE")
             var append = ImageAppend()
             append.flavour = try flavour(call)

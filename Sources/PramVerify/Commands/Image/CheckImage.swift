@@ -18,7 +18,7 @@ enum CheckImage: Command {
     private static let configLimit = 4 << 20
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
-        try aboutImage(streams) { () throws(Failure) in
+        try aboutImage(call, name, streams) { () throws(Failure) in
             let (image, limits) = try openImage(call)
             var question = ImageCheck.Question()
             question.limits = limits

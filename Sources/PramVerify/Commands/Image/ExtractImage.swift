@@ -14,7 +14,7 @@ enum ExtractImage: Command {
     static let writes = false
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
-        try aboutImage(streams) { () throws(Failure) in
+        try aboutImage(call, name, streams) { () throws(Failure) in
             guard let directory = call[.directory] else { return try one(call, streams) }
             let (image, limits) = try openImage(call)
             let outcome = try imaging { () throws(ImageFailure) in

@@ -4,17 +4,38 @@ import Text
 
 // What the commands of `image` share: opening the image that a call names, and saying what went wrong.
 
-/// Runs a command, and says on standard error why it ended early.
+/// Runs a command, and says on standard error why it ended early; with --json, where `body` has written nothing by then,
+/// in an object too.
 func aboutImage(
-    _ streams: Streams, _ body: () throws(Failure) -> ExitStatus
+    _ call: Call, _ command: StaticString, _ streams: Streams, _ body: () throws(Failure) -> ExitStatus
 ) throws(UsageError) -> ExitStatus {
     do throws(Failure) { return try body() } catch {
         if case .usage(let usage) = error { throw usage }
+        if call.has(.json) { writeFailureAlone(error, command, call.operands.first ?? [], streams.output) }
         // Lists come before what ended them, also where both go to one place.
         streams.output.flush()
         error.explain(to: streams.errors)
         return error.status
     }
+}
+
+/// The object of a run that has read nothing of its image.
+private func writeFailureAlone(_ failure: Failure, _ command: StaticString, _ image: [UInt8], _ output: Output) {
+    var json = JSONWriter { output.write($0) }
+    json.beginObject()
+    json.number("schema", 1)
+    json.string("version", Program.version)
+    // Without "image ".
+    json.string("command", String(decoding: command.withUTF8Buffer { Array($0.dropFirst(6)) }, as: UTF8.self))
+    json.string("image", escaped(image))
+    json.number("exit", Int(failure.status.rawValue))
+    json.beginObject("failure")
+    json.string("cause", failure.cause)
+    json.string("message", failure.message)
+    if !failure.remedy.utf8.isEmpty { json.string("remedy", failure.remedy) }
+    json.endObject()
+    json.endObject()
+    json.finish()
 }
 
 /// The image that the first word behind a command names, and what reading it may cost.
@@ -38,7 +59,7 @@ func flavour(_ call: Call) throws(Failure) -> Flavour? {
     guard let name = call[.flavour] else { return nil }
     guard let flavour = Flavour(name: name) else {
         throw .usage(
-            UsageError("--flavour takes initramfs-tools, dracut-shell or systemd, not \"\(escaped(name))\""))
+            UsageError("--flavour takes initramfs-tools, dracut-shell, mkinitcpio or systemd, not \"\(escaped(name))\""))
     }
     return flavour
 }

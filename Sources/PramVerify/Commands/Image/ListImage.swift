@@ -14,7 +14,7 @@ enum ListImage: Command {
     static let writes = false
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
-        try aboutImage(streams) { () throws(Failure) in
+        try aboutImage(call, name, streams) { () throws(Failure) in
             try call.refuseBoth(.long, .segments)
             try call.refuseBoth(.json, .long)
             try call.refuseBoth(.json, .segments)
@@ -24,7 +24,12 @@ enum ListImage: Command {
                 if call.has(.json) {
                     let version = Program.version
                     let failure = ImageListJSON.write(image, version: version, limits: limits) { output.write($0) }
-                    if let failure { throw failure }
+                    if let failure {
+                        // The object is whole, and names it.
+                        output.flush()
+                        Failure.image(failure).explain(to: streams.errors)
+                        return .failed
+                    }
                 } else {
                     let form: ListForm = call.has(.long) ? .long : call.has(.segments) ? .segments : .paths
                     try ImageList.write(image, form, limits: limits) { output.write($0) }

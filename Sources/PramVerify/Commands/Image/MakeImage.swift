@@ -15,10 +15,15 @@ enum MakeImage: Command {
     static let writes = false
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
-        try aboutImage(streams) { () throws(Failure) in
+        try aboutImage(call, name, streams) { () throws(Failure) in
             try call.requireOperands(1...1, "OUT, the file to write")
             guard let flavour = try flavour(call) else {
                 throw .usage(UsageError("image make needs --flavour=initramfs-tools, dracut-shell or systemd"))
+            }
+            if flavour == .mkinitcpio {
+                throw .usage(
+                    UsageError(
+                        "with mkinitcpio each image has a list of its own hooks, which only image append can extend"))
             }
             if let form = call[.compress], !form.elementsEqual("gzip".utf8) {
                 throw .usage(UsageError("--compress takes gzip, not \"\(escaped(form))\""))
