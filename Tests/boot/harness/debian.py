@@ -47,6 +47,9 @@ def settings():
         "etc/machine-id": b"0123456789abcdef0123456789abcdef\n", "etc/hostname": b"test\n", "etc/fstab": b"",
         # To be read after the next boot.
         "etc/systemd/journald.conf.d/test.conf": b"[Journal]\nStorage=persistent\n",
+        # Emulated on a host that others use as well, anything may take minutes.
+        "etc/systemd/system.conf.d/test.conf":
+            b"[Manager]\nDefaultTimeoutStartSec=15min\nDefaultDeviceTimeoutSec=15min\nDefaultTimeoutStopSec=15min\n",
         "etc/systemd/system/harness-agent.service": AGENT_UNIT,
     }
 

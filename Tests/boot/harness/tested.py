@@ -1,6 +1,8 @@
 """What the cases on Debian's releases have shown: Documentation/TESTED.md, written from nothing but runs."""
 
 import datetime
+import hashlib
+import inspect
 import json
 import subprocess
 
@@ -30,15 +32,21 @@ def record(tests, passed, program):
         (RESULTS / f"{test.id()}.json").write_text(json.dumps({
             "kind": type(test).__name__, "case": test.id().rsplit(".", 1)[1].removeprefix("test_").replace("_", " "),
             "tool": test.tool, "passed": test.id() in passed, "program": (version or ["unknown"])[0],
-            "date": datetime.date.today().isoformat(),
+            "source": _source(test), "date": datetime.date.today().isoformat(),
             "releases": [[repr(release), release.named_versions()] for release in releases],
         }))
 
 
+def _source(test):
+    """Changes when the case does."""
+    return hashlib.sha256(inspect.getsource(getattr(type(test), test.id().rsplit(".", 1)[1])).encode()).hexdigest()[:16]
+
+
 def write(tests):
-    """Writes the document from what is kept of cases that still exist."""
-    names = {test.id() for test in tests}
-    kept = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json")) if path.stem in names]
+    """Writes the document from what is kept of cases that are still what they were when they were run."""
+    sources = {test.id(): _source(test) for test in tests}
+    kept = [(path.stem, json.loads(path.read_text())) for path in sorted(RESULTS.glob("*.json"))]
+    kept = [result for name, result in kept if result.get("source") == sources.get(name)]
     if not kept:
         return
     parts = [HEAD, _programs(kept)]
