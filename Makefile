@@ -16,8 +16,7 @@ STATIC := .build-static/release/pram-verify
 PROGRAM := build/pram-verify
 
 .PHONY: all static run demo demo-kho test test-suites faults mutants sanitize bench bench-smoke size install-tools dist \
-	deb rpm install \
-	uninstall clean FORCE
+	deb rpm install uninstall clean FORCE
 
 all: static
 
