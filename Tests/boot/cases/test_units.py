@@ -1,5 +1,5 @@
 """The unit, pram-verify-kexec and what ties the program to Debian's kexec-tools, on a Debian with systemd as PID 1:
-files come through a real shutdown and a real kexec, or the log says why not. The host's release; suite_units has others.
+files come through a real shutdown and a real kexec, or the log says why not. The host's release; suite_releases has others.
 """
 
 import functools
