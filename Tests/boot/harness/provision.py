@@ -29,6 +29,7 @@ TOOLS = {
     "mcopy": "mtools",
     "mkfs.vfat": "dosfstools",
     "sfdisk": "fdisk",
+    "objcopy": "binutils",
 }
 
 PACKAGES = BUILD / "packages"
