@@ -123,7 +123,7 @@ private enum SystemNames {
         "deflate", "deflateEnd", "deflateInit2_", "lzma_alone_decoder",
         "pv_gf_combination", "pv_gf_combine", "pv_gf_factor", "pv_gf_make_factor",
         "pv_embedded", "pv_program_marker", "pv_init_top_script", "pv_init_top_order", "pv_udev_rules",
-        "pv_systemd_unit", "pv_dracut_script", "pv_commit", "pv_completion", "pv_completions",
+        "pv_systemd_unit", "pv_dracut_script", "pv_mkinitcpio_hook", "pv_commit", "pv_completion", "pv_completions",
         "pv_crc32c", "pv_crc32", "pv_page_batch", "pv_crc32c_pages", "pv_read_pages",
     ]
 
