@@ -57,12 +57,13 @@ struct Kexec: Command {
     /// A chain that has arrived is in no session for the next kernel: `save --again` puts it into one. Where that fails, the
     /// chain is not handed on, which is said then.
     private static func handOnArrived(_ call: Call, _ streams: Streams) throws(Failure) {
-        guard !call.has(.pfn), let head = Head.arrived(call)?.page, !HoldNote.isReleased(head),
-            HoldNote.read()?.standing.isHeld != true
-        else { return }
         let report: Report
         do throws(UsageError) {
-            report = try Save.perform(try Call(Save.self, [bytes("--again")], nil))
+            let again = try Call(Save.self, [bytes("--again")], nil)
+            guard !call.has(.pfn), let head = Head.arrived(again)?.page, !HoldNote.isReleased(head),
+                HoldNote.read()?.standing.isHeld != true
+            else { return }
+            report = try Save.perform(again)
         } catch {
             throw .usage(error)
         }

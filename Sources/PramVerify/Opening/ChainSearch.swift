@@ -143,13 +143,14 @@ struct ChainSearch {
         var found: [Candidate] = []
         let origin: Head.Origin =
             call.has(.cmdline) ? .commandLineText : call.has(.from) ? .commandLineFile : .procCmdline
-        // What was saved in this boot is on no line yet, and takes the place of what has arrived.
-        if choice.isLive, !call.has(.cmdline), !call.has(.from), kernelsHead == nil, let note = HoldNote.read() {
-            if case .released = note.holder { return [] }
-            return [Candidate(page: PFN(note.head), origin: .session)]
+        // What was saved in this boot takes the place of what has arrived, and of what a line names that was made before.
+        var released: UInt64?
+        if choice.isLive, kernelsHead == nil, let note = HoldNote.read() {
+            guard case .released = note.holder else { return [Candidate(page: PFN(note.head), origin: .session)] }
+            released = note.head
         }
         for (line, origin) in [(template, origin), (thisLine, .procCmdline)] {
-            guard let number = PramParameter.find(in: line).pfn, number != 0,
+            guard let number = PramParameter.find(in: line).pfn, number != 0, number != released,
                 !found.contains(where: { $0.page.number == number })
             else { continue }
             found.append(Candidate(page: PFN(number), origin: origin, isRefused: kernelsHead == 0))

@@ -112,6 +112,7 @@ class Arrives:
         cls.save()
         cls.status = run(machine, "status")
         cls.line = run(machine, "cmdline", "--kernel", f"/boot/{cls.kernel}")
+        cls.given = run(machine, "cmdline", "--kernel", f"/boot/{cls.kernel}", "--cmdline", "quiet pram=1234")
         cls.loaded_kernel = cls.load_next(cls.kernel)
         if cls.loaded_kernel.status:
             return
@@ -132,6 +133,10 @@ class Arrives:
         machine.must("rm -rf /tmp/out")
         cls.after = free(machine)
         cls.check_after = in_guest(machine)
+
+    def test_a_line_that_was_made_before_does_not_hide_it(self):
+        self.assert_run(self.given, 0)
+        self.assertIn(f"pram={self.head:x}", self.given.output.split())
 
     def test_it_is_saved_and_held(self):
         self.assert_run(self.saved, 0, errors="session pram-verify-[0-9a-f]{8}-[0-9a-f]{8} is held by process")
@@ -335,7 +340,8 @@ class Locked(KhoCase):
         machine = self.machine
         self.load_by_hand(FIRST, f"{LINE} lockdown=integrity")
         machine.kexec()
-        self.assertIn("[integrity]", machine.must("cat /sys/kernel/security/lockdown"))
+        self.assertIn("[integrity]", machine.must(
+            "mount -t securityfs none /sys/kernel/security; cat /sys/kernel/security/lockdown"))
         machine.must("pram-verify boot")
         self.assertEqual(machine.must("cat /run/pram-verify/status"), "intact")
         self.assertEqual(in_guest(machine).json["hand_over"]["state"], "held")
