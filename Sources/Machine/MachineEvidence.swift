@@ -45,9 +45,21 @@ public struct MachineEvidence: Sendable {
         return line.contains(named: name) || line.initParameters.contains { $0.isNamed(name) }
     }
 
-    /// The same for whoever needs nothing else of the machine.
+    /// The same for whoever needs nothing else of the machine; also where it cannot be told.
     public static func isCrashKernel(_ line: ParameterLine, _ paths: MachinePaths) -> Bool {
-        exists(paths.vmcore) || isCrashKernel(line)
+        (try? tellsCrashKernel(line, paths)) ?? true
+    }
+
+    /// - Throws: where it cannot be told.
+    public static func tellsCrashKernel(_ line: ParameterLine, _ paths: MachinePaths) throws(SystemError) -> Bool {
+        if isCrashKernel(line) { return true }
+        do throws(SystemError) {
+            _ = try FileDescriptor.status(of: paths.vmcore)
+            return true
+        } catch {
+            guard error.code == ErrorCode.noSuchFile else { throw error }
+            return false
+        }
     }
 
     /// Longest command line that is read from a file, in bytes. The kernel's own limit is 2047 on x86 and at most

@@ -116,7 +116,21 @@ extension SetupEvidence {
         return .ok("the firmware's map names \(byteCount(total)) of System RAM")
     }
 
+    /// Chains of a kernel with pram, and those that a kernel hands over, lie in System RAM. /proc/kcore shows it, and
+    /// /dev/mem where nothing forbids that.
+    private var isRAMHidden: Bool {
+        guard isPramKernel || carriesByHandOver, let configuration, configuration["CONFIG_PROC_KCORE"] == .off else {
+            return false
+        }
+        return configuration["CONFIG_DEVMEM"] == .off || configuration["CONFIG_STRICT_DEVMEM"] != .off
+    }
+
     func judgeDevMem() -> Judgement {
+        if isRAMHidden {
+            return .problem(
+                "the kernel shows no System RAM, where chains lie here (no CONFIG_PROC_KCORE, and CONFIG_STRICT_DEVMEM)",
+                "use a kernel with CONFIG_PROC_KCORE")
+        }
         if carriesByHandOver { return .ok("memory that the kernel hands over is written without /dev/mem") }
         if let configuration, configuration["CONFIG_DEVMEM"] == .off {
             if named.contains(where: { $0.kind == .persistent }) {
@@ -129,8 +143,12 @@ extension SetupEvidence {
                 "use memmap=nn!ss and --device=/dev/pmem0, or a kernel with CONFIG_DEVMEM")
         }
         guard isLive else {
-            return configuration == nil
-                ? .unknown("the kernel's configuration is not among the files")
+            guard let configuration else { return .unknown("the kernel's configuration is not among the files") }
+            // A pmem driver claims its range.
+            let isClosed =
+                configuration["CONFIG_IO_STRICT_DEVMEM"] != .off && named.contains { $0.kind == .persistent }
+            return isClosed
+                ? .ok("the kernel has /dev/mem; a pmem range is written through its device (CONFIG_IO_STRICT_DEVMEM)")
                 : .ok("the kernel has /dev/mem")
         }
         guard hasDevMem else {

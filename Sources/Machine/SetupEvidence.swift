@@ -141,7 +141,10 @@ public struct SetupEvidence {
         line.map { Array(WritableRegion.candidates(in: MemmapParameters.find(in: $0)).prefix(16)) } ?? []
     }
 
-    public var isPramKernel: Bool { kernelsHead != nil }
+    /// Of a copy of a machine's files the configuration alone may tell.
+    public var isPramKernel: Bool {
+        kernelsHead != nil || !isLive && configuration.map { $0["CONFIG_PRAM"] != .off } ?? false
+    }
 }
 
 /// kexec(8), and what is known of it.

@@ -255,6 +255,27 @@ class Misconfigured(DoctorTest):
                 self.assertEqual(result.status, DAMAGED if "problem" in [c["state"] for c in checks.values()]
                                  or ids[0] == "firmware-map" else INTACT)
 
+    def test_system_ram_that_nothing_shows(self):
+        """Where chains lie in System RAM, /proc/kcore has to show it, or /dev/mem of a kernel that lets it."""
+        def configured(**values):
+            names = {f"CONFIG_{name}": value for name, value in values.items()}
+            return lambda machine: machine.config(
+                {key: text for key, text in {**OPTIONS, **names}.items() if text != "n"})
+
+        for values, state in (({}, "ok"), ({"PROC_KCORE": "n"}, "problem"), ({"STRICT_DEVMEM": "n"}, "ok"),
+                              ({"PROC_KCORE": "n", "STRICT_DEVMEM": "n"}, "ok"),
+                              ({"PROC_KCORE": "n", "STRICT_DEVMEM": "n", "DEVMEM": "n"}, "problem")):
+            with self.subTest(values):
+                check = self.look(self.root(recorded.pram_kernel, configured(**values)))[2]["dev-mem"]
+                self.assertEqual((check["state"], "CONFIG_PROC_KCORE" in check["remedy"]), (state, state == "problem"))
+        # A range that is reserved is another matter.
+        self.assertEqual(self.look(self.root(configured(PROC_KCORE="n")))[2]["dev-mem"]["state"], "ok")
+        # That a kernel has pram is told by its configuration, where there is no more than that.
+        told = self.root(recorded.pram_kernel, drop("sys/kernel/pram"), configured(PRAM="y"))
+        self.assertEqual(self.look(told)[2]["reserved-range"], self.look(self.root(recorded.pram_kernel))[2]["reserved-range"])
+        untold = self.root(recorded.pram_kernel, drop("sys/kernel/pram"))
+        self.assertEqual(self.look(untold)[2]["reserved-range"]["state"], "problem")
+
     def test_an_image_without_the_helper(self):
         def change(machine):
             machine.put(f"boot/initrd.img-{RELEASE}", self.bare)

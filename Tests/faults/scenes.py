@@ -138,6 +138,8 @@ class Scene:
     """A command, what lies there before, how it ends when nothing goes wrong, and a judge."""
 
     status = 0
+    # Whether the command reads what another program writes.
+    reads_pipes = False
     # Variables for the command, besides those of whoever runs the tests.
     environment = {}
 
@@ -559,6 +561,8 @@ SYSTEMCTL = """#!/bin/sh
 
 class Kernel(Scene):
     """What loads the next kernel: never one that is not told of the chain."""
+
+    reads_pipes = True
 
     def programs(self):
         folder = self.place / "programs"

@@ -43,7 +43,7 @@ struct Service: Command {
         do throws(SystemError) {
             let text = try FileDescriptor.contents(of: paths.commandLine, limit: MachineEvidence.lineLimit)
             let line = ParameterLine(text)
-            guard !MachineEvidence.isCrashKernel(line, paths) else {
+            guard try !MachineEvidence.tellsCrashKernel(line, paths) else {
                 say("this is a crash kernel, which touches nothing")
                 return (nil, [])
             }
@@ -143,7 +143,8 @@ extension Service {
     }
 
     private func stop() throws(UsageError) -> ExitStatus {
-        guard normalLine().line != nil else { return [] }
+        let (line, status) = normalLine()
+        guard line != nil else { return status }
         let way: Way
         do throws(Failure) {
             way = try wayOfShutdown()

@@ -174,7 +174,8 @@ class SavedThroughDevMem(BootCase):
         self.assert_verdict(report, "intact")
         self.assertEqual(len(report.files()), MANY)
 
-    def test_killed_at_any_moment_it_leaves_the_old_chain_or_none_or_the_new_one(self):
+    def test_killed_at_any_moment_it_leaves_the_old_chain_or_the_new_one(self):
+        """The range has room for both, so there is never none."""
         self.machine.must("pram-verify save --flat --parity=0 --replace /tmp/many >/dev/null")
         begun = time.monotonic()
         self.machine.must("pram-verify save --flat --parity=0 --replace /tmp/many >/dev/null")
@@ -190,7 +191,6 @@ class SavedThroughDevMem(BootCase):
                 wait $saving
                 echo $? >/tmp/status-$round
                 pram-verify check --json --pfn {HEAD:x} >/tmp/report-$round
-                dd if=/dev/mem of=/tmp/head-$round bs=4096 skip={HEAD} count=1 2>/dev/null
             done
         """)
         seen = []
@@ -201,13 +201,11 @@ class SavedThroughDevMem(BootCase):
                 seen.append("old")
             elif report["verdict"] == "intact" and len(names) == MANY:
                 seen.append("new")
-            elif self.machine.get(f"/tmp/head-{round}") == bytes(chain.PAGE):
-                seen.append("none")
             else:
-                self.fail(f"round {round}: neither the old chain nor none nor the new one: {report}")
+                self.fail(f"round {round}: neither the old chain nor the new one: {report}")
         killed = [self.machine.must(f"cat /tmp/status-{round}") == "137" for round in range(rounds)]
         self.assertIn(True, killed, "none was killed in time")
-        self.assertIn("none", seen, "none was killed while it wrote")
+        self.assertIn("old", seen, "none was killed while it wrote")
         # Whatever was left: saving once more is always possible.
         self.assert_run(run(self.machine, "save", "--flat", "--replace", "/tmp/files"), 0, f"pram={HEAD:x}\n")
         self.assertEqual(chain_contents(self.machine, HEAD), self.files)
