@@ -30,13 +30,15 @@ public enum ChildProgram {
         try spawned.get("exec", path: words.first ?? [])
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let answer = chunk.withUnsafeMutableBytes { SystemCalls.read(reading.number, $0.baseAddress!, $0.count) }
-            // Whatever went wrong, the program is waited for.
-            guard answer.value > 0 else { break }
-            bytes += chunk[..<min(answer.value, limit - bytes.count)]
-        }
-        return (ending(of: child), bytes)
+        var last: SystemCalls.Answer
+        repeat {
+            last = chunk.withUnsafeMutableBytes { SystemCalls.read(reading.number, $0.baseAddress!, $0.count) }
+            if last.value > 0 { bytes += chunk[..<min(last.value, limit - bytes.count)] }
+        } while last.value > 0
+        // Whatever went wrong, the program is waited for; half of what it says is nothing to go by.
+        let ending = ending(of: child)
+        try last.get("read", path: words.first ?? [])
+        return (ending, bytes)
     }
 
     private static func run(_ words: [[UInt8]], output: Int32) throws(SystemError) -> Ending {
