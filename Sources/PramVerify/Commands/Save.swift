@@ -48,10 +48,11 @@ enum Save: Command {
     static func loadedKernelWarning(_ head: PFN, _ call: Call) -> [String] {
         guard MemoryChoice(call[.memory]).isLive, LoadNote.isKernelLoaded(), LoadNote.current()?.head != head.number
         else { return [] }
-        return [
-            "a kernel is loaded already, which may not be told of this chain: load it once more with pram-verify kexec"
-        ]
+        return ["\(loadedKernel)"]
     }
+
+    static let loadedKernel: StaticString =
+        "a kernel is loaded already, which may not be told of this chain: load it once more with pram-verify kexec"
 
     private static func save(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands((call.has(.stdin) ? 0 : 1)...1, "a directory")
