@@ -39,7 +39,8 @@ enum Save: Command {
             try report.end(by: error)
         }
         if call.has(.dryRun) { return report }
-        report.noteSave(call)
+        // Handing on writes nothing: where it fails, what was saved is what it was.
+        if !call.has(.again) || report.failure == nil { report.noteSave(call) }
         report.refreshRunFolder(call)
         return report
     }
