@@ -39,7 +39,8 @@ enum Save: Command {
             try report.end(by: error)
         }
         if call.has(.dryRun) { return report }
-        report.noteSave(call)
+        // Handing on writes nothing: where it fails, what was saved is what it was.
+        if !call.has(.again) || report.failure == nil { report.noteSave(call) }
         report.refreshRunFolder(call)
         return report
     }
@@ -48,10 +49,11 @@ enum Save: Command {
     static func loadedKernelWarning(_ head: PFN, _ call: Call) -> [String] {
         guard MemoryChoice(call[.memory]).isLive, LoadNote.isKernelLoaded(), LoadNote.current()?.head != head.number
         else { return [] }
-        return [
-            "a kernel is loaded already, which may not be told of this chain: load it once more with pram-verify kexec"
-        ]
+        return ["\(loadedKernel)"]
     }
+
+    static let loadedKernel: StaticString =
+        "a kernel is loaded already, which may not be told of this chain: load it once more with pram-verify kexec"
 
     private static func save(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands((call.has(.stdin) ? 0 : 1)...1, "a directory")

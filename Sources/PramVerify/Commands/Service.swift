@@ -166,13 +166,21 @@ extension Service {
             try eraseOlder(call)
             return report.status.union(.failed)
         }
-        for warning in report.written?.warnings ?? [] where !LoadNote.isKernelLoaded() { say(Phrase(warning)) }
+        sayWarnings(of: report)
         let head = report.written?.head
         let pages = byteCount((report.evaluation?.pagesChecked ?? 0) &* UInt64(pageSize))
         say(
             "saved \(counted(report.usersFileCount, "file")) (\(pages)) of "
                 + "\(escaped(settings.saveDirectory)) at page \(hexadecimal(head?.number ?? 0))")
         return try loadAgain(way, head)
+    }
+
+    /// That a kernel is loaded already is nobody's concern: one is loaded next.
+    private func sayWarnings(of report: Report) {
+        let usual = bytes(Save.loadedKernel)
+        for warning in report.written?.warnings ?? [] where !warning.utf8.elementsEqual(usual) {
+            say(Phrase(warning))
+        }
     }
 
     /// A chain that the former kernel has handed over, and that was not restored, is the only copy: it goes on as it is.
@@ -189,6 +197,7 @@ extension Service {
             complain("the chain that has arrived was not restored, and is not handed on")
             return nil
         }
+        sayWarnings(of: report)
         say(
             "the chain at page \(hexadecimal(head.number)) was not restored: it is handed on as it is, and "
                 + "\(escaped(settings.saveDirectory)) is not saved")
