@@ -43,35 +43,31 @@ public final class ChainRepair {
 
     deinit { back.deallocate() }
 
-    /// A page that no link lists and that is not as it should be.
-    public struct LostCopy {
-        let page: UInt64
-        fileprivate let content: Content
+    /// Pages that no link lists and that are not as they should be. What lies outside of the range is not ours to write.
+    public var lostCopies: LostCopies? {
+        writesCopies ? LostCopies(of: recovery.geometry, links: recovery.links.places, in: recovery.linked) : nil
+    }
 
-        fileprivate enum Content {
-            case link(Int)
-            case made(PageBytes)
+    /// What those are to hold.
+    /// - Returns: nil for links' parity when a link cannot be read any more.
+    private func contents(of lost: LostCopies?) -> [(page: UInt64, bytes: PageBytes?)] {
+        guard let lost else { return [] }
+        let (links, geometry) = (recovery.links, recovery.geometry)
+        let parity =
+            lost.parityPages > 0
+            ? try? LinkParity.pages(links.places, of: recovery.linked, geometry.linkCode, geometry.generation) : nil
+        return lost.pages.map { page, content in
+            switch content {
+            case .link(let number): (page, links.link(number)?.page)
+            case .parity(let index): (page, parity?[index])
+            case .locator: (page, PageBytes(geometry.encoded()))
+            }
         }
     }
 
-    public var lostCopies: [LostCopy] {
-        guard writesCopies else { return [] }
-        let (links, geometry) = (recovery.links, recovery.geometry)
-        var lost: [LostCopy] = []
-        for number in 0..<geometry.links where !links.isMirrored(number) {
-            lost.append(LostCopy(page: geometry.mirror + UInt64(number), content: .link(number)))
-        }
-        let parity = geometry.mirror + UInt64(geometry.links)
-        let missing = (0..<geometry.linkCode.parityPages).filter { !links.hasParity($0) }
-        if !missing.isEmpty,
-            let made = try? LinkParity.pages(links.places, of: recovery.linked, geometry.linkCode, geometry.generation)
-        {
-            for index in missing { lost.append(LostCopy(page: parity + UInt64(index), content: .made(made[index]))) }
-        }
-        for page in [geometry.front, geometry.back] where GeometryPage(locator: page, in: memory) != geometry {
-            lost.append(LostCopy(page: page, content: .made(PageBytes(geometry.encoded()))))
-        }
-        return lost
+    /// What comes back.
+    public var plan: Outcome {
+        Outcome(pages: recovery.pagesComingBack, links: recovery.lostLinks, copies: lostCopies?.pages.count ?? 0)
     }
 
     /// - Parameter isPartial: whether to do what can be done where not all comes back; else nothing is written then.
@@ -79,7 +75,7 @@ public final class ChainRepair {
         var outcome = Outcome()
         guard recovery.isWhole || isPartial else { return outcome }
         if let refusal = memory.refusal { throw WritingFailure(refusal) }
-        let copies = lostCopies
+        let copies = contents(of: lostCopies)
         guard !recovery.isNeedless || !copies.isEmpty else { return outcome }
         for page in recovery.writtenPages + copies.map({ $0.page }) where !memory.pages.contains(page) {
             throw WritingFailure(
@@ -99,10 +95,7 @@ public final class ChainRepair {
         }
         try writePages(&outcome)
         for copy in copies {
-            switch copy.content {
-            case .link(let number): try write(copy.page, links.link(number)?.page)
-            case .made(let bytes): try write(copy.page, bytes)
-            }
+            try write(copy.page, copy.bytes)
             outcome.copies += 1
         }
         try synchronize()

@@ -157,8 +157,10 @@ struct WritingTarget {
         let status = try calling { () throws(SystemError) in try file.status() }
         let length = status.size
         // Who made it and who locked it first need not be the same.
-        let growth = size.map { _ in ImageGrowth(path: path, image: status, before: isNew && length == 0 ? nil : length)
+        let growth = size.map { _ in
+            ImageGrowth(path: path, image: status, before: isNew && length == 0 ? nil : length)
         }
+        if let growth { file.growthBegan(from: growth.before) }
         let range: PhysicalRange
         do throws(Failure) {
             range = try self.range(
