@@ -1,6 +1,7 @@
 /* What is to go when the program is ended by a signal that one can see coming: temporary files, and what an image that
  * is not complete has grown by. */
 #include "clinux.h"
+#include <limits.h>
 
 enum { SLOTS = 8, NAME = 64 };
 

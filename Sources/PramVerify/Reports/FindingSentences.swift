@@ -100,19 +100,13 @@ extension Report {
         case .parityStale:
             return
                 "the parity is of another chain, or of what this one was: it is not used, and what is lost stays lost"
-        case .copiesLost: return copiesLostSentence
+        case .copiesLost:
+            return
+                "the chain is whole, and protection of it is lost (\(lostCopies?.inWords ?? "")): pram-verify repair makes "
+                + "it anew"
         case .findingsOmitted:
             return "\(finding.detail) further findings are counted, but not listed"
         }
-    }
-
-    /// What is lost of what protects the chain, and what renews it.
-    private var copiesLostSentence: Phrase {
-        let renewal: StaticString =
-            handOver == nil
-            ? "pram-verify repair makes it anew"
-            : "memory that a kernel hands over is not written, so load the chain and save it anew"
-        return "the chain is whole, and protection of it is lost (\(lostCopies?.inWords ?? "")): \(renewal)"
     }
 
     /// A file's name, escaped, or its number where the name is not known.
