@@ -65,9 +65,23 @@ public final class ChainRepair {
         }
     }
 
-    /// What comes back.
+    /// What comes back, and lies where it may be written.
     public var plan: Outcome {
-        Outcome(pages: recovery.pagesComingBack, links: recovery.lostLinks, copies: lostCopies?.pages.count ?? 0)
+        var plan = Outcome(copies: lostCopies?.pages.count ?? 0)
+        recovery.forEachLost { page, _, isLink, comesBack in
+            guard comesBack, memory.pages.contains(page) else { return }
+            if isLink { plan.links += 1 } else { plan.pages += 1 }
+        }
+        return plan
+    }
+
+    /// - Throws: where a page that comes back does not lie in the range, as when an image was cut short.
+    public func refuseOutside() throws(WritingFailure) {
+        for page in recovery.writtenPages where !memory.pages.contains(page) {
+            throw WritingFailure(
+                .noChain, "page \(hexadecimal(page)) of the chain does not lie in the range that may be written",
+                remedy: "repair --partial writes what does; load and extract bring back all of it with --repair")
+        }
     }
 
     /// - Parameter isPartial: whether to do what can be done where not all comes back; else nothing is written then.
@@ -77,10 +91,7 @@ public final class ChainRepair {
         if let refusal = memory.refusal { throw WritingFailure(refusal) }
         let copies = contents(of: lostCopies)
         guard !recovery.isNeedless || !copies.isEmpty else { return outcome }
-        for page in recovery.writtenPages + copies.map({ $0.page }) where !memory.pages.contains(page) {
-            throw WritingFailure(
-                .noChain, "page \(hexadecimal(page)) of the chain does not lie in the range that may be written")
-        }
+        if !isPartial { try refuseOutside() }
         let kept = KeptPages(recovery.lostPages + recovery.lostParityPages)
         guard recovery.prove(threads: threads, keep: { kept?.take($0, $1) }) else {
             throw WritingFailure(
@@ -89,7 +100,7 @@ public final class ChainRepair {
         }
         self.kept = kept
         let links = recovery.links
-        for number in links.lost where number != 0 {
+        for number in links.lost where number != 0 && memory.pages.contains(links.places[number]) {
             try write(links.places[number], links.link(number)?.page)
             outcome.links += 1
         }
@@ -99,7 +110,7 @@ public final class ChainRepair {
             outcome.copies += 1
         }
         try synchronize()
-        if links.lost.first == 0 {
+        if links.lost.first == 0 && memory.pages.contains(links.places[0]) {
             memoryFence()
             try write(links.places[0], links.link(0)?.page)
             outcome.links += 1
@@ -114,13 +125,13 @@ public final class ChainRepair {
     }
 
     private func writePages(_ outcome: inout Outcome) throws(WritingFailure) {
-        for (page, bytes) in recovery.madePages {
+        for (page, bytes) in recovery.madePages where memory.pages.contains(page) {
             try write(page, bytes)
             outcome.pages += 1
         }
         if let kept {
             var bytes = PageBytes()
-            for number in 0..<kept.count {
+            for number in 0..<kept.count where memory.pages.contains(kept.page(number)) {
                 bytes.take(kept.bytes(number))
                 try write(kept.page(number), bytes)
                 outcome.pages += 1
@@ -132,6 +143,7 @@ public final class ChainRepair {
         let writing = Writing()
         for group in recovery.groups {
             let isWhole = recovery.rebuild(rebuilder, group) { page, bytes in
+                guard self.memory.pages.contains(page) else { return true }
                 do throws(WritingFailure) {
                     try self.write(page, PageBytes(UnsafeRawBufferPointer(start: bytes, count: pageSize)))
                     writing.count += 1

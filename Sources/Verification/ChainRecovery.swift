@@ -154,6 +154,9 @@ public final class ChainRecovery {
         return lostOfParityFile.first { parityFile[$0].page == page }
     }
 
+    /// Whether pages that come back are not in memory, so that they can be read, and not written.
+    public var hasPagesOutside: Bool { writtenPages.contains { !linked.contains(PFN($0)) } }
+
     /// All pages that the chain lists and that come back.
     public var writtenPages: [UInt64] {
         var pages: [UInt64] = []

@@ -2,9 +2,10 @@
 
 import os
 import random
+import subprocess
 
 import chain
-from support import DAMAGED, FAILED, INTACT, USAGE, CommandTest, kinds
+from support import DAMAGED, FAILED, INTACT, PROGRAM, USAGE, CommandTest, kinds
 
 CORRECTED = 1
 PAGE = 4096
@@ -305,6 +306,29 @@ class Repair(CommandTest):
         self.assertEqual(again.status, DAMAGED)
         self.assertIn(b"nothing was changed: too much is lost of the same groups\n", again.err)
 
+    def test_an_image_that_is_cut_short_is_no_place_for_all_of_it(self):
+        """What check, a plan and the act say of it agrees, and files come back on the way."""
+        self.save()
+        with open(self.path, "r+b") as image:
+            image.truncate(len(self.whole) - 20 * PAGE)
+        cut = self.bytes()
+        looked = self.run_program("check", "--memory", self.path, "--pfn", "1")
+        self.assertIn(b"repairable: all of it, by extract --repair\n", looked.out)
+        for words in (["--dry-run"], []):
+            refused = self.run_program("repair", "--memory", self.path, *words)
+            self.assertEqual(refused.status, FAILED, refused)
+            self.assertIn(b"does not lie in the range", refused.err)
+            self.assertIn(b"with --repair\n", refused.err)
+        self.assertEqual(self.bytes(), cut)
+        self.overwrite(300, 2)
+        self.assert_loads("--repair")
+        partial = self.run_program("repair", "--memory", self.path, "--partial")
+        self.assertEqual(partial.status, DAMAGED, partial)
+        self.assertEqual(self.bytes()[300 * PAGE:302 * PAGE], self.whole[300 * PAGE:302 * PAGE])
+        self.assertEqual(self.run_program("drop", "--cut", "--memory", self.path).status, CORRECTED)
+        self.assertEqual(self.check().status, INTACT)
+        self.assert_loads("--force")
+
     def test_who_restores_files_is_told_of_repair(self):
         self.save()
         self.overwrite(300, 3)
@@ -316,8 +340,9 @@ class Repair(CommandTest):
             poured = self.run_program(*words, "--memory", self.path, "--stdout=a")
             self.assertEqual((poured.status, poured.out), (DAMAGED, b""), words)
             self.assertIn(b"comes back with --repair\n", poured.err, words)
-            whole = self.run_program(*words, "--memory", self.path, "--stdout=a", "--repair")
-            self.assertEqual(whole.out, self.contents["a"], words)
+            whole = subprocess.run([PROGRAM, *words, "--memory", self.path, "--stdout=a", "--repair"],
+                                   capture_output=True, timeout=60)
+            self.assertTrue(whole.stdout == self.contents["a"], words)
         self.assertFalse((target / "a").exists())
 
     def test_readers_rebuild_on_the_way_and_write_nothing(self):

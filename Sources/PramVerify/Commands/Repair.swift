@@ -116,6 +116,9 @@ struct Repairing {
                 throw WritingFailure(.changed, "/sys/kernel/pram no longer names this chain, so its pages are not ours")
             }
         }
+        if isDryRun && recovery.isWhole && !isPartial {
+            try writing { () throws(WritingFailure) in try repair.refuseOutside() }
+        }
         guard !isDryRun, recovery.isWhole || isPartial && !repair.plan.isNothing else {
             report.evaluation = recovery.evaluation
             report.layout = found.layout
@@ -150,7 +153,12 @@ struct Repairing {
         _ plan: ChainRepair.Outcome, _ recovery: ChainRecovery, isPartial: Bool, _ report: Report
     ) -> [String] {
         if recovery.isNeedless && plan.isNothing { return [] }
-        if plan.isNothing { return [Phrase("nothing was changed: \(report.repair?.reason ?? "")").text] }
+        if plan.isNothing {
+            let reason: StaticString =
+                report.repair?.possible == RepairReport.Possible.none
+                ? report.repair?.reason ?? "" : "what comes back does not lie in the range that may be written"
+            return [Phrase("nothing was changed: \(reason)").text]
+        }
         if recovery.isWhole || isPartial {
             return [Phrase("would be written anew: \(plan.inWords)").text, "nothing was changed"]
         }

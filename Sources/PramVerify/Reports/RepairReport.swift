@@ -49,6 +49,8 @@ struct RepairReport {
     var links = 0
     var pages = 0
     var parityPages = 0
+    /// Whether memory has no place for some of what comes back: it is cut short, or a dump without these pages.
+    var lacksPlace = false
     /// How many of those come back.
     var comingBack = 0
     var files: [File] = []
@@ -63,6 +65,7 @@ struct RepairReport {
         pages = recovery.lostPages
         parityPages = recovery.lostParityPages
         comingBack = links + recovery.pagesComingBack
+        lacksPlace = recovery.hasPagesOutside
         for file in recovery.files {
             let stored = file.number >= 0 && file.number < after.files.count ? after.files[file.number] : nil
             files.append(File(name: stored?.name ?? [], lost: file.lost, comingBack: file.comingBack))
@@ -93,7 +96,8 @@ struct RepairReport {
         case .all:
             let by: StaticString =
                 switch doing {
-                case .possible: isRestored ? "with --repair" : "by pram-verify repair"
+                case .possible:
+                    isRestored ? "with --repair" : lacksPlace ? "by extract --repair" : "by pram-verify repair"
                 case .done: "in its place"
                 case .onTheWay: "on the way, not in memory"
                 }
