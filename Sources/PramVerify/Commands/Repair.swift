@@ -84,9 +84,11 @@ struct Repairing {
     /// - Parameter recovery: what was just repaired: its links, its META pages and whatever is still lost are read anew,
     ///   of all other pages each was read and compared once already, before it was needed or behind its being written.
     func survey(behind recovery: ChainRecovery? = nil) -> SurveyedChain {
-        SurveyedChain(
+        let pages = target.memory.pages
+        return SurveyedChain(
             head: head, memory: target.memory, threads: threads, seed: randomNumber(),
-            knows: recovery.map { recovery in { recovery.fitsOnceRepaired($0, $1) } })
+            // What lies outside was not written.
+            knows: recovery.map { recovery in { pages.contains($0) && recovery.fitsOnceRepaired($0, $1) } })
     }
 
     func find(_ report: inout Report) -> Recovering? {
