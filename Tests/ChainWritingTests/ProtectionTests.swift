@@ -55,7 +55,7 @@ import Verification
 
         let whole = memory.image
         let healed = try Healing.recovery(memory, cut.healing.head, cut.healing.end)
-        #expect(healed.isNeedless && ChainRepair(healed, in: memory, writesCopies: true).lostCopies.isEmpty)
+        #expect(healed.isNeedless && ChainRepair(healed, in: memory, writesCopies: true).plan.isNothing)
         // The head, the very end, and anywhere between: of pages that follow each other by number, with what is between.
         let run = UInt64(outcome.longestRun)
         let last = cut.healing.end + 1 - run

@@ -226,7 +226,7 @@ class Repair(CommandTest):
         self.assertEqual((plan.status, plan.report["written"]["changed"]), (INTACT, False), pages)
         self.assertEqual(self.bytes(), damaged)
         result = self.repair()
-        self.assertEqual((result.status, result.report["written"]["changed"]), (INTACT, True), pages)
+        self.assertEqual((result.status, result.report["written"]["changed"]), (CORRECTED, True), pages)
         self.assertEqual(self.bytes(), whole, pages)
         self.assertEqual(kinds(self.check().report), [])
         self.assertFalse(self.repair().report["written"]["changed"])

@@ -132,7 +132,7 @@ struct Report {
         switch written?.purpose {
         case .repairing?:
             if verdict != .intact && evaluation != nil { return .damaged }
-            return hasRepaired ? .corrected : []
+            return written?.changed == true ? .corrected : []
         case .cutting?:
             if written?.changed == true { return .corrected }
             return verdict == .intact || evaluation == nil ? [] : .damaged
@@ -146,9 +146,6 @@ struct Report {
             return status
         }
     }
-
-    /// Whether `repair` has brought back something that the chain lists, not only what protects it.
-    var hasRepaired: Bool { written?.changed == true && repair?.isNeedless != true }
 
     /// How many files there are but those that hold the tree's manifest and the parity.
     var usersFileCount: Int {
