@@ -1,7 +1,5 @@
-/* How fast parity is made, beside Debian's ISA-L (libisal-dev) and beside merely reading the same memory. Run by hand:
- *
- *     cc -O2 -I Sources/CParity/include Benchmarks/parity-bench/parity-bench.c Sources/CParity/parity.c -lisal \
- *         -o /tmp/parity-bench && taskset -c 0 /tmp/parity-bench [MIB [ROUNDS]]
+/* How fast parity is made, beside Debian's ISA-L (libisal-dev) and beside merely reading the same memory. `make bench`, or
+ * Benchmarks/parity.
  *
  * The data lie as those of a chain do: a group's pages are as many pages apart as there are groups. GB are 10^9 bytes
  * of data, parity not counted, and seconds are the processor's, so that other programs disturb less. The best of the

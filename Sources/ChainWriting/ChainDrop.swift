@@ -35,16 +35,19 @@ public struct ChainDrop {
     private let chain: SurveyedChain
     private let plan: DropPlan
     private let memory: any WritableMemory
+    private let former: FormerProtection?
     /// Called before each write; throws when the chain is no longer ours to change.
     private let permit: () throws(WritingFailure) -> Void
 
+    /// - Parameter former: what protects the chain now; it gives way, and its pages are free.
     public init(
-        _ chain: SurveyedChain, _ plan: DropPlan, in memory: any WritableMemory,
+        _ chain: SurveyedChain, _ plan: DropPlan, in memory: any WritableMemory, former: FormerProtection? = nil,
         permit: @escaping () throws(WritingFailure) -> Void = {}
     ) {
         self.chain = chain
         self.plan = plan
         self.memory = memory
+        self.former = former
         self.permit = permit
     }
 
@@ -105,18 +108,27 @@ public struct ChainDrop {
 
     // MARK: - In one step
 
-    /// Pages of the range that the chain does not use; nil when there are fewer than that.
+    /// Pages of the range that the chain does not use; nil when there are fewer than that. The places of locators are
+    /// taken last.
     private func freePages(_ free: FreePages, _ count: Int) -> [PFN]? {
         if free == .none { return nil }
+        let first = LowMemory.firstUsable(in: memory.pages)
+        let locators = [chain.head.number &+ 1, memory.pages.upperBound &- 1]
         var pages: [PFN] = []
-        var number = LowMemory.firstUsable(in: memory.pages)
+        var number = first
         while pages.count < count && number < memory.pages.upperBound {
-            if number != 0 && !chain.usedPages.contains(number) && (free == .all || isZero(PFN(number))) {
-                pages.append(PFN(number))
-            }
+            if !locators.contains(number) && isFree(number, free) { pages.append(PFN(number)) }
             number += 1
         }
+        for locator in locators where pages.count < count && locator >= first && memory.pages.contains(locator) {
+            if isFree(locator, free) { pages.append(PFN(locator)) }
+        }
         return pages.count == count ? pages : nil
+    }
+
+    private func isFree(_ number: UInt64, _ free: FreePages) -> Bool {
+        number != 0 && !chain.usedPages.contains(number)
+            && (free == .all || former?.held(number) == true || isZero(PFN(number)))
     }
 
     private func isZero(_ page: PFN) -> Bool {

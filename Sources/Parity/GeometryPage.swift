@@ -51,6 +51,29 @@ public struct GeometryPage: Equatable, Sendable {
         linkCode = layout.linkCode
     }
 
+    /// The same for a chain whose pages lie as they came.
+    /// - Parameters: as the properties of these names.
+    /// - Returns: nil for numbers that cannot be true together.
+    public init?(
+        head: UInt64, front: UInt64, back: UInt64, mirror: UInt64, links: Int, code: Interleaving?,
+        generation: UInt64, protected: ProtectedDigest
+    ) {
+        guard (1...Interleaving.mostPages).contains(protected.count), (1...Interleaving.mostPages).contains(links),
+            code == nil || code?.pages == protected.count, let linkCode = Interleaving(links: links)
+        else { return nil }
+        self.generation = generation
+        self.head = head
+        self.front = front
+        self.back = back
+        self.mirror = mirror
+        self.links = links
+        pages = protected.count
+        self.protected = protected.value
+        self.code = code
+        self.linkCode = linkCode
+        guard isConsistent else { return nil }
+    }
+
     /// Decodes 4096 bytes, whatever they are.
     /// - Returns: nil unless every byte is as `encoded` gives it for numbers that can be true together.
     public init?(decoding page: [UInt8]) {

@@ -7,7 +7,7 @@ import Verification
 @testable import ChainWriting
 
 /// A chain with parity in memory, and everything that can happen to it.
-private struct Healing {
+struct Healing {
     let files: SourceFiles
     /// The range as it was saved.
     let image: Image

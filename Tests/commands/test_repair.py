@@ -242,17 +242,65 @@ class Repair(CommandTest):
         self.overwrite(300)
         dropped = self.run_json("drop", "--no-repair", "--memory", self.path)
         self.assertEqual(dropped.status, CORRECTED, dropped)
-        self.assertEqual([file["name"] for file in self.check().report["files"]], ["b", "small"])
-        # The parity went with what it was of, and brings nothing back.
-        self.overwrite(1)
-        self.assertEqual(self.repair().status, DAMAGED)
+        self.assert_is_protected_without_a()
 
     def test_drop_of_what_comes_back_in_part(self):
         self.save()
         self.break_group()
         dropped = self.run_json("drop", "--memory", self.path)
         self.assertEqual(dropped.status, CORRECTED, dropped)
+        self.assert_is_protected_without_a()
+
+    def assert_is_protected_without_a(self):
+        """What was left has parity of its own, and the head comes back as well as a run of the files' pages."""
+        report = self.check().report
+        self.assertEqual((report["verdict"], kinds(report)), ("intact", []))
+        self.assertEqual([(file["name"], file["parity"]) for file in report["files"]],
+                         [("b", False), ("small", False), (".pram-parity", True)])
+        parity = report["files"][-1]["pages"] - 1
+        left = self.bytes()
+        file = self.whole.index(self.contents["b"][:PAGE]) // PAGE
+        for first, count in ((1, 1), (file, parity), (len(left) // PAGE - 1 - parity, parity + 1)):
+            with self.subTest(first=first, count=count):
+                self.overwrite(first, count)
+                repaired = self.repair()
+                self.assertEqual((repaired.status, self.bytes()), (CORRECTED, left), repaired)
+        del self.contents["a"]
+        self.assert_loads()
+
+    def test_what_is_quarantined_is_protected_from_then_on(self):
+        self.save()
+        self.overwrite(300)
+        result = self.run_json("quarantine", "--no-repair", "--memory", self.path)
+        self.assertEqual((result.status, result.report["written"].get("warnings", [])), (CORRECTED, []), result)
+        left = self.bytes()
+        self.overwrite(300)
+        self.assertEqual((self.repair().status, self.bytes()), (CORRECTED, left))
+
+    def test_a_cut_chain_gets_no_parity_where_it_had_none(self):
+        self.save("--parity=0")
+        self.overwrite(300)
+        dropped = self.run_json("drop", "--memory", self.path)
+        self.assertEqual((dropped.status, dropped.report["written"].get("warnings", [])), (CORRECTED, []), dropped)
         self.assertEqual([file["name"] for file in self.check().report["files"]], ["b", "small"])
+
+    def test_drop_in_a_full_range_takes_the_place_of_what_protected_the_chain(self):
+        """The range has just the pages that the chain takes, and the file that goes is the smallest."""
+        self.save(size="3800K")
+        had = self.check().report["files"][-1]["pages"]
+        self.overwrite(self.whole.index(b"s" + bytes(PAGE - 1)) // PAGE)
+        dropped = self.run_json("drop", "--no-repair", "--memory", self.path)
+        self.assertEqual((dropped.status, dropped.report["written"]["atomic"]), (CORRECTED, True), dropped)
+        parity = self.check().report["files"][-1]
+        self.assertTrue(parity["parity"])
+        # New links took pages first; those of the old ones were not free yet.
+        self.assertLess(parity["pages"], had)
+        self.assertEqual(dropped.report["written"]["warnings"], [
+            f"the range has room for {parity['pages'] - 1} of 20 parity pages of what was left; "
+            f"a run of {parity['pages'] - 1} lost pages comes back"])
+        left = self.bytes()
+        self.overwrite(100, parity["pages"] - 1)
+        self.assertEqual((self.repair().status, self.bytes()), (CORRECTED, left))
 
     def test_parity_of_another_chain_is_said_and_not_used(self):
         parity = self.dice.randbytes(3 * PAGE)

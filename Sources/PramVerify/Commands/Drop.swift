@@ -178,7 +178,8 @@ enum Cutting {
         _ report: inout Report
     ) throws(Failure) {
         if let kernels = target.memory as? PramKernelMemory, let refusal = kernels.refusal { throw .memory(refusal) }
-        let drop = ChainDrop(survey, plan, in: target.memory) { () throws(WritingFailure) in
+        let former = FormerProtection(of: survey, in: target.memory)
+        let drop = ChainDrop(survey, plan, in: target.memory, former: former) { () throws(WritingFailure) in
             guard target.freePages == .none else { return }
             if MachineEvidence.kernelsHead() != page.number {
                 throw WritingFailure(.changed, "/sys/kernel/pram no longer names this chain, so its pages are not ours")
@@ -199,6 +200,42 @@ enum Cutting {
                 "there was no free page for the manifest, so it still tells of the chain as it was")
         }
         report.evaluation = outcome.chain
+        if let former, outcome.isAtomic, let head = outcome.head {
+            try protect(head, as: former, target, threads: threads, &report)
+        }
+    }
+
+    /// Makes parity of what was left, where the range has room.
+    private static func protect(
+        _ head: PFN, as former: FormerProtection, _ target: WritingTarget, threads: Int, _ report: inout Report
+    ) throws(Failure) {
+        // All of it was read back a moment ago, and is once more before the head is written.
+        let survey = SurveyedChain(head: head, memory: target.memory, threads: threads, seed: randomNumber()) { _, _ in
+            true
+        }
+        guard
+            let protection = ChainProtection(
+                survey, as: former, in: target.memory, taking: target.freePages, generation: randomNumber(),
+                threads: threads)
+        else {
+            report.written?.warnings.append(
+                "the range has no room for parity of what was left: what is lost from now on stays lost")
+            return
+        }
+        let outcome = try writing { () throws(WritingFailure) in try protection.run(seed: randomNumber()) }
+        if let chain = outcome.chain { report.evaluation = chain }
+        if let obstacle = outcome.obstacle {
+            report.written?.warnings.append("what was left has no parity: \(obstacle.message)")
+        } else if outcome.longestRun == 0 {
+            report.written?.warnings.append(
+                "the range has no room for parity of what was left: links come back, and no other page")
+        } else if outcome.lacking > 0 {
+            report.written?.warnings.append(
+                Phrase(
+                    "the range has room for \(outcome.longestRun) of \(outcome.longestRun + outcome.lacking) parity pages "
+                        + "of what was left; a run of \(counted(outcome.longestRun, "lost page")) comes back"
+                ).text)
+        }
     }
 
     private static func describe(

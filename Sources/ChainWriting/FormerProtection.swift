@@ -1,0 +1,49 @@
+import MemorySources
+import PRAM
+import Parity
+import Verification
+
+/// What protected a chain before it was cut: how much of it the next one is to have, and which pages become free.
+public struct FormerProtection {
+    /// Parity pages for 100 pages, 1 to 50.
+    let percent: Int
+    private let listed: SparseSet
+    /// The copies of links and their parity, which no link lists.
+    private let copies: Range<UInt64>
+    private let locators: [UInt64]
+
+    /// What `save` makes where nobody says otherwise.
+    private static let usualPercent = 5
+
+    /// - Returns: nil for a chain that had no parity.
+    public init?(of chain: SurveyedChain, in memory: any WritableMemory) {
+        listed = chain.usedPages
+        let generation = chain.evaluation.links.first { $0.generation != nil }?.generation
+        for page in [chain.head.number &+ 1, memory.pages.upperBound &- 1] {
+            guard let geometry = GeometryPage(locator: page, in: memory), geometry.head == chain.head.number,
+                geometry.generation == generation
+            else { continue }
+            percent = geometry.percent ?? FormerProtection.usualPercent
+            // No overflow: both numbers were looked at when the page was decoded.
+            copies = geometry.mirror..<geometry.mirror + UInt64(geometry.links + geometry.linkCode.parityPages)
+            locators = [geometry.front, geometry.back]
+            return
+        }
+        guard chain.evaluation.files.contains(where: { $0.isParity }) else { return nil }
+        percent = FormerProtection.usualPercent
+        copies = 0..<0
+        locators = []
+    }
+
+    /// Whether the page was the old chain's, so that nobody else has anything in it.
+    func held(_ page: UInt64) -> Bool { listed.contains(page) || copies.contains(page) || locators.contains(page) }
+}
+
+extension GeometryPage {
+    /// What `save` was told: the least percentage that gives this code; nil where no parity was made.
+    var percent: Int? {
+        guard let code else { return nil }
+        for percent in 1...50 where Interleaving(pages: pages, percent: percent) == code { return percent }
+        return max(1, min(50, code.parityPages * 100 / pages))
+    }
+}
