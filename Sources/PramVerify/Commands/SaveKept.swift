@@ -33,13 +33,9 @@ extension Save {
         SaveNote(.unfinished).write()
 
         let old = HoldNote.read()
-        let boot = FileDescriptor.firstLine(of: bytes("/proc/sys/kernel/random/boot_id")).map(Array.init) ?? []
-        let generation = KeptSession.generation(boot: boot, random: randomNumber())
+        var generation: UInt64 = 0
+        let session = try calling { () throws(SystemError) in try createSession(&generation) }
         let name = KeptSession.name(generation)
-        let session = try calling { () throws(SystemError) in
-            let device = try LiveUpdate.open()
-            return try device.create(name)
-        }
         let memory: FrameMemory
         do throws(SystemError) {
             memory = try FrameMemory(pages: pages, keptBy: session, live)
@@ -62,6 +58,21 @@ extension Save {
             purpose: .chain, head: head,
             warnings: source.plan.warnings + sentences + loadedKernelWarning(head, call))
         withExtendedLifetime(lock) {}
+    }
+
+    /// A session of a name that nobody has: the number in it is chosen again where somebody does.
+    private static func createSession(_ generation: inout UInt64) throws(SystemError) -> LiveSession {
+        let boot = FileDescriptor.firstLine(of: bytes("/proc/sys/kernel/random/boot_id")).map(Array.init) ?? []
+        let device = try LiveUpdate.open()
+        for _ in 0..<8 {
+            generation = KeptSession.generation(boot: boot, random: randomNumber())
+            do throws(SystemError) {
+                return try device.create(KeptSession.name(generation))
+            } catch {
+                guard error.code == ErrorCode.exists else { throw error }
+            }
+        }
+        throw SystemError("ioctl", code: ErrorCode.exists, path: LiveUpdate.path)
     }
 
     private static func remedy(_ error: SystemError) -> String {

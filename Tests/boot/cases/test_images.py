@@ -84,6 +84,23 @@ class AppendedDracutSystemdOnTheNewestKernel(AppendedDracutSystemd):
     kernel = staticmethod(provision.newest_kernel)
 
 
+class AppendedWithMostModules(EarlyBoot):
+    """The image that Debian makes where nobody says otherwise, with the drivers of every machine."""
+
+    def images(self):
+        return {self.initrd: extended(self.kernel(), "most", distribution.most(self.kernel())[0])}
+
+    def test_it_lists_as_lsinitramfs_does_and_verifies_a_chain(self):
+        image, listed = distribution.most(self.kernel())
+        status, said = on_host("image", "list", image)
+        self.assertEqual(status, 0, said[-500:])
+        self.assertGreater(len(listed.splitlines()), 1500)
+        self.assertEqual(said.splitlines(), listed.splitlines())
+        machine = self.boot_chain()
+        self.assert_status(machine, "intact")
+        self.assert_before_any_mount(machine)
+
+
 class MadeArchive(EarlyBoot):
     """What `make` writes, put behind an initrd that knew nothing of it."""
 

@@ -84,6 +84,13 @@ def bare(kernel):
     return {name: folder / f"bare-{name}.img" for name in NAMES}
 
 
+def most(kernel):
+    """An image with every driver, as mkinitramfs makes it by default where no hook is installed; and what lsinitramfs
+    says of it."""
+    folder = made(kernel)
+    return folder / "bare-most.img", (folder / "bare-most.list").read_text()
+
+
 def with_files(image, files, name):
     """A copy of an initrd, called `name`, with more files in it: {path in the guest: bytes | host path | Symlink}."""
     path = image_path(name)
