@@ -378,8 +378,8 @@ class Appending(ImageTest):
                 shutil.rmtree(tree, ignore_errors=True)
                 made.unlink(missing_ok=True)
                 for words in (("make", f"--flavour={flavour}", str(made)), ("extract", "-d", str(tree), str(made))):
-                    result = self.run_program("image", *words, timeout=60)
-                    self.assertEqual(result.status, INTACT, result)
+                    result = self.run_program("image", *words)
+                    self.assertEqual(result.status, 0, result)
                 self.assertEqual((tree / "usr/sbin/pram-verify").read_bytes(), PROGRAM.read_bytes())
                 self.assertEqual((tree / "usr/sbin").stat().st_mode & 0o7777, 0o755)
 
