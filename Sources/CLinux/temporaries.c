@@ -1,5 +1,7 @@
-/* Temporary files that are to go when the program is ended by a signal that one can see coming. */
+/* What is to go when the program is ended by a signal that one can see coming: temporary files, and what an image that
+ * is not complete has grown by. */
 #include "clinux.h"
+#include <limits.h>
 
 enum { SLOTS = 8, NAME = 64 };
 
@@ -9,8 +11,26 @@ static struct {
     char name[NAME];
 } slots[SLOTS];
 
+static struct {
+    volatile sig_atomic_t used;
+    int number;
+    off_t before;
+    char path[PATH_MAX];
+} growth;
+
+static void shrink(void) {
+    struct stat here, named;
+    if (!growth.used || fstat(growth.number, &here) != 0) return;
+    if (growth.before >= 0) {
+        if (here.st_size > growth.before && ftruncate(growth.number, growth.before) != 0) return;
+    } else if (stat(growth.path, &named) == 0 && named.st_dev == here.st_dev && named.st_ino == here.st_ino) {
+        unlink(growth.path);
+    }
+}
+
 static void on_end(int number) {
     int code = errno;
+    shrink();
     for (int i = 0; i < SLOTS; i++)
         if (slots[i].used) unlinkat(slots[i].directory, slots[i].name, 0);
     errno = code;
@@ -47,3 +67,14 @@ void pv_temporary_gone(int directory, const char *name) {
     for (int i = 0; i < SLOTS; i++)
         if (slots[i].used && slots[i].directory == directory && strcmp(slots[i].name, name) == 0) slots[i].used = 0;
 }
+
+void pv_growth_began(int number, const char *path, off_t before) {
+    prepare();
+    if (strlen(path) >= sizeof growth.path) return;
+    growth.number = number;
+    growth.before = before;
+    strcpy(growth.path, path);
+    growth.used = 1;
+}
+
+void pv_growth_ended(void) { growth.used = 0; }

@@ -43,35 +43,45 @@ public final class ChainRepair {
 
     deinit { back.deallocate() }
 
-    /// A page that no link lists and that is not as it should be.
-    public struct LostCopy {
-        let page: UInt64
-        fileprivate let content: Content
+    /// Pages that no link lists and that are not as they should be. What lies outside of the range is not ours to write.
+    public var lostCopies: LostCopies? {
+        writesCopies ? LostCopies(of: recovery.geometry, links: recovery.links.places, in: recovery.linked) : nil
+    }
 
-        fileprivate enum Content {
-            case link(Int)
-            case made(PageBytes)
+    /// What those are to hold.
+    /// - Returns: nil for links' parity when a link cannot be read any more.
+    private func contents(of lost: LostCopies?) -> [(page: UInt64, bytes: PageBytes?)] {
+        guard let lost else { return [] }
+        let (links, geometry) = (recovery.links, recovery.geometry)
+        let parity =
+            lost.parityPages > 0
+            ? try? LinkParity.pages(links.places, of: recovery.linked, geometry.linkCode, geometry.generation) : nil
+        return lost.pages.map { page, content in
+            switch content {
+            case .link(let number): (page, links.link(number)?.page)
+            case .parity(let index): (page, parity?[index])
+            case .locator: (page, PageBytes(geometry.encoded()))
+            }
         }
     }
 
-    public var lostCopies: [LostCopy] {
-        guard writesCopies else { return [] }
-        let (links, geometry) = (recovery.links, recovery.geometry)
-        var lost: [LostCopy] = []
-        for number in 0..<geometry.links where !links.isMirrored(number) {
-            lost.append(LostCopy(page: geometry.mirror + UInt64(number), content: .link(number)))
+    /// What comes back, and lies where it may be written.
+    public var plan: Outcome {
+        var plan = Outcome(copies: lostCopies?.pages.count ?? 0)
+        recovery.forEachLost { page, _, isLink, comesBack in
+            guard comesBack, memory.pages.contains(page) else { return }
+            if isLink { plan.links += 1 } else { plan.pages += 1 }
         }
-        let parity = geometry.mirror + UInt64(geometry.links)
-        let missing = (0..<geometry.linkCode.parityPages).filter { !links.hasParity($0) }
-        if !missing.isEmpty,
-            let made = try? LinkParity.pages(links.places, of: recovery.linked, geometry.linkCode, geometry.generation)
-        {
-            for index in missing { lost.append(LostCopy(page: parity + UInt64(index), content: .made(made[index]))) }
+        return plan
+    }
+
+    /// - Throws: where a page that comes back does not lie in the range, as when an image was cut short.
+    public func refuseOutside() throws(WritingFailure) {
+        for page in recovery.writtenPages where !memory.pages.contains(page) {
+            throw WritingFailure(
+                .noChain, "page \(hexadecimal(page)) of the chain does not lie in the range that may be written",
+                remedy: "repair --partial writes what does; load and extract bring back all of it with --repair")
         }
-        for page in [geometry.front, geometry.back] where GeometryPage(locator: page, in: memory) != geometry {
-            lost.append(LostCopy(page: page, content: .made(PageBytes(geometry.encoded()))))
-        }
-        return lost
     }
 
     /// - Parameter isPartial: whether to do what can be done where not all comes back; else nothing is written then.
@@ -79,12 +89,9 @@ public final class ChainRepair {
         var outcome = Outcome()
         guard recovery.isWhole || isPartial else { return outcome }
         if let refusal = memory.refusal { throw WritingFailure(refusal) }
-        let copies = lostCopies
+        let copies = contents(of: lostCopies)
         guard !recovery.isNeedless || !copies.isEmpty else { return outcome }
-        for page in recovery.writtenPages + copies.map({ $0.page }) where !memory.pages.contains(page) {
-            throw WritingFailure(
-                .noChain, "page \(hexadecimal(page)) of the chain does not lie in the range that may be written")
-        }
+        if !isPartial { try refuseOutside() }
         let kept = KeptPages(recovery.lostPages + recovery.lostParityPages)
         guard recovery.prove(threads: threads, keep: { kept?.take($0, $1) }) else {
             throw WritingFailure(
@@ -93,20 +100,17 @@ public final class ChainRepair {
         }
         self.kept = kept
         let links = recovery.links
-        for number in links.lost where number != 0 {
+        for number in links.lost where number != 0 && memory.pages.contains(links.places[number]) {
             try write(links.places[number], links.link(number)?.page)
             outcome.links += 1
         }
         try writePages(&outcome)
         for copy in copies {
-            switch copy.content {
-            case .link(let number): try write(copy.page, links.link(number)?.page)
-            case .made(let bytes): try write(copy.page, bytes)
-            }
+            try write(copy.page, copy.bytes)
             outcome.copies += 1
         }
         try synchronize()
-        if links.lost.first == 0 {
+        if links.lost.first == 0 && memory.pages.contains(links.places[0]) {
             memoryFence()
             try write(links.places[0], links.link(0)?.page)
             outcome.links += 1
@@ -121,13 +125,13 @@ public final class ChainRepair {
     }
 
     private func writePages(_ outcome: inout Outcome) throws(WritingFailure) {
-        for (page, bytes) in recovery.madePages {
+        for (page, bytes) in recovery.madePages where memory.pages.contains(page) {
             try write(page, bytes)
             outcome.pages += 1
         }
         if let kept {
             var bytes = PageBytes()
-            for number in 0..<kept.count {
+            for number in 0..<kept.count where memory.pages.contains(kept.page(number)) {
                 bytes.take(kept.bytes(number))
                 try write(kept.page(number), bytes)
                 outcome.pages += 1
@@ -139,6 +143,7 @@ public final class ChainRepair {
         let writing = Writing()
         for group in recovery.groups {
             let isWhole = recovery.rebuild(rebuilder, group) { page, bytes in
+                guard self.memory.pages.contains(page) else { return true }
                 do throws(WritingFailure) {
                     try self.write(page, PageBytes(UnsafeRawBufferPointer(start: bytes, count: pageSize)))
                     writing.count += 1

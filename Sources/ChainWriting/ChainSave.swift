@@ -72,7 +72,7 @@ public struct ChainSave {
             throw WritingFailure(
                 .tooSmall,
                 "the files need \(plan.pagesNeeded ?? .max) pages of 4 KiB, and the range has \(pages.count)",
-                remedy: "reserve a larger range, or save less")
+                remedy: "more room is needed")
         }
         self.memory = memory
         self.directory = directory
@@ -118,7 +118,7 @@ public struct ChainSave {
             if error.code == ErrorCode.noSpace, plan.hasStream {
                 throw WritingFailure(
                     .tooSmall, "the range is full, and \(escaped(error.path)) more bytes came; no chain was left",
-                    remedy: "reserve a larger range (for an image: a larger --size), or save less")
+                    remedy: "more room is needed")
             }
             if error.code == ErrorCode.stale {
                 throw WritingFailure(

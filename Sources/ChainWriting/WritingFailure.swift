@@ -34,6 +34,11 @@ public struct WritingFailure: Error, Sendable {
         self.remedy = remedy.text
     }
 
+    /// The same with a remedy that suits what is written, where room is what is missing.
+    public func wantingRoom(_ remedy: Phrase) -> WritingFailure {
+        cause == .tooSmall ? WritingFailure(cause, Phrase(message), remedy: remedy) : self
+    }
+
     /// Of memory that cannot be written as a whole.
     init(_ failure: MemoryFailure) {
         self.init(.systemCall, Phrase(failure.message), remedy: Phrase(failure.remedy))

@@ -47,6 +47,23 @@ public enum ArchivePath {
         return path[(place + 1)...]
     }
 
+    /// A path behind a symbolic link, normalized, as the kernel finds it in the root.
+    /// - Parameters:
+    ///   - link: the link's own path, normalized.
+    ///   - target: what it holds.
+    ///   - rest: what follows, with the slash.
+    public static func behind(_ link: [UInt8], leadingTo target: [UInt8], _ rest: ArraySlice<UInt8>) -> [UInt8] {
+        let start = target.first == slash ? [] : parent(link) + [slash]
+        var parts: [ArraySlice<UInt8>] = []
+        for part in (start + target + rest).split(separator: slash) {
+            // Above the root is the root.
+            if part.elementsEqual("..".utf8) { _ = parts.popLast() } else { parts.append(part) }
+        }
+        var path: [UInt8] = []
+        for part in parts { path += [slash] + part }
+        return normalized(path)
+    }
+
     /// All but the last component of a normalized path; empty for a name in the root.
     public static func parent(_ path: [UInt8]) -> [UInt8] {
         guard let place = path.lastIndex(of: slash) else { return [] }

@@ -11,15 +11,26 @@ public enum ImageExtract {
         _ path: [UInt8], of image: ImageFile, limits: ImageLimits = ImageLimits(),
         to sink: @escaping (UnsafeRawBufferPointer) -> Void
     ) throws(ImageFailure) {
-        let wanted = ArchivePath.normalized(path)
+        var wanted = ArchivePath.normalized(path)
         guard !ArchivePath.climbs(wanted) else {
             throw ImageFailure(
                 .refused(reason: "it has .. in its path", remedy: "Name a path below the image's top directory."),
                 path: path)
         }
-        let last = LastRecord(wanted)
+        var last = LastRecord(wanted)
         try ImageWalk(image, limits).run(last)
-        guard let found = last.record else { throw ImageFailure(.noSuchPath, path: path) }
+        var links = 0
+        while last.record == nil, links < mostLinks, let next = last.pathBehindLink {
+            links += 1
+            wanted = next
+            last = LastRecord(wanted)
+            try ImageWalk(image, limits).run(last)
+        }
+        guard let found = last.record else {
+            guard links > 0 else { throw ImageFailure(.noSuchPath, path: path) }
+            let reason = Phrase("symbolic links lead to \(escaped(wanted)), and there is no such path in the image")
+            throw ImageFailure(.refused(reason: reason.text, remedy: "Name a path that image list shows."), path: path)
+        }
         guard found.type == .regular else {
             if let target = found.target { throw ImageFailure(.isLink(to: target), path: path) }
             throw ImageFailure(.noContent(found.type == .directory ? "a directory" : "a device or a FIFO"), path: path)
@@ -36,6 +47,9 @@ public enum ImageExtract {
         try ImageWalk(image, limits).run(OneRecord(place.index, sink))
     }
 
+    /// How many symbolic links are followed on the way to a path: each takes one more look at the whole image.
+    private static let mostLinks = 8
+
     /// Which record of the image, all counted.
     struct Place {
         var index: UInt64 = 0
@@ -43,7 +57,7 @@ public enum ImageExtract {
     }
 }
 
-/// Finds the last record of a path.
+/// Finds the last record of a path, and those of the directories on the way to it.
 private final class LastRecord: ImageVisitor {
     private let wanted: [UInt8]
     private var index: UInt64 = 0
@@ -52,11 +66,26 @@ private final class LastRecord: ImageVisitor {
     private(set) var place = ImageExtract.Place()
     /// Which archive it is in: hard links reach no further.
     private(set) var archive: UInt64 = 0
+    /// From the top: each directory on the way, and where it leads if it is a symbolic link.
+    private var way: [(path: [UInt8], target: [UInt8]?)]
 
-    init(_ wanted: [UInt8]) { self.wanted = wanted }
+    init(_ wanted: [UInt8]) {
+        self.wanted = wanted
+        way = ArchivePath.ancestors(wanted).map { ($0, nil) }
+    }
+
+    /// The path once the first symbolic link on the way is followed; nil where there is none.
+    var pathBehindLink: [UInt8]? {
+        guard let link = way.first(where: { $0.target != nil }), let target = link.target else { return nil }
+        return ArchivePath.behind(link.path, leadingTo: target, wanted[link.path.count...])
+    }
 
     func record(_ record: NewcRecord, in segment: Segment) -> Bool {
         index += 1
+        for step in way.indices
+        where ArchivePath.lastComponent(record.name) == ArchivePath.lastComponent(way[step].path) {
+            if ArchivePath.normalized(record.name) == way[step].path { way[step].target = record.target }
+        }
         guard ArchivePath.lastComponent(record.name) == ArchivePath.lastComponent(wanted),
             ArchivePath.normalized(record.name) == wanted
         else { return false }

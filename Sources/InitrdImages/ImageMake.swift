@@ -82,16 +82,19 @@ public func sourceDate(_ text: [UInt8]) -> UInt32? {
     return UInt32(exactly: number)
 }
 
+/// The archive of `image make`, plain or as one gzip member.
+public func imageBytes(_ archive: HelperArchive, gzip: Bool) throws(ImageFailure) -> [UInt8] {
+    let content = try archive.standAlone()
+    guard gzip else { return content }
+    guard let packed = GzipEncoder.pack(content) else {
+        throw ImageFailure(.system(SystemError("deflate", code: ErrorCode.outOfMemory)), path: [])
+    }
+    return packed
+}
+
 /// `image make`: writes the archive, plain or as one gzip member.
 public func makeImage(_ path: [UInt8], _ archive: HelperArchive, gzip: Bool) throws(ImageFailure) {
-    var content = try archive.standAlone()
-    if gzip {
-        guard let packed = GzipEncoder.pack(content) else {
-            throw ImageFailure(.system(SystemError("deflate", code: ErrorCode.outOfMemory)), path: path)
-        }
-        content = packed
-    }
-    let bytes = content
+    let bytes = try imageBytes(archive, gzip: gzip)
     let target = try replacementTarget(path)
     try replaceFile(target.path, like: target.status, failing: { ImageFailure(.system($0), path: path) }) {
         file throws(ImageFailure) in try write(bytes, at: 0, file)

@@ -76,3 +76,8 @@ public func bytes(of text: UnsafePointer<CChar>?) -> [UInt8] {
     guard let text else { return [] }
     return Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
 }
+
+/// The words behind the program's name, in the order that they have by now: getopt_long(3) moves operands to the end.
+public func callWords(_ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> [[UInt8]] {
+    (1..<max(1, Int(count))).map { bytes(of: words[$0]) }
+}

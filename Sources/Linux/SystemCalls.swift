@@ -142,6 +142,13 @@ extension SystemCalls {
         withCString(name) { pv_temporary_gone(directory, $0) }
     }
 
+    /// What an image becomes again when a signal ends the program.
+    static func growthBegan(_ number: Int32, _ path: [UInt8], _ before: off_t) {
+        withCString(path) { pv_growth_began(number, $0, before) }
+    }
+
+    static func growthEnded() { pv_growth_ended() }
+
     static func dup(_ number: Int32) -> Answer { make(.dup) { Int(pv_duplicate(number)) } }
     /// flock(2)
     static func advisoryLock(_ number: Int32, _ operation: Int32) -> Answer {

@@ -53,6 +53,11 @@ public struct MachineEvidence: Sendable {
     /// - Throws: where it cannot be told.
     public static func tellsCrashKernel(_ line: ParameterLine, _ paths: MachinePaths) throws(SystemError) -> Bool {
         if isCrashKernel(line) { return true }
+        return try hasVmcore(paths)
+    }
+
+    /// - Throws: where it cannot be told.
+    private static func hasVmcore(_ paths: MachinePaths) throws(SystemError) -> Bool {
         do throws(SystemError) {
             _ = try FileDescriptor.status(of: paths.vmcore)
             return true
@@ -61,10 +66,6 @@ public struct MachineEvidence: Sendable {
             return false
         }
     }
-
-    /// Longest command line that is read from a file, in bytes. The kernel's own limit is 2047 on x86 and at most
-    /// 64 KiB anywhere.
-    public static let lineLimit = 1 << 20
 
     /// What a kernel with pram holds (/sys/kernel/pram, `%lx`; 0 for nothing); nil when the kernel has no pram.
     public static func kernelsHead(_ paths: MachinePaths = MachinePaths()) -> UInt64? {
@@ -76,17 +77,15 @@ public struct MachineEvidence: Sendable {
 extension MachineEvidence {
     /// - Throws: when anything that exists cannot be read. What cannot be looked at does not count as harmless.
     public static func collect(_ paths: MachinePaths = MachinePaths()) throws(MachineFailure) -> MachineEvidence {
-        let text: [UInt8]
-        do throws(SystemError) {
-            text = try FileDescriptor.contents(of: paths.commandLine, limit: lineLimit)
-        } catch {
+        let line: ParameterLine
+        do throws(SystemError) { line = try paths.parameterLine() } catch {
             throw .system(error, remedy: "mount /proc")
         }
         let iomem: Iomem
         do throws(MemoryFailure) { iomem = try Iomem.read(paths.iomem) } catch { throw .memory(error) }
         return MachineEvidence(
-            line: ParameterLine(text), firmware: paths.firmwareMap.flatMap(FirmwareMap.read), iomem: iomem,
-            hasVmcore: exists(paths.vmcore), initrd: try contents(paths.bootParameters).flatMap(initrd),
+            line: line, firmware: paths.firmwareMap.flatMap(FirmwareMap.read), iomem: iomem,
+            hasVmcore: (try? hasVmcore(paths)) ?? true, initrd: try contents(paths.bootParameters).flatMap(initrd),
             ramoops: try ramoopsRange(in: paths.ramoops))
     }
 
@@ -119,16 +118,6 @@ extension MachineEvidence {
         } catch {
             if error.code == ErrorCode.noSuchFile { return nil }
             throw .system(error, remedy: "run this as root")
-        }
-    }
-
-    /// Also when that cannot be told.
-    private static func exists(_ path: [UInt8]) -> Bool {
-        do throws(SystemError) {
-            _ = try FileDescriptor.status(of: path)
-            return true
-        } catch {
-            return error.code != ErrorCode.noSuchFile
         }
     }
 }

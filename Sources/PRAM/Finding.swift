@@ -55,7 +55,7 @@ public struct Finding: Equatable, Sendable {
         case manifestLine, manifestContents, manifestUnnamed
         // The run
         case pagesNotChecked, timeout, malformedParameter, kernelRefused, handoverLost, chainUnnamed, parityStale,
-            findingsOmitted
+            copiesLost, findingsOmitted
 
         /// In kebab case, for machines.
         public var name: StaticString {
@@ -96,6 +96,7 @@ public struct Finding: Equatable, Sendable {
             case .chainUnnamed: "chain-unnamed"
             case .handoverLost: "handover-lost"
             case .parityStale: "parity-stale"
+            case .copiesLost: "copies-lost"
             case .findingsOmitted: "findings-omitted"
             }
         }
@@ -103,7 +104,7 @@ public struct Finding: Equatable, Sendable {
         public var severity: Severity {
             switch self {
             case .linkVouched, .zeroChecksum, .unknownFlags, .malformedParameter, .chainUnnamed, .parityStale,
-                .manifestUnnamed, .findingsOmitted:
+                .copiesLost, .manifestUnnamed, .findingsOmitted:
                 .note
             case .linkIndeterminate, .chainCut, .pageNotInSource, .pageUnreadable, .fileCut, .pagesNotChecked, .timeout,
                 .manifestLine, .manifestContents:

@@ -38,7 +38,8 @@ enum Program {
             return try call.command.run(call, streams)
         } catch {
             streams.say(Phrase(error.message))
-            streams.errors.write("Try: pram-verify \(asked.map { "\($0.name) " } ?? "")--help\n")
+            let name = asked?.name ?? Call.nameOfCommand(count, words)
+            streams.errors.write("Try: pram-verify \(name.map { "\($0) " } ?? "")--help\n")
             return .usage
         }
     }

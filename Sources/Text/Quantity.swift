@@ -6,6 +6,21 @@ public func counted(_ number: Int, _ noun: StaticString) -> String {
     return "\(number) \(noun)s"
 }
 
+/// The same where the plural is more than an s.
+public func counted(_ number: Int, _ noun: StaticString, _ nouns: StaticString) -> String {
+    number == 1 ? "1 \(noun)" : "\(number) \(nouns)"
+}
+
+/// "1 link, 2 pages and 3 files"
+public func enumerated(_ parts: [String]) -> String {
+    var text = ""
+    for (number, part) in parts.enumerated() {
+        if number > 0 { text += number == parts.count - 1 ? " and " : ", " }
+        text += part
+    }
+    return text
+}
+
 /// A number of bytes in the largest binary unit that leaves at least 1, with one decimal place.
 public func byteCount(_ bytes: UInt64) -> String {
     let units: [StaticString] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]

@@ -100,15 +100,30 @@ public final class ChainRecovery {
     /// Whether the name of a file is lost for now.
     public var losesNames: Bool { evaluation.files.contains { !$0.metaFits } }
 
-    /// For each file that has lost pages: its number, how many, and whether all of them come back.
-    public var files: [(number: Int, lost: Int, isRecoverable: Bool)] {
-        var files: [(number: Int, lost: Int, isRecoverable: Bool)] = []
+    /// A file that has lost pages.
+    public struct DamagedFile: Equatable, Sendable {
+        /// In the chain.
+        public let number: Int
+        public var lost = 0
+        public var comingBack = 0
+    }
+
+    /// Each file that has lost pages.
+    public var files: [DamagedFile] {
+        var files: [DamagedFile] = []
         for page in lost.sorted(by: { $0.file < $1.file }) {
-            if files.last?.number != page.file { files.append((page.file, 0, true)) }
+            if files.last?.number != page.file { files.append(DamagedFile(number: page.file)) }
             files[files.count - 1].lost += 1
-            if !isRecoverable(page) { files[files.count - 1].isRecoverable = false }
+            if isRecoverable(page) { files[files.count - 1].comingBack += 1 }
         }
         return files
+    }
+
+    /// How many pages come back, of files and of the parity file.
+    public var pagesComingBack: Int {
+        var count = 0
+        forEachLost { _, _, isLink, comesBack in if !isLink && comesBack { count += 1 } }
+        return count
     }
 
     /// The groups that have lost something and come back.
@@ -139,16 +154,21 @@ public final class ChainRecovery {
         return lostOfParityFile.first { parityFile[$0].page == page }
     }
 
+    /// Whether pages that come back are not in memory, so that they can be read, and not written.
+    public var hasPagesOutside: Bool { writtenPages.contains { !linked.contains(PFN($0)) } }
+
     /// All pages that the chain lists and that come back.
     public var writtenPages: [UInt64] {
-        lost.filter { isRecoverable($0) }.map { $0.page } + lostOfParityFile.map { parityFile[$0].page }
-            + links.lost.map { links.places[$0] }
+        var pages: [UInt64] = []
+        forEachLost { page, _, _, comesBack in if comesBack { pages.append(page) } }
+        return pages
     }
 
     /// Calls `body` with every page that the chain lists and that is lost, links too, with the number of its file (-1 for
     /// links and parity) and whether it comes back.
     public func forEachLost(_ body: (_ page: UInt64, _ file: Int, _ isLink: Bool, _ comesBack: Bool) -> Void) {
         for page in lost { body(page.page, page.file, false, isRecoverable(page)) }
+        let madePages = lostOfParityFile.isEmpty ? [] : madePages
         for number in lostOfParityFile {
             let page = parityFile[number].page
             body(page, -1, false, number < 2 ? madePages.contains { $0.page == page } : group(of: page) != nil)
@@ -258,17 +278,25 @@ extension ChainRecovery {
                 found.append(geometry)
             }
         }
-        if found.isEmpty, let geometry = geometryInFile(head, memory, seed) { found.append(geometry) }
         let current = generation(of: head, memory)
         var obstacle = Obstacle.noParity
-        for geometry in found where geometry.head == head.number {
+        func links(of geometry: GeometryPage) -> LinkRecovery? {
+            guard geometry.head == head.number else { return nil }
             // A head that proves itself is of the chain that is there now, whatever was there before.
             if case .of(let generation) = current, generation != geometry.generation {
                 obstacle = .stale
-                continue
+                return nil
             }
             if let links = LinkRecovery(geometry, in: memory) { return links }
             obstacle = .linksLost
+            return nil
+        }
+        for geometry in found { if let links = links(of: geometry) { return links } }
+        // Locators may be lost, or be left over from another chain.
+        if let geometry = geometryInFile(head, memory, seed), !found.contains(geometry),
+            let links = links(of: geometry)
+        {
+            return links
         }
         throw obstacle
     }

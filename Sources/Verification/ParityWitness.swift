@@ -29,6 +29,33 @@ public final class ParityWitness {
         }
     }
 
+    /// What protects an intact chain besides what it lists; nil where nothing is found.
+    /// - Parameter ends: pages that may be the last ones of the range; asked for only where all else is lost.
+    public func geometry(
+        of chain: ChainEvaluation, head: PFN, in memory: any PhysicalMemory, ends: () -> [UInt64]
+    ) -> GeometryPage? {
+        // Nobody else's chains have any.
+        guard let generation, chain.verdict == .intact else { return nil }
+        let ofFile = chain.files.last?.isParity == true && geometryFits ? geometry : nil
+        if let ofFile {
+            var state = PageState.absent
+            let bytes = PageBytes(ofFile, of: memory, state: &state)
+            guard state == .present, let page = GeometryPage(decoding: bytes.bytes), page.head == head.number,
+                page.fits(generation: generation, protected: before), page.links == chain.links.count
+            else { return nil }
+            return page
+        }
+        func located(_ page: UInt64) -> GeometryPage? {
+            guard let found = GeometryPage(locator: page, in: memory), found.head == head.number, found.code == nil,
+                found.fits(generation: generation, protected: digest), found.links == chain.links.count
+            else { return nil }
+            return found
+        }
+        if let found = located(head.number &+ 1) { return found }
+        for page in ends() { if let found = located(page) { return found } }
+        return nil
+    }
+
     /// Whether there is a parity file, and it is not of this chain. Where that cannot be told for damage, it is not
     /// said: then the damage is.
     public func isStale(_ chain: ChainEvaluation, in memory: any PhysicalMemory) -> Bool {

@@ -148,7 +148,7 @@ struct Healing {
             for page in lost { damaged[page] = dice.page() }
             let memory = RecordedMemory(damaged, isMapped: true)
             let recovery = try Healing.recovery(memory, healing.head, healing.end)
-            #expect(!recovery.isWhole && recovery.files.contains { !$0.isRecoverable })
+            #expect(!recovery.isWhole && recovery.files.contains { $0.comingBack < $0.lost })
             _ = try ChainRepair(recovery, in: memory, writesCopies: true).run(isPartial: false, threads: 1)
             #expect(memory.attempts == 0 && memory.image == damaged)
             // Without one of them, it comes back.

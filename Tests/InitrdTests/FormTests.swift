@@ -35,6 +35,17 @@ import Testing
         #expect(ArchivePath.ancestors(Array("a/b/c".utf8)) == [Array("a".utf8), Array("a/b".utf8)])
     }
 
+    @Test(
+        arguments: [
+            ("lib", "usr/lib", "/foo", "usr/lib/foo"), ("a/b", "/lib", "/foo", "lib/foo"),
+            ("a/b", "../c", "/foo", "c/foo"), ("a", "../../c", "/foo", "c/foo"), ("a/b", ".", "/x/y", "a/x/y"),
+            ("a", "/", "/x", "x"), ("a", "", "/x", "x"), ("a", "..", "", ""),
+        ])
+    func pathsBehindLinks(_ link: String, _ target: String, _ rest: String, _ path: String) {
+        let found = ArchivePath.behind(Array(link.utf8), leadingTo: Array(target.utf8), Array(rest.utf8)[...])
+        #expect(String(decoding: found, as: UTF8.self) == path)
+    }
+
     @Test func modes() {
         func text(_ mode: UInt32) -> String { String(decoding: modeText(mode), as: UTF8.self) }
         #expect(text(0o100644) == "-rw-r--r--" && text(0o040755) == "drwxr-xr-x" && text(0o104755) == "-rwsr-xr-x")

@@ -54,6 +54,18 @@ import Testing
         #expect(refusal("list", "-l") == "--long does not go with list")
         #expect(refusal("image", "append", "-o")?.contains("needs an argument") == true)
 
+        // Whatever rules another one out is taken together with it by some command; else the pair is never looked at.
+        for (one, others) in Call.exclusions {
+            for other in others {
+                #expect(
+                    CommandEntry.all.contains { $0.options.contains(one) && $0.options.contains(other) },
+                    "\(one.name) and \(other.name)")
+            }
+        }
+        for (one, other) in Call.companions {
+            #expect(CommandEntry.all.contains { $0.options.contains(one) && $0.options.contains(other) })
+        }
+
         #expect(refusal("--no-such") != nil)
         #expect(refusal("-x") != nil)
         #expect(refusal("--memory") != nil)

@@ -18,7 +18,12 @@ import Text
         #expect(counted(2, "link") == "2 links")
         #expect(counted(1, "entry") == "1 entry")
         #expect(counted(2, "entry") == "2 entries")
+        #expect(counted(1, "copy of a link", "copies of links") == "1 copy of a link")
+        #expect(counted(2, "copy of a link", "copies of links") == "2 copies of links")
     }
+
+    @Test(arguments: [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
+    func partsAreEnumerated(_ parts: [String], _ text: String) { #expect(enumerated(parts) == text) }
 }
 
 @Suite struct NearestWordTests {

@@ -506,6 +506,15 @@ class Making(ImageTest):
                     self.assertEqual(self.listed(out),
                                      tool("bsdtar", "-tf", str(out)).decode().splitlines())
 
+    def test_a_dash_is_standard_output(self):
+        for compress in ((), ("--compress=gzip",)):
+            out = self.scratch / "made"
+            call = ["image", "make", "--flavour=systemd", *compress]
+            self.run_program(*call, str(out))
+            done = subprocess.run([PROGRAM, *call, "-"], capture_output=True, cwd=self.scratch)
+            self.assertEqual((done.returncode, done.stdout), (0, out.read_bytes()))
+            self.assertEqual(os.listdir(self.scratch), ["made"])
+
     def test_wrong_calls(self):
         out = str(self.scratch / "out")
         for words in (["make", out], ["make", "--flavour=none", out], ["make", "--flavour=systemd"],
@@ -546,6 +555,22 @@ class Extracting(ImageTest):
         for path in ("none", "scripts", "bin"):
             result = self.run_program("image", "extract", str(initrds.image("gzip")), path)
             self.assertEqual((result.status, result.out), (FAILED, b""), path)
+
+    def test_links_on_the_way_are_followed(self):
+        path = self.write(archive(
+            record("usr/lib/foo", b"foo"), record("lib", b"usr/lib", 0o120777), record("usr/lib64", b"lib", 0o120777),
+            record("abs", b"/usr/lib64", 0o120777), record("deep/up", b"../usr/../../lib", 0o120777),
+            record("round", b"round", 0o120777), record("late", b"none", 0o120777), record("late", mode=0o40755),
+            record("late/foo", b"late"), record("usr/lib/link", b"foo", 0o120777)))
+        for name, content in (("usr/lib/foo", b"foo"), ("lib/foo", b"foo"), ("/usr/lib64/foo", b"foo"),
+                              ("abs/foo", b"foo"), ("deep/up/foo", b"foo"), ("late/foo", b"late")):
+            result = self.run_program("image", "extract", str(path), name)
+            self.assertEqual((result.status, result.out), (0, content), (name, result))
+        for name, words in (("lib/none", b"lead to usr/lib/none,"), ("round/foo", b"symbolic links lead to"),
+                            ("none/foo", b"no such path in the image"), ("lib/link", b"a symbolic link to foo")):
+            result = self.run_program("image", "extract", str(path), name)
+            self.assertEqual((result.status, result.out), (FAILED, b""), (name, result))
+            self.assertIn(words, result.err, name)
 
     def test_nothing_lands_outside(self):
         outside = self.scratch / "outside"

@@ -288,7 +288,7 @@ class Widths(MapTest):
         return [line for line in result.out.decode().splitlines() if re.match(r" *0x[0-9a-f]+ ", line)]
 
     def test_columns_of_a_pipe(self):
-        for columns, blocks in (("80", 64), ("200", 184), ("100", 88), ("60", 48), ("40", 24), ("24", 12), ("1", 12),
+        for columns, blocks in (("80", 64), ("200", 184), ("100", 88), ("60", 48), ("40", 24), ("24", 12), ("16", 4), ("1", 4),
                                 ("0", 64), ("-5", 64), ("", 64), ("x", 64), ("99999999999999999999999", 64),
                                 ("100000", 1008)):
             with self.subTest(columns=columns):
@@ -297,13 +297,13 @@ class Widths(MapTest):
                 rows = self.rows(result)
                 self.assertEqual(max(len(row) for row in rows) - 12, blocks)
                 self.assertLess(len(rows), 18)
-                width = int(columns) if columns.isdigit() and 24 <= int(columns) <= 1024 else 1024
+                width = int(columns) if columns.isdigit() and 16 <= int(columns) <= 1024 else 1024
                 self.assertLessEqual(max(len(row) for row in rows), width)
 
     def test_narrow_ones_are_not_left(self):
         image, head = self.damaged(self.files(), 9, 40)
         for words in (["--root", self.root], ["--memory", image, "--pfn", head]):
-            for columns in (40, 50, 60):
+            for columns in (24, 30, 35, 40, 50, 60):
                 result = self.run_map(*words, env={"COLUMNS": str(columns)})
                 picture = result.out.decode().split("\n\n", 1)[1]
                 wide = [line for line in picture.splitlines() if len(line) > columns]
@@ -466,6 +466,15 @@ class Vectors(MapTest):
             self.check_svg(svg)
             texts.append(svg.read_bytes())
         self.assertTrue(all(text == texts[0] for text in texts))
+
+    def test_a_dash_is_standard_output(self):
+        """Where nothing else goes then."""
+        image, head = self.damaged(self.files(), 9, 30)
+        svg = self.scratch / "map.svg"
+        self.run_map("--memory", image, "--pfn", head, "--svg", str(svg))
+        result = self.run_map("--memory", image, "--pfn", head, "--svg", "-", cwd=self.scratch)
+        self.assertEqual((result.status, result.out), (DAMAGED, svg.read_bytes()))
+        self.assertFalse((self.scratch / "-").exists())
 
     def test_it_is_drawn_whatever_the_verdict(self):
         image, head = self.chain_image(sample_files())

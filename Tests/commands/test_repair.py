@@ -2,9 +2,10 @@
 
 import os
 import random
+import subprocess
 
 import chain
-from support import DAMAGED, FAILED, INTACT, USAGE, CommandTest, kinds
+from support import DAMAGED, FAILED, INTACT, PROGRAM, USAGE, CommandTest, kinds
 
 CORRECTED = 1
 PAGE = 4096
@@ -210,6 +211,139 @@ class Repair(CommandTest):
         after = {file["name"]: file["status"] for file in self.check().report["files"]}
         self.assertEqual(after["a"], "damaged")
         self.assertEqual(after["b"], "intact" if lost["b"] else "damaged")
+
+    # What protects the chain
+
+    def found_lost(self, whole, pages):
+        """Loses pages that no link lists: check says so, and repair makes them anew."""
+        for page in pages:
+            self.overwrite(page)
+        damaged = self.bytes()
+        looked = self.check()
+        self.assertEqual((looked.status, looked.report["verdict"], kinds(looked.report)),
+                         (INTACT, "intact", ["copies-lost"]), pages)
+        plan = self.repair("--dry-run")
+        self.assertEqual((plan.status, plan.report["written"]["changed"]), (INTACT, False), pages)
+        self.assertEqual(self.bytes(), damaged)
+        result = self.repair()
+        self.assertEqual((result.status, result.report["written"]["changed"]), (INTACT, True), pages)
+        self.assertEqual(self.bytes(), whole, pages)
+        self.assertEqual(kinds(self.check().report), [])
+        self.assertFalse(self.repair().report["written"]["changed"])
+        return looked.report["findings"][0]["message"]
+
+    def test_lost_protection_is_a_note_and_repair_renews_it(self):
+        self.save()
+        end = len(self.whole) // PAGE
+        links = self.check().report["counts"]["links"]
+        parity = 4
+        mirror = end - 1 - parity - links
+        for pages, words in (([2], "1 locator"), ([end - 1], "1 locator"), ([mirror], "1 copy of a link"),
+                             ([end - 2], "1 page of links' parity"),
+                             ([2, end - 1, mirror, mirror + 1], "2 locators and 2 copies of links")):
+            message = self.found_lost(self.whole, pages)
+            self.assertIn(f"({words})", message)
+            self.assertIn("pram-verify repair", message)
+
+    def test_lost_copies_of_a_chain_without_a_parity_file(self):
+        self.source = self.scratch / "few"
+        self.source.mkdir()
+        (self.source / "a").write_bytes(os.urandom(20 * PAGE))
+        saved = self.save(size="116K")
+        self.assertIn(b"no room for parity: links come back", saved.err)
+        end = len(self.whole) // PAGE
+        for page in (2, end - 1, end - 2):
+            self.found_lost(self.whole, [page])
+
+    def test_locators_of_another_chain_are_in_nobodys_way(self):
+        self.save()
+        first = self.whole
+        self.save("--replace")
+        end = len(self.whole) // PAGE
+        with open(self.path, "r+b") as image:
+            for page in (2, end - 1):
+                os.pwrite(image.fileno(), first[page * PAGE:(page + 1) * PAGE], page * PAGE)
+        self.assertEqual(kinds(self.check().report), ["copies-lost"])
+        self.overwrite(300, 3)
+        self.assertEqual(self.check().report["repair"]["possible"], "all")
+        self.assertEqual(self.repair().status, CORRECTED)
+        self.assertEqual(self.bytes(), self.whole)
+
+    def test_what_is_said_names_only_what_there_is(self):
+        self.save()
+        self.overwrite(300)
+        planned = self.run_program("repair", "--memory", self.path, "--dry-run")
+        self.assertEqual(planned.err.decode().splitlines(), [
+            "pram-verify: a: repairable: 1 lost page, which comes back",
+            "pram-verify: would be written anew: 1 page of the chain", "pram-verify: nothing was changed"])
+        self.overwrite(2)
+        done = self.run_program("repair", "--memory", self.path)
+        self.assertEqual(done.err.decode().splitlines(), [
+            "pram-verify: a: repaired: 1 lost page is back",
+            "pram-verify: written anew: 1 page of the chain and 1 page beside it that protects it"])
+        self.assertEqual(done.status, CORRECTED)
+
+    def test_pages_of_files_that_stay_damaged_come_back_too(self):
+        self.save()
+        self.break_group()
+        page = 2 + self.check().report["counts"]["links"] + 6 * 20 + 1
+        whole = self.whole[page * PAGE:(page + 1) * PAGE]
+        self.overwrite(page)
+        damaged = self.bytes()
+        looked = self.check()
+        self.assertEqual([(file["name"], file["repairable"]) for file in looked.report["repair"]["files"]], [("a", False)])
+        self.assertEqual(looked.report["repair"]["possible"], "some")
+        refused = self.run_program("repair", "--memory", self.path)
+        self.assertEqual(refused.status, DAMAGED)
+        self.assertIn(b"nothing was changed: not all of it comes back\n", refused.err)
+        self.assertIn(b"repair --partial writes what does: 1 page of the chain\n", refused.err)
+        self.assertEqual(self.bytes(), damaged)
+        partial = self.run_program("repair", "--memory", self.path, "--partial")
+        self.assertEqual(partial.status, DAMAGED)
+        self.assertIn(b"a: lost: 10 lost pages, of which 1 is back\n", partial.err)
+        self.assertEqual(self.bytes()[page * PAGE:(page + 1) * PAGE], whole)
+        again = self.run_program("repair", "--memory", self.path, "--partial")
+        self.assertEqual(again.status, DAMAGED)
+        self.assertIn(b"nothing was changed: too much is lost of the same groups\n", again.err)
+
+    def test_an_image_that_is_cut_short_is_no_place_for_all_of_it(self):
+        """What check, a plan and the act say of it agrees, and files come back on the way."""
+        self.save()
+        with open(self.path, "r+b") as image:
+            image.truncate(len(self.whole) - 20 * PAGE)
+        cut = self.bytes()
+        looked = self.run_program("check", "--memory", self.path, "--pfn", "1")
+        self.assertIn(b"repairable: all of it, by extract --repair\n", looked.out)
+        for words in (["--dry-run"], []):
+            refused = self.run_program("repair", "--memory", self.path, *words)
+            self.assertEqual(refused.status, FAILED, refused)
+            self.assertIn(b"does not lie in the range", refused.err)
+            self.assertIn(b"with --repair\n", refused.err)
+        self.assertEqual(self.bytes(), cut)
+        self.overwrite(300, 2)
+        self.assert_loads("--repair")
+        partial = self.run_program("repair", "--memory", self.path, "--partial")
+        self.assertEqual(partial.status, DAMAGED, partial)
+        self.assertEqual(self.bytes()[300 * PAGE:302 * PAGE], self.whole[300 * PAGE:302 * PAGE])
+        self.assertEqual(self.run_program("drop", "--cut", "--memory", self.path).status, CORRECTED)
+        self.assertEqual(self.check().status, INTACT)
+        self.assert_loads("--force")
+
+    def test_who_restores_files_is_told_of_repair(self):
+        self.save()
+        self.overwrite(300, 3)
+        target = self.scratch / "out"
+        for words in (["load"], ["extract", "--pfn", "1"]):
+            result = self.run_program(*words, "--memory", self.path, str(target), "--force")
+            self.assertEqual(result.status, DAMAGED)
+            self.assertIn(b"repairable: all of it, with --repair\n", result.out, words)
+            poured = self.run_program(*words, "--memory", self.path, "--stdout=a")
+            self.assertEqual((poured.status, poured.out), (DAMAGED, b""), words)
+            self.assertIn(b"comes back with --repair\n", poured.err, words)
+            whole = subprocess.run([PROGRAM, *words, "--memory", self.path, "--stdout=a", "--repair"],
+                                   capture_output=True, timeout=60)
+            self.assertTrue(whole.stdout == self.contents["a"], words)
+        self.assertFalse((target / "a").exists())
 
     def test_readers_rebuild_on_the_way_and_write_nothing(self):
         self.save()

@@ -6,13 +6,15 @@ import random
 import re
 import resource
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import tempfile
+import time
 
 import chain
-from support import DAMAGED, FAILED, INTACT, PROGRAM, USAGE, CommandTest, kinds, mounted_tmpfs
+from support import DAMAGED, FAILED, INTACT, PROGRAM, TIMEOUT, USAGE, CommandTest, kinds, mounted_tmpfs
 
 CORRECTED = 1
 MANIFEST = ".pram-manifest.mtree"
@@ -433,6 +435,42 @@ class Choosing(TreeTest):
 
 
 class Streams(TreeTest):
+    def ended(self, number, *words):
+        """Ends a save by a signal while it waits for its stream."""
+        reader, writer = os.pipe()
+        command = [str(PROGRAM), "save", "--stdin", "dump", "--memory", self.path, *words]
+        with subprocess.Popen(command, stdin=reader, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            os.close(reader)
+            os.write(writer, bytes(65536))
+            # The image is there, as large as it is to be, and the stream is being read.
+            for _ in range(200):
+                if os.path.exists(self.path) and os.stat(self.path).st_size == 3 << 20:
+                    break
+                time.sleep(0.05)
+            else:
+                self.fail("no image is made")
+            process.send_signal(number)
+            self.assertEqual((process.wait(TIMEOUT), process.stdout.read()), (-number, b""))
+            os.close(writer)
+
+    def test_a_signal_leaves_no_new_image(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self.ended(number, "--size", "3M")
+            self.assertFalse(os.path.exists(self.path), number)
+
+    def test_a_signal_leaves_an_image_as_large_as_it_was(self):
+        with open(self.path, "wb") as image:
+            image.write(bytes(100 << 10))
+        self.ended(signal.SIGTERM, "--size", "3M")
+        self.assertEqual(os.stat(self.path).st_size, 100 << 10)
+
+    def test_a_stream_that_is_too_long_is_told_how_to_fit(self):
+        refused = self.run_program("save", "--stdin", "dump", "--memory", self.path, "--size", "1M",
+                                   stdin=self.pipe(bytes(3_000_000)))
+        self.assertEqual(refused.status, FAILED, refused)
+        self.assertIn(b"make the image larger with --size, or save less\n", refused.err)
+        self.assertFalse(os.path.exists(self.path))
+
     def test_a_stream_alone(self):
         content = os.urandom(5_000_000)
         saved = self.run_program("save", "--stdin", "dump", "--memory", self.path, "--size", "8M",
@@ -626,6 +664,34 @@ class OlderFiles(TreeTest):
             self.assertNotEqual(refused.status, INTACT)
             self.assertIn(b"are free", refused.out)
             self.assertEqual(self.read(), {"good": b"older"})
+
+    def test_the_file_that_is_in_the_way_is_named_by_its_path(self):
+        """The others are not called what they are not, and no name of the chain's own is shown."""
+        self.older("sub/bad")
+        refused = self.load()
+        self.assertEqual(refused.status, DAMAGED, refused)
+        lines = [line for line in refused.out.decode().splitlines() if line.startswith("not extracted")]
+        self.assertEqual(lines, [
+            "not extracted: good: nothing is restored because of sub/bad",
+            "not extracted: sub/bad: it exists; --force replaces what exists, --partial restores the others"])
+        self.damage_bad()
+        self.assertIn(b"not extracted: sub/bad: it exists, and not all of the chain is intact; --partial",
+                      self.load("--force").out)
+
+    def test_a_file_of_which_nothing_is_intact_goes_by_its_path(self):
+        self.damage_bad()
+        with open(self.path, "rb") as image:
+            self.damage(image.read().index(self.contents["good"][:4096]) // 4096)
+        self.assertIn(b"not extracted: sub/bad: it is damaged\n", self.load().out)
+
+    def test_a_link_that_leads_nowhere_stops_all_beforehand(self):
+        (self.target / "good").symlink_to("nowhere")
+        refused = self.load()
+        self.assertEqual(refused.status, DAMAGED, refused)
+        self.assertIn(b"not extracted: good: it exists; --force", refused.out)
+        self.assertEqual((self.read(), os.readlink(self.target / "good")), ({}, "nowhere"))
+        self.assertEqual(self.load("--force").status, INTACT)
+        self.assertEqual(self.read(), self.contents)
 
     def test_without_force_one_that_exists_stops_all(self):
         self.older("good")

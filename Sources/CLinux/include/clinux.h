@@ -68,6 +68,11 @@ const char *pv_next_name(DIR *stream);
 void pv_temporary_made(int directory, const char *name);
 void pv_temporary_gone(int directory, const char *name);
 
+/* The same for one file that is made or grows: it is removed, or becomes as large again as it was before (-1 for one that
+ * is new). The descriptor stays open until that is over. */
+void pv_growth_began(int number, const char *path, off_t before);
+void pv_growth_ended(void);
+
 /* Everything written before is visible to whoever sees what is written after. */
 static inline void pv_memory_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 

@@ -64,6 +64,7 @@ struct Call {
         for option in given.map({ $0.option }) where !command.options.contains(option) {
             throw UsageError("--\(option.name) does not go with \(command.name)")
         }
+        try refuseContradictions()
     }
 
     /// A call that the program makes itself, of words as they would be given to it.
@@ -117,6 +118,21 @@ struct Call {
         operands.removeFirst()
     }
 
+    /// The command, or the first of its two words, that a call names which cannot be taken apart: by its first word that
+    /// is the name of one.
+    static func nameOfCommand(
+        _ count: Int32, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    ) -> StaticString? {
+        let all = callWords(count, words)
+        for (number, word) in all.enumerated() {
+            if let named = CommandEntry.named(word) { return named.name }
+            guard let group = CommandGroup.named(word) else { continue }
+            let next = number + 1 < all.count ? all[number + 1] : []
+            return CommandEntry.named(word + [UInt8(ascii: " ")] + next)?.name ?? group.name
+        }
+        return nil
+    }
+
     /// "list, check, make"
     private static func listed(_ words: [StaticString]) -> Phrase {
         words.dropFirst().reduce(words.first.map { "\($0)" } ?? "") { $0 + ", \($1)" }
@@ -144,10 +160,6 @@ extension Call {
         }
     }
 
-    func refuseBoth(_ one: Option, _ other: Option) throws(Failure) {
-        if has(one) && has(other) { throw .usage(UsageError("--\(one.name) and --\(other.name) exclude each other")) }
-    }
-
     func threadCount() throws(Failure) -> Int {
         guard let text = self[.threads] else { return min(processorCount(), 256) }
         guard let number = decimalNumber(text[...]), number >= 1, number <= 256 else {
@@ -165,8 +177,15 @@ extension Call {
         return number
     }
 
-    /// The physical address of an image's first byte.
-    func base() throws(Failure) -> UInt64 { try size(.base) ?? 0 }
+    /// The physical address of an image's first byte: that of a page.
+    func base() throws(Failure) -> UInt64 {
+        let base = try size(.base) ?? 0
+        guard base % 4096 == 0 else {
+            throw .usage(
+                UsageError("--base takes an address that is a multiple of 4096, not \(escaped(self[.base] ?? []))"))
+        }
+        return base
+    }
 
     /// In bytes.
     func unpackLimit() throws(Failure) -> UInt64 { try size(.unpackLimit) ?? 1 << 40 }

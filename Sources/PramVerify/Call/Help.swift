@@ -20,7 +20,7 @@ enum Help {
     /// Of commands that share their first word.
     static func of(_ group: CommandGroup) -> String {
         var text = "Usage: pram-verify \(group.name) COMMAND [OPTION...]\n\n"
-        text += wrapped(group.summary, indent: 0, from: 0) + "\n"
+        text += wrapped("\(group.summary)", width) + "\n"
         for command in group.commands { text += row("\(command.name)", 14, command.summary) }
         return text + "\npram-verify \(group.name) COMMAND --help tells more of one of them.\n"
     }
@@ -29,7 +29,7 @@ enum Help {
     static func of(_ command: CommandEntry) -> String {
         var text = "Example: pram-verify \(command.example)\n"
         text += "Usage:   pram-verify \(command.name) [OPTION...]\(command.operands)\n\n"
-        text += wrapped(command.summary, indent: 0, from: 0) + "\n"
+        text += wrapped("\(command.summary)", width) + "\n"
         for option in command.options {
             switch option {
             case .help, .version: break
@@ -56,31 +56,7 @@ enum Help {
     private static func row(_ term: String, _ column: Int, _ meaning: StaticString) -> String {
         let indent = column + 3
         let start = "  " + padded(term, column) + " "
-        if term.utf8.count <= column { return start + wrapped(meaning, indent: indent, from: indent) }
-        let blanks = padded("", indent)
-        return "  \(term)\n" + blanks + wrapped(meaning, indent: indent, from: indent)
-    }
-
-    /// Text broken between words, with a newline at its end.
-    /// - Parameters:
-    ///   - indent: of all lines but the first, in columns.
-    ///   - from: the column in which the first line starts.
-    private static func wrapped(_ text: StaticString, indent: Int, from: Int) -> String {
-        var lines: [UInt8] = []
-        var column = from
-        for word in bytes(text).split(separator: UInt8(ascii: " ")) {
-            if column > indent && column + 1 + word.count > width {
-                lines.append(UInt8(ascii: "\n"))
-                lines += [UInt8](repeating: UInt8(ascii: " "), count: indent)
-                column = indent
-            } else if column > from || lines.last.map({ $0 != UInt8(ascii: " ") }) ?? false {
-                lines.append(UInt8(ascii: " "))
-                column += 1
-            }
-            lines += word
-            column += word.count
-        }
-        lines.append(UInt8(ascii: "\n"))
-        return String(decoding: lines, as: UTF8.self)
+        let text = wrapped("\(meaning)", width, indent: indent)
+        return term.utf8.count <= column ? start + text : "  \(term)\n" + padded("", indent) + text
     }
 }

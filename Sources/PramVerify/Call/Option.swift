@@ -100,7 +100,7 @@ enum Option: Int, CaseIterable {
         case .output: ("output", "FILE", "write the new image here, and leave the old one alone")
         case .directory: ("directory", "DIR", "everything, below a directory that is new or empty")
         case .devices: ("devices", nil, "make devices, FIFOs and sockets too; as root")
-        case .svg: ("svg", "FILE", "write the picture as SVG, too")
+        case .svg: ("svg", "FILE", "write the picture as SVG, too; - is standard output, without the other one")
         case .help: ("help", nil, "show this help")
         case .version: ("version", nil, "show version, commit and build mode")
         }

@@ -57,8 +57,7 @@ struct Boot: Command {
     }
 
     private init() {
-        let text = try? FileDescriptor.contents(of: MachinePaths().commandLine, limit: MachineEvidence.lineLimit)
-        line = ParameterLine(text ?? [])
+        line = (try? MachinePaths().parameterLine()) ?? ParameterLine([])
         configuration = BootConfiguration(line)
     }
 
@@ -256,8 +255,7 @@ struct Boot: Command {
         if let repair = report.repair {
             log.write(
                 .information,
-                "repair: \(repair.possible.name) of what was lost comes back: \(counted(repair.links, "link")), "
-                    + "\(counted(repair.pages, "page")), \(counted(repair.parityPages, "parity page"))")
+                "repair: \(repair.possible.name) of what was lost comes back: \(repair.lostInWords)")
         }
     }
 

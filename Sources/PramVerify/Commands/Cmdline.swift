@@ -70,9 +70,6 @@ struct Cmdline: Command {
 
     init(_ call: Call, _ streams: Streams) throws(Failure) {
         try call.requireOperands(0...0)
-        try call.refuseBoth(.cmdline, .from)
-        try call.refuseBoth(.kexecFile, .kexecLoad)
-        try call.refuseBoth(.kexecOptions, .checkLoaded)
         self.call = call
         self.streams = streams
         choice = MemoryChoice(call[.memory])
@@ -83,7 +80,7 @@ struct Cmdline: Command {
         if let path = nextKernelPath {
             _ = try calling { () throws(SystemError) in try FileDescriptor.status(of: path) }
         }
-        let template = ParameterLine(try templateText())
+        let template = try template()
         let next = try edited(template)
         let search = try search(template, known)
         if call.has(.checkLoaded) {
@@ -107,7 +104,7 @@ struct Cmdline: Command {
     }
 
     private func search(_ template: ParameterLine, _ known: ChainSearch.Known?) throws(Failure) -> ChainSearch {
-        let thisLine = choice.isLive ? ParameterLine(try contents(MachinePaths().commandLine)) : template
+        let thisLine = choice.isLive ? try runningLine() : template
         return ChainSearch(call: call, choice: choice, template: template, thisLine: thisLine, known: known)
     }
 
@@ -118,18 +115,16 @@ struct Cmdline: Command {
 
     // MARK: - The lines
 
-    func templateText() throws(Failure) -> [UInt8] {
-        if let text = call[.cmdline] { return text }
-        guard let path = call[.from] else { return try contents(MachinePaths().commandLine) }
+    func template() throws(Failure) -> ParameterLine {
+        if let text = call[.cmdline] { return ParameterLine(text) }
+        guard let path = call[.from] else { return try runningLine() }
         return try calling { () throws(SystemError) in
-            try FileDescriptor.contents(of: path, limit: MachineEvidence.lineLimit)
+            try ParameterLine(file: path)
         }
     }
 
-    private func contents(_ path: [UInt8]) throws(Failure) -> [UInt8] {
-        try calling(remedy: "mount /proc") { () throws(SystemError) in
-            try FileDescriptor.contents(of: path, limit: MachineEvidence.lineLimit)
-        }
+    private func runningLine() throws(Failure) -> ParameterLine {
+        try calling(remedy: "mount /proc") { () throws(SystemError) in try MachinePaths().parameterLine() }
     }
 
     func edited(_ template: ParameterLine) throws(Failure) -> NextLine {

@@ -63,7 +63,6 @@ enum Cutting {
         try call.requireOperands(0...0)
         let threads = try call.threadCount()
         try WritingTarget.checkOptions(call)
-        try call.refuseBoth(.salvage, .cut)
         let target = try WritingTarget.open(call, size: nil, base: try call.base(), for: .cutting)
         let head = try Head.choose(call, target, image: target.image)
         report.head = head

@@ -44,19 +44,14 @@ enum Extract: Command {
         _ call: Call, _ chain: OpenedChain, _ threads: Int, _ evaluation: inout ChainEvaluation,
         _ memory: inout any PhysicalMemory, _ report: inout Report
     ) {
-        guard call.has(.repair) && evaluation.verdict != .intact else { return }
+        guard evaluation.verdict != .intact else { return }
         let ends = Recovering.ends(call, MemoryChoice(call[.memory]), head: chain.head)
-        guard let found = Recovering.find(chain.head, memory, ends: ends, threads: threads, reads: true, &report) else {
-            return
-        }
-        (evaluation, memory) = (found.evaluation, found.memory)
-        report.useRecovered(found)
-        report.lookAtManifest(of: evaluation, head: chain.head, memory: memory)
+        report.recover(call, chain.head, ends: ends, threads: threads, &evaluation, &memory)
+        if call.has(.repair) { report.lookAtManifest(of: evaluation, head: chain.head, memory: memory) }
     }
 
     private static func pour(_ call: Call, _ threads: Int, _ report: inout Report) throws(Failure) {
         try call.requireOperands(0...0)
-        try call.refuseBoth(.stdout, .json)
         guard let chain = try OpenedChain.open(call, &report) else { return try Restoration.refusePouring(call) }
         defer { chain.close() }
         var evaluation = chain.verify(&report, threads: threads)

@@ -30,7 +30,6 @@ struct Kexec: Command {
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
         do throws(Failure) {
             try call.requireOperands(1...2, "a kernel")
-            try call.refuseBoth(.withoutChain, .ifChain)
             // Also where nothing will be loaded here, but by the caller.
             _ = LoadNote.current()
             var lookup = call.turned(into: Cmdline.self)
@@ -168,7 +167,7 @@ extension Cmdline {
 
     /// Looks for the chain, and verifies all of it. Says why one is not handed on.
     mutating func nextKernel() throws(Failure) -> NextKernel {
-        let template = ParameterLine(try templateText())
+        let template = try template()
         let line = try edited(template)
         var next = NextKernel()
         let limit = request == .file ? LengthLimit.x86KexecFileLoad : LengthLimit.x86

@@ -40,7 +40,6 @@ enum Load: Command {
                     .notSavable, "\(escaped(path)) is a file system of the kernel's own, which keeps no files",
                     remedy: "name a directory on a disk or a tmpfs"))
         }
-        try call.refuseBoth(.stdout, .json)
         let threads = try call.threadCount()
         try WritingTarget.checkOptions(call)
         let choice = MemoryChoice(call[.memory])
@@ -69,13 +68,10 @@ enum Load: Command {
         var chain = check.run()
         report.evaluation = chain
         report.layout = check.layout
-        if call.has(.repair) && chain.verdict != .intact {
+        if chain.verdict != .intact {
             let end = target.map { [$0.memory.pages.upperBound &- 1] } ?? []
             let ends = end + Recovering.ends(call, choice, head: page)
-            if let found = Recovering.find(page, memory, ends: ends, threads: threads, reads: true, &report) {
-                (chain, memory) = (found.evaluation, found.memory)
-                report.useRecovered(found)
-            }
+            report.recover(call, page, ends: ends, threads: threads, &chain, &memory)
         }
         if arrived != nil { report.lookAtHandOver(page, frames) }
         report.lookAtManifest(of: chain, head: page, memory: memory)
@@ -130,9 +126,9 @@ enum Load: Command {
         let hasGood = chain.usersFiles(manifest: manifest).contains { chain.files[$0].status == .intact }
         guard hasGood || call.has(.damaged) || manifest != nil && chain.files.count(where: { !$0.isParity }) == 1 else {
             // Nothing was restored, so this is no success, also where the chain as such is intact.
+            let paths = restoration.paths(of: chain, report)
             report.extractions = chain.usersFiles(manifest: manifest).map {
-                Extraction(
-                    name: chain.files[$0].name, outcome: .refused, message: "it is \(chain.files[$0].status.name)")
+                Extraction(name: paths[$0], outcome: .refused, message: "it is \(chain.files[$0].status.name)")
             }
             return false
         }
@@ -148,9 +144,9 @@ enum Load: Command {
         guard !call.has(.pfn) else { return }
         let paths = MachinePaths()
         let line = try calling(remedy: "mount /proc") { () throws(SystemError) in
-            try FileDescriptor.contents(of: paths.commandLine, limit: MachineEvidence.lineLimit)
+            try paths.parameterLine()
         }
-        guard MachineEvidence.isCrashKernel(ParameterLine(line), paths) else { return }
+        guard MachineEvidence.isCrashKernel(line, paths) else { return }
         throw .refused(
             WriteRefusal(
                 .crashKernel, "this is a crash kernel: its command line's pram= may be meant for another",

@@ -23,12 +23,17 @@ enum Map: Command {
         var view = View(call, streams.output)
         do throws(Failure) {
             try call.requireOperands(0...0)
-            if let path = call[.svg] { try refuse(path, call) }
+            if let path = call[.svg], !isStandardOutput(path) { try refuse(path, call) }
             view.look(at: call)
             try view.look(&report)
         } catch { try report.end(by: error) }
         view.finish()
         var status = report.status
+        if let path = call[.svg], isStandardOutput(path) {
+            view.write(report, to: streams.output)
+            report.failure?.explain(to: streams.errors)
+            return status
+        }
         view.print(report, streams)
         report.failure?.explain(to: streams.errors)
         if let path = call[.svg] {
@@ -88,11 +93,7 @@ extension Map {
                 }
             }
             if let line = call[.cmdline] { ranges.add(ParameterLine(line)) }
-            if let path = call[.cmdlineFile],
-                let line = try? FileDescriptor.contents(of: path, limit: MachineEvidence.lineLimit)
-            {
-                ranges.add(ParameterLine(line))
-            }
+            if let path = call[.cmdlineFile], let line = try? ParameterLine(file: path) { ranges.add(line) }
             background = ranges.background
         }
 
@@ -223,17 +224,22 @@ extension Map {
             }
         }
 
+        /// The SVG.
+        func write(_ report: Report, to output: Output) {
+            guard let picture = pictures.last else { return }
+            let (headline, subtitle) = (headline(report), subtitle(report))
+            PictureSVG.write(picture, caption, headline: headline, subtitle: subtitle) { output.write($0) }
+        }
+
         /// Puts the SVG in its place, whole or not at all.
         func save(_ report: Report, to path: [UInt8]) throws(Failure) {
-            guard let picture = pictures.last else { return }
+            guard !pictures.isEmpty else { return }
             let old = try? FileDescriptor.status(of: path)
             // What is replaced is the file, and not a link to it.
             let target = (try? canonicalPath(path)) ?? path
-            let (headline, subtitle) = (headline(report), subtitle(report))
-            let caption = caption
             try replaceFile(target, like: old, failing: { Failure.system($0, remedy: "") }) { file throws(Failure) in
                 let output = Output(file.number, name: "the picture")
-                PictureSVG.write(picture, caption, headline: headline, subtitle: subtitle) { output.write($0) }
+                write(report, to: output)
                 do throws(SystemError) { try output.finish() } catch { throw .system(error, remedy: "") }
             }
         }

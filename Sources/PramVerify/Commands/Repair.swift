@@ -84,9 +84,11 @@ struct Repairing {
     /// - Parameter recovery: what was just repaired: its links, its META pages and whatever is still lost are read anew,
     ///   of all other pages each was read and compared once already, before it was needed or behind its being written.
     func survey(behind recovery: ChainRecovery? = nil) -> SurveyedChain {
-        SurveyedChain(
+        let pages = target.memory.pages
+        return SurveyedChain(
             head: head, memory: target.memory, threads: threads, seed: randomNumber(),
-            knows: recovery.map { recovery in { recovery.fitsOnceRepaired($0, $1) } })
+            // What lies outside was not written.
+            knows: recovery.map { recovery in { pages.contains($0) && recovery.fitsOnceRepaired($0, $1) } })
     }
 
     func find(_ report: inout Report) -> Recovering? {
@@ -116,19 +118,19 @@ struct Repairing {
                 throw WritingFailure(.changed, "/sys/kernel/pram no longer names this chain, so its pages are not ours")
             }
         }
-        guard !isDryRun, recovery.isWhole || isPartial && report.repair?.possible != RepairReport.Possible.none else {
+        if isDryRun && recovery.isWhole && !isPartial {
+            try writing { () throws(WritingFailure) in try repair.refuseOutside() }
+        }
+        guard !isDryRun, recovery.isWhole || isPartial && !repair.plan.isNothing else {
             report.evaluation = recovery.evaluation
             report.layout = found.layout
             // As it lies, lost links included.
             if recovery.lostLinks > 0 { report.evaluation = survey().evaluation }
-            let files = describe(report, done: false)
+            let (files, warnings) = (
+                describe(report, done: false), unchanged(repair.plan, recovery, isPartial: isPartial, report)
+            )
             report.written?.files = files
-            let copies = repair.lostCopies.count
-            if copies > 0 && recovery.isNeedless {
-                report.written?.warnings.append(
-                    "\(counted(copies, "page")) that protect the chain would be made again")
-            }
-            if !recovery.isNeedless || copies > 0 { report.written?.warnings.append("nothing was changed") }
+            report.written?.warnings += warnings
             return nil
         }
         let outcome = try writing { () throws(WritingFailure) in
@@ -140,9 +142,7 @@ struct Repairing {
         let files = describe(report, done: true)
         report.written?.files = files
         if !outcome.isNothing {
-            report.written?.warnings.append(
-                "\(counted(outcome.links, "link")), \(counted(outcome.pages, "page")) and "
-                    + "\(counted(outcome.copies, "page")) that no link lists were written")
+            report.written?.warnings.append("written anew: \(outcome.inWords)")
         }
         let after = outcome.isNothing && recovery.isNeedless ? nil : survey(behind: recovery)
         report.evaluation = after?.evaluation ?? recovery.evaluation
@@ -150,15 +150,29 @@ struct Repairing {
         return after
     }
 
+    /// What could have been written, and why it was not.
+    private func unchanged(
+        _ plan: ChainRepair.Outcome, _ recovery: ChainRecovery, isPartial: Bool, _ report: Report
+    ) -> [String] {
+        if recovery.isNeedless && plan.isNothing { return [] }
+        if plan.isNothing {
+            let reason: StaticString =
+                report.repair?.possible == RepairReport.Possible.none
+                ? report.repair?.reason ?? "" : "what comes back does not lie in the range that may be written"
+            return [Phrase("nothing was changed: \(reason)").text]
+        }
+        if recovery.isWhole || isPartial {
+            return [Phrase("would be written anew: \(plan.inWords)").text, "nothing was changed"]
+        }
+        return [
+            "nothing was changed: not all of it comes back",
+            Phrase("repair --partial writes what does: \(plan.inWords)").text,
+        ]
+    }
+
     private func describe(_ report: Report, done: Bool) -> [(name: [UInt8], fate: StaticString, message: String)] {
         (report.repair?.files ?? []).map { file in
-            let fate: StaticString =
-                file.isRepairable ? (done ? "repaired" : "repairable") : "lost"
-            let message =
-                file.isRepairable
-                ? "\(counted(file.lost, "lost page")), all of which come back"
-                : "\(counted(file.lost, "lost page")), not all of which come back"
-            return (file.name, fate, message)
+            (file.name, file.isRepairable ? (done ? "repaired" : "repairable") : "lost", file.inWords(done: done))
         }
     }
 }

@@ -27,7 +27,6 @@ enum Save: Command {
     static func perform(_ call: Call) throws(UsageError) -> Report {
         var report = Report(command: name)
         do throws(Failure) {
-            try call.refuseBoth(.kho, .again)
             if call.has(.kho) && !call.has(.dryRun) {
                 try keep(call, &report)
             } else if call.has(.again) {
@@ -76,10 +75,19 @@ enum Save: Command {
             if MemoryChoice(call[.memory]).isLive { SaveNote(.unfinished).write() }
             let standing =
                 call.has(.replace) ? StandingChain(in: target.memory, threads: threads, seed: randomNumber()) : nil
-            var chainSave = try begin(source, target, base: base, parity: parity, replacing: standing)
-            let (head, chain) = try writing { () throws(WritingFailure) in
-                try chainSave.run(threads: threads, seed: randomNumber())
+            var chainSave: ChainSave
+            let head: PFN
+            let chain: ChainEvaluation
+            do throws(WritingFailure) {
+                // What can be refused is refused before the first byte is written.
+                chainSave = try ChainSave(
+                    source.plan, from: source.directory, into: target.memory, generation: randomNumber(),
+                    parity: parity, replacing: standing)
+                (head, chain) = try chainSave.run(threads: threads, seed: randomNumber())
+            } catch {
+                throw .writing(error.wantingRoom(room(for: source.plan, in: target, base: base, parity: parity)))
             }
+            target.growth?.keep()
             report.evaluation = chain
             report.layout = .amd64
             report.written = Written(
@@ -91,23 +99,14 @@ enum Save: Command {
         }
     }
 
-    /// Refuses what can be refused before the first byte is written.
-    private static func begin(
-        _ source: SaveSource, _ target: WritingTarget, base: UInt64, parity: Int, replacing standing: StandingChain?
-    ) throws(Failure) -> ChainSave {
-        do throws(WritingFailure) {
-            return try ChainSave(
-                source.plan, from: source.directory, into: target.memory, generation: randomNumber(), parity: parity,
-                replacing: standing)
-        } catch {
-            guard error.cause == .tooSmall, target.machine == nil,
-                let size = SaveEstimate(source.plan, parity: parity)?.imageSize(base: base)
-            else { throw .writing(error) }
-            throw .writing(
-                WritingFailure(
-                    .tooSmall, Phrase(error.message),
-                    remedy: "an image with --size=\(size >> 10)K has room for all of it"))
+    /// What would have room for all of it.
+    private static func room(for plan: SavePlan, in target: WritingTarget, base: UInt64, parity: Int) -> Phrase {
+        if target.isDevice { return "take a larger device, or save less" }
+        guard target.machine == nil else { return "reserve a larger range, or save less" }
+        guard let size = SaveEstimate(plan, parity: parity)?.imageSize(base: base) else {
+            return "make the image larger with --size, or save less"
         }
+        return "an image with --size=\(size >> 10)K has room for all of it"
     }
 
     private static func estimate(_ plan: SavePlan, parity: Int) throws(Failure) -> EstimateReport {

@@ -13,7 +13,6 @@ import Verification
 extension Save {
     static func keep(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands((call.has(.stdin) ? 0 : 1)...1, "a directory")
-        for option: Option in [.memory, .device, .region, .base, .pfn, .force] { try call.refuseBoth(.kho, option) }
         if call.has(.parity), try call.parityPercent() > 0 {
             throw .usage(UsageError("--kho goes with --parity=0 alone: parity needs adjacent pages"))
         }
@@ -43,11 +42,14 @@ extension Save {
             throw .system(error, remedy: remedy(error))
         }
         report.memory = Report.Memory(path: "memfd", memory)
-        var chainSave = try writing { () throws(WritingFailure) in
-            try ChainSave(source.plan, from: source.directory, into: memory, generation: generation)
-        }
-        let (head, chain) = try writing { () throws(WritingFailure) in
-            try chainSave.run(threads: threads, seed: randomNumber())
+        let head: PFN
+        let chain: ChainEvaluation
+        do throws(WritingFailure) {
+            var chainSave = try ChainSave(
+                source.plan, from: source.directory, into: memory, generation: generation)
+            (head, chain) = try chainSave.run(threads: threads, seed: randomNumber())
+        } catch {
+            throw .writing(error.wantingRoom("--size gives the chain more memory"))
         }
         report.head = Head(origin: .session, page: head)
         report.evaluation = chain
@@ -169,9 +171,6 @@ extension Save {
     /// Takes the chain that has arrived out of its session, and puts it into a new one: the same frames, the same links.
     static func keepAgain(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands(0...0)
-        for option: Option in [.memory, .device, .region, .size, .stdin, .parity, .replace, .force] {
-            try call.refuseBoth(.again, option)
-        }
         let threads = try call.threadCount()
         let lock = try lockMemory()
         _ = try supportingMachine()

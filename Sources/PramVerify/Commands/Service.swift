@@ -41,8 +41,7 @@ struct Service: Command {
     private func normalLine() -> (line: ParameterLine?, status: ExitStatus) {
         let paths = MachinePaths()
         do throws(SystemError) {
-            let text = try FileDescriptor.contents(of: paths.commandLine, limit: MachineEvidence.lineLimit)
-            let line = ParameterLine(text)
+            let line = try paths.parameterLine()
             guard try !MachineEvidence.tellsCrashKernel(line, paths) else {
                 say("this is a crash kernel, which touches nothing")
                 return (nil, [])

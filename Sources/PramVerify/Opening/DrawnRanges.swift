@@ -49,9 +49,7 @@ struct DrawnRanges {
         {
             add(range, .initrd)
         }
-        if let text = try? FileDescriptor.contents(of: paths.commandLine, limit: MachineEvidence.lineLimit) {
-            add(ParameterLine(text))
-        }
+        if let line = try? paths.parameterLine() { add(line) }
     }
 
     private mutating func add(_ iomem: Iomem, firmware: FirmwareMap?) {

@@ -46,12 +46,12 @@ struct Head {
             }
             return Head(origin: .option, page: number == 0 ? nil : PFN(number))
         }
-        if let text = call[.cmdline] { return Head(origin: .commandLineText, line: text) }
+        if let text = call[.cmdline] { return Head(origin: .commandLineText, line: ParameterLine(text)) }
         let path = call[.cmdlineFile] ?? Array("/proc/cmdline".utf8)
         do throws(SystemError) {
-            let text = try FileDescriptor.contents(of: path, limit: MachineEvidence.lineLimit)
-            if call.has(.cmdlineFile) { return Head(origin: .commandLineFile, line: text) }
-            var head = Head(origin: .procCmdline, line: text)
+            let line = try ParameterLine(file: path)
+            if call.has(.cmdlineFile) { return Head(origin: .commandLineFile, line: line) }
+            var head = Head(origin: .procCmdline, line: line)
             if live, HoldNote.isReleased(head.page) {
                 var none = Head(origin: .procCmdline, page: nil, malformed: head.malformed)
                 none.isReleased = true
@@ -77,12 +77,12 @@ struct Head {
         self.malformed = malformed
     }
 
-    private init(origin: Origin, line: [UInt8]) {
-        let pram = PramParameter.find(in: ParameterLine(line))
+    private init(origin: Origin, line: ParameterLine) {
+        let pram = PramParameter.find(in: line)
         self.origin = origin
         if let number = pram.pfn, number != 0 { page = PFN(number) } else { page = nil }
         for occurrence in pram.malformed {
-            let text = escaped(line[occurrence.parameter.range])
+            let text = escaped(line.bytes[occurrence.parameter.range])
             guard case .malformed(let fault) = occurrence.reading else { continue }
             let reason: StaticString =
                 switch fault {

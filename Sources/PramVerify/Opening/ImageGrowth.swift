@@ -1,6 +1,7 @@
 import Linux
 
-/// An image that `save --size` has made, or may have made larger: a save that fails leaves it as large as it was.
+/// An image that `save --size` has made, or may have made larger: a save that fails, or that a signal ends, leaves it as
+/// large as it was.
 struct ImageGrowth {
     let path: [UInt8]
     /// What the path named when it was opened: nothing else is touched.
@@ -8,8 +9,12 @@ struct ImageGrowth {
     /// In bytes; nil where there was no such file.
     let before: UInt64?
 
+    /// What was saved is complete.
+    func keep() { FileDescriptor.growthEnded() }
+
     /// To be called while the image is locked.
     func undo() {
+        FileDescriptor.growthEnded()
         guard let file = try? FileDescriptor.openForUpdate(path), let now = try? file.status(),
             now.isSameFile(as: image)
         else { return }

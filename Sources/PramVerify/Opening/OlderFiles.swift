@@ -11,26 +11,72 @@ extension Restoration {
     func refusal(of chain: ChainEvaluation, _ directory: Directory, _ report: Report) -> [Extraction]? {
         guard !call.has(.partial) else { return nil }
         let isWhole = chain.verdict == .intact || call.has(.damaged)
+        let cause: [UInt8]?
         let reason: Phrase
+        let remedy: StaticString
         if let other = conflict(in: directory, of: chain, report) {
-            reason =
-                "\(escaped(other)) exists and is of another kind, a directory or none; --partial restores the others"
+            cause = other
+            reason = "exists and is of another kind, a directory or none"
+            remedy = "--partial restores the others"
         } else if let room = directory.freeSpace, needed(of: chain) > room {
-            reason =
-                "\(byteCount(needed(of: chain))) are needed and \(byteCount(room)) are free; --partial restores what fits"
+            cause = nil
+            reason = "\(byteCount(needed(of: chain))) are needed and \(byteCount(room)) are free"
+            remedy = "--partial restores what fits"
         } else {
             guard !isWhole || !call.has(.force) else { return nil }
             guard let older = olderFile(in: directory, of: chain, report) else { return nil }
-            reason =
-                isWhole
-                ? "\(escaped(older)) exists; --force replaces what exists, --partial restores the others"
-                : "\(escaped(older)) exists, and not all of the chain is intact; --partial restores what is"
+            cause = older
+            reason = isWhole ? "exists" : "exists, and not all of the chain is intact"
+            remedy =
+                isWhole ? "--force replaces what exists, --partial restores the others" : "--partial restores what is"
         }
-        return chain.usersFiles(manifest: report.manifest?.file).map { number in
+        let paths = paths(of: chain, report)
+        let files = chain.usersFiles(manifest: report.manifest?.file)
+        var refused = files.map { number in
             let file = chain.files[number]
-            return Extraction(
-                name: file.name, outcome: .refused,
-                message: file.status == .intact || call.has(.damaged) ? reason.text : "it is \(file.status.name)")
+            let message: Phrase
+            if let cause, cause == paths[number] {
+                message = "it \(reason); \(remedy)"
+            } else if file.status != .intact && !call.has(.damaged) {
+                message = "it is \(file.status.name)"
+            } else if let cause {
+                message = "nothing is restored because of \(escaped(cause))"
+            } else {
+                message = "\(reason); \(remedy)"
+            }
+            return Extraction(name: paths[number], outcome: .refused, message: message.text)
+        }
+        // A directory or a link has no file in the chain.
+        if let cause, !files.contains(where: { paths[$0] == cause }) {
+            refused.insert(
+                Extraction(name: cause, outcome: .refused, message: Phrase("it \(reason); \(remedy)").text), at: 0)
+        }
+        return refused
+    }
+
+    /// Where each file of the chain goes, by its number: its first path in the manifest, or its name in the chain.
+    func paths(of chain: ChainEvaluation, _ report: Report) -> [[UInt8]] {
+        guard let manifest = report.manifest, !call.has(.flat) else { return chain.files.map { $0.name } }
+        let found = Paths(chain)
+        manifest.read { event in
+            guard case .entry(let entry) = event, entry.kind == .regular,
+                let file = found.index.contents(of: entry), found.isNamed[file] == false
+            else { return }
+            found.isNamed[file] = true
+            found.paths[file] = entry.path.bytes
+        }
+        return found.paths
+    }
+
+    private final class Paths {
+        let index: ChainNameIndex
+        var paths: [[UInt8]]
+        var isNamed: [Bool]
+
+        init(_ chain: ChainEvaluation) {
+            index = ChainNameIndex(chain.files)
+            paths = chain.files.map { $0.name }
+            isNamed = paths.map { _ in false }
         }
     }
 
@@ -63,12 +109,12 @@ extension Restoration {
     private func olderFile(in directory: Directory, of chain: ChainEvaluation, _ report: Report) -> [UInt8]? {
         let top = directory.path + [UInt8(ascii: "/")]
         guard let manifest = report.manifest, !call.has(.flat) else {
-            return chain.files.first { !$0.isParity && FileDescriptor.exists(top + $0.name) }?.name
+            return chain.files.first { !$0.isParity && FileDescriptor.isTaken(top + $0.name) }?.name
         }
         let found = Found()
         manifest.read { event in
             guard found.path == nil, case .entry(let entry) = event, entry.kind != .directory else { return }
-            if FileDescriptor.exists(top + entry.path.bytes) { found.path = entry.path.bytes }
+            if FileDescriptor.isTaken(top + entry.path.bytes) { found.path = entry.path.bytes }
         }
         return found.path
     }

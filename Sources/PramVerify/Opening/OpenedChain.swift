@@ -1,4 +1,5 @@
 import Linux
+import Machine
 import MemorySources
 import PRAM
 import Text
@@ -9,8 +10,7 @@ struct OpenedChain {
     let head: PFN
     let memory: any PhysicalMemory
     private let lock: ReadingLock
-    /// What --pfn says.
-    private let text: [UInt8]?
+    private let call: Call
 
     /// What `boot` asks for besides what options name.
     struct Watch {
@@ -40,7 +40,7 @@ struct OpenedChain {
         let memory = try choice.open(base: base, unpackLimit: unpackLimit, raw: call.has(.raw))
         report.memory = Report.Memory(choice, memory)
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: page) }
-        return OpenedChain(head: page, memory: memory, lock: lock, text: call[.pfn])
+        return OpenedChain(head: page, memory: memory, lock: lock, call: call)
     }
 
     /// Verifies all of it.
@@ -74,16 +74,28 @@ struct OpenedChain {
         progress.clear()
         report.memory?.notes = memory.notes  // asked last: some only show while pages are read
         report.evaluation = evaluation
-        if evaluation.links.isEmpty, let text, let hint = Head.hint(text, in: memory) {
+        if evaluation.links.isEmpty, let text = call[.pfn], let hint = Head.hint(text, in: memory) {
             report.warnings = (report.warnings ?? []) + [hint]
         }
         report.lookAtHandOver(head, frames)
         report.hasStaleParity = !linksOnly && witness.isStale(evaluation, in: memory)
+        if !linksOnly { report.lostCopies = lostCopies(evaluation, witness) }
         if !evaluation.links.isEmpty { report.layout = check.layout }
         if !linksOnly && evaluation.findingCounts[Finding.Kind.timeout.rawValue] == 0 {
             report.lookAtManifest(of: evaluation, head: head, memory: memory)
         }
         return evaluation
+    }
+
+    /// What is lost of what protects an intact chain, and no link lists; nil where there is no such thing.
+    private func lostCopies(_ chain: ChainEvaluation, _ witness: ParityWitness) -> LostCopies? {
+        let choice = MemoryChoice(call[.memory])
+        // A kernel with pram keeps what links list, and has given the rest to others.
+        if choice.isLive && MachineEvidence.kernelsHead() == head.number { return nil }
+        let geometry = witness.geometry(of: chain, head: head, in: memory) {
+            Recovering.ends(call, choice, head: head)
+        }
+        return geometry.map { LostCopies(of: $0, links: chain.links.map { $0.page.number }, in: memory) }
     }
 
     /// Lets writers go on.

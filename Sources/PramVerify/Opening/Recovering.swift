@@ -54,8 +54,8 @@ struct Recovering {
             let (end, overflow) = base.addingReportingOverflow(size)
             if !overflow && end >= UInt64(pageSize) { ends.append(end / UInt64(pageSize) - 1) }
         case .live:
-            let text = try? FileDescriptor.contents(of: MachinePaths().commandLine, limit: MachineEvidence.lineLimit)
-            for range in ReservedMemory(ParameterLine(text ?? [])).elements where range.contains(head) {
+            let line = try? MachinePaths().parameterLine()
+            for range in ReservedMemory(line ?? ParameterLine([])).elements where range.contains(head) {
                 ends.append(lastPage(range))
             }
             guard let machine = try? MachineEvidence.collect() else { break }
@@ -73,8 +73,19 @@ struct Recovering {
 }
 
 extension Report {
-    /// What is reported is the chain with what has come back.
-    mutating func useRecovered(_ found: Recovering) {
+    /// Looks for what comes back of a damaged chain; with --repair, whoever restores files gets the chain with all of
+    /// that in it.
+    /// - Parameter ends: see `ChainRecovery`.
+    mutating func recover(
+        _ call: Call, _ head: PFN, ends: [UInt64], threads: Int, _ chain: inout ChainEvaluation,
+        _ memory: inout any PhysicalMemory
+    ) {
+        guard chain.verdict != .intact else { return }
+        let isWanted = call.has(.repair)
+        guard let found = Recovering.find(head, memory, ends: ends, threads: threads, reads: isWanted, &self),
+            isWanted
+        else { return }
+        (chain, memory) = (found.evaluation, found.memory)
         evaluation = found.evaluation
         layout = found.layout
         repair?.doing = .onTheWay

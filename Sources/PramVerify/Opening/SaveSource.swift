@@ -26,7 +26,6 @@ struct SaveSource {
         self.directory = directory
         hasExclusions = call.has(.exclude)
         if call.has(.flat) {
-            for option: Option in [.oneFileSystem, .exclude, .stdin] { try call.refuseBoth(.flat, option) }
             guard let directory else { throw .usage(UsageError("save needs a directory")) }
             let plan = try writing { () throws(WritingFailure) in try SavePlan(directory) }
             if call.has(.strict), let first = plan.warnings.first(where: { _ in true }) {

@@ -12,10 +12,7 @@ extension Head {
     /// Where such memory cannot be looked at, the report says so, as "no chain" was not proved then.
     mutating func lookForUnnamed(_ report: inout Report) {
         let paths = MachinePaths()
-        guard let text = try? FileDescriptor.contents(of: paths.commandLine, limit: MachineEvidence.lineLimit) else {
-            return
-        }
-        let line = ParameterLine(text)
+        guard let line = try? paths.parameterLine() else { return }
         let starts = ReservedMemory(line).elements.map { PFN(containing: $0.start) }
         // What a crash kernel's line reserves is the memory of the kernel that has crashed.
         guard !starts.isEmpty, !MachineEvidence.isCrashKernel(line, paths) else { return }

@@ -157,8 +157,10 @@ struct WritingTarget {
         let status = try calling { () throws(SystemError) in try file.status() }
         let length = status.size
         // Who made it and who locked it first need not be the same.
-        let growth = size.map { _ in ImageGrowth(path: path, image: status, before: isNew && length == 0 ? nil : length)
+        let growth = size.map { _ in
+            ImageGrowth(path: path, image: status, before: isNew && length == 0 ? nil : length)
         }
+        if let growth { file.growthBegan(from: growth.before) }
         let range: PhysicalRange
         do throws(Failure) {
             range = try self.range(
@@ -189,16 +191,16 @@ struct WritingTarget {
         func malformed(_ message: Phrase, _ remedy: Phrase) -> Failure {
             .memory(MemoryFailure(.malformed, source: escaped(path), message, remedy: remedy))
         }
-        guard base % UInt64(pageSize) == 0 else { throw malformed("the base is not a multiple of 4096", "") }
+        let remedy: Phrase = isSaved ? "save makes it larger with --size" : ""
         // Page 0 can be no head: pram=0 says that there is no chain.
         let first = max(base, UInt64(pageSize))
         let (end, overflow) = base.addingReportingOverflow(length & ~UInt64(pageSize - 1))
         let start = LowMemory.firstPage(ofImageAt: base, length: length).address ?? first
         guard !overflow, let whole = PhysicalRange(start: first, end: end) else {
-            throw malformed("the image has no room for a chain", "save makes it larger with --size")
+            throw malformed("the image has no room for a chain", remedy)
         }
         guard let range = region ?? (isSaved ? PhysicalRange(start: start, end: end) : whole) else {
-            throw malformed("the image has no room for a chain", "save makes it larger with --size")
+            throw malformed("the image has no room for a chain", remedy)
         }
         guard whole.contains(range), range.start % UInt64(pageSize) == 0, range.size % UInt64(pageSize) == 0 else {
             throw malformed("--region does not name whole pages of the image", "")

@@ -17,8 +17,10 @@ struct PictureText {
     /// How many a line has.
     let columns: Int
 
-    /// Fewer would leave no room for blocks; more are of no use.
-    static let widths = 24...1024
+    /// More are of no use.
+    static let widths = 1...1024
+    /// Where there are fewer columns, rows of the legend are broken between words.
+    private static let legendWidth = 36
 
     /// What suits where it goes.
     /// - NO_COLOR (no-color.org), if it is not empty, forbids colours; so does a terminal that is dumb.
@@ -122,7 +124,7 @@ struct PictureText {
         }
     }
 
-    /// 36 columns.
+    /// 36 columns, or as many as there are.
     private func row(_ content: Content?, _ name: StaticString, _ figure: String) -> [UInt8] {
         var line: [UInt8]
         if let content {
@@ -131,6 +133,10 @@ struct PictureText {
                 ? PictureText.colour(content) + mark(content) + PictureText.escape("0") : mark(content)
         } else {
             line = [UInt8(ascii: " ")]
+        }
+        if columns < PictureText.legendWidth {
+            line += Array(" \(wrapped("\(name) \(figure)", columns, indent: 2))".utf8)
+            return line.dropLast()
         }
         line += Array(" \(padded(name, 21))".utf8)
         line += [UInt8](repeating: UInt8(ascii: " "), count: max(0, 13 - figure.utf8.count))

@@ -34,6 +34,9 @@ extension Report {
             case .streamed:
                 for extraction in report.extractions ?? [] where extraction.outcome != .written {
                     streams.say("\(escaped(extraction.name)): \(extraction.message)")
+                    if let repair, repair.doing == .possible, repair.possible != .none {
+                        streams.say("\(repair.possible.name) of what is lost comes back with --repair")
+                    }
                 }
             case .head where estimate != nil: estimate?.write(to: streams.output, streams.errors)
             case .head: WrittenReport.write(report, to: streams.output, streams.errors)

@@ -30,6 +30,8 @@ struct Report {
     var repair: RepairReport?
     /// Whether the chain holds parity of what it was, or of another one.
     var hasStaleParity = false
+    /// What is lost of what protects an intact chain besides its parity; nil where nobody has looked, or nothing does.
+    var lostCopies: LostCopies?
     /// What there is to say of memory that the former kernel has handed over, or should have; nil where the chain is
     /// none of that kind.
     var handOver: HandOverReport?
@@ -130,7 +132,7 @@ struct Report {
         switch written?.purpose {
         case .repairing?:
             if verdict != .intact && evaluation != nil { return .damaged }
-            return written?.changed == true ? .corrected : []
+            return hasRepaired ? .corrected : []
         case .cutting?:
             if written?.changed == true { return .corrected }
             return verdict == .intact || evaluation == nil ? [] : .damaged
@@ -144,6 +146,9 @@ struct Report {
             return status
         }
     }
+
+    /// Whether `repair` has brought back something that the chain lists, not only what protects it.
+    var hasRepaired: Bool { written?.changed == true && repair?.isNeedless != true }
 
     /// How many files there are but those that hold the tree's manifest and the parity.
     var usersFileCount: Int {
@@ -164,6 +169,9 @@ struct Report {
         guard let evaluation else { return all }
         all += evaluation.findings
         if hasStaleParity { all.append(Finding(.parityStale)) }
+        if let lost = lostCopies?.pages.first {
+            all.append(Finding(.copiesLost, page: PFN(lost.page), detail: UInt64(lostCopies?.pages.count ?? 0)))
+        }
         if evaluation.findingsOmitted > 0 {
             all.append(Finding(.findingsOmitted, detail: evaluation.findingsOmitted))
         }

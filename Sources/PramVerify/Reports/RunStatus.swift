@@ -38,7 +38,8 @@ extension Report {
         if failure != nil { return .failed }
         if let written, written.changed {
             if written.head == nil { return .empty }
-            if written.purpose == .cutting || written.purpose == .repairing, verdict == .intact { return .corrected }
+            let isMended = written.purpose == .cutting || written.purpose == .repairing && hasRepaired
+            if isMended && verdict == .intact { return .corrected }
         }
         if handOver?.loss != nil { return .lost }
         // A head page of zeros is what a chain leaves that was erased, and what a machine has after a cold boot.

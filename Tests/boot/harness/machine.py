@@ -14,6 +14,7 @@ import base64
 import ctypes
 import json
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -404,10 +405,14 @@ class Machine:
             for packet in ("Qqemu.PhyMemMode:1", f"M{address:x},{len(data):x}:{data.hex()}", "D"):
                 stub.sendall(f"${packet}#{sum(packet.encode()) % 256:02x}".encode())
                 answer = b""
-                while b"#" not in answer[:-2]:
-                    answer += stub.recv(4096)
+                # That the guest stands still (T) is said unasked, before or after the answer to what was asked first.
+                while not (packets := [found for found in re.findall(rb"\$([^#]*)#..", answer)
+                                       if not found.startswith(b"T")]):
+                    if not (more := stub.recv(4096)):
+                        self._fail(f"gdb's stub went away after {answer!r}")
+                    answer += more
                 stub.sendall(b"+")
-                if b"OK" not in answer:
+                if packets != [b"OK"]:
                     self._fail(f"gdb's stub answered {answer!r} to {packet}")
         self.qmp("human-monitor-command", command_line="gdbserver none")
         self.qmp("cont")

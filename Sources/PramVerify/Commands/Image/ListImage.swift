@@ -15,9 +15,6 @@ enum ListImage: Command {
 
     static func run(_ call: Call, _ streams: Streams) throws(UsageError) -> ExitStatus {
         try aboutImage(call, name, streams) { () throws(Failure) in
-            try call.refuseBoth(.long, .segments)
-            try call.refuseBoth(.json, .long)
-            try call.refuseBoth(.json, .segments)
             let (image, limits) = try openImage(call)
             let output = streams.output
             do throws(ImageFailure) {

@@ -30,9 +30,14 @@ enum MakeImage: Command {
             }
             var archive = HelperArchive(flavour)
             archive.modified = try sourceDateEpoch()
-            let made = archive
+            let (made, path, isPacked) = (archive, call.operands[0], call.has(.compress))
+            let output = streams.output
             try imaging { () throws(ImageFailure) in
-                try makeImage(call.operands[0], made, gzip: call.has(.compress))
+                if isStandardOutput(path) {
+                    output.write(try imageBytes(made, gzip: isPacked))
+                } else {
+                    try makeImage(path, made, gzip: isPacked)
+                }
             }
             return []
         }
