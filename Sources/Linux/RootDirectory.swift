@@ -39,6 +39,15 @@ public final class RootDirectory {
         _ = SystemCalls.fchmodat(parent, name, permissions & 0o1777 | 0o700)
     }
 
+    /// The directories that a path lies in, where there are none; what is there stays, links too.
+    private func makeParents(of path: [UInt8]) throws(SystemError) {
+        for slash in path.indices where path[slash] == UInt8(ascii: "/") {
+            let (parent, name) = try place(Array(path[..<slash]))
+            let made = SystemCalls.mkdirat(parent, name, 0o755)
+            if made.code != EEXIST { try made.get("mkdir", path: path) }
+        }
+    }
+
     /// A new file, or, where `keeping`, the one that is there. What else has the name gives way.
     public func openFile(_ path: [UInt8], keeping: Bool) throws(SystemError) -> FileDescriptor {
         let (parent, name) = try place(path)
@@ -97,7 +106,14 @@ public final class RootDirectory {
         let parent = Array(path[..<cut])
         // A link may have changed where a path leads, but then to another place in the tree.
         if lastParent != parent {
-            last = try resolution.open(parent[...], in: top)
+            do throws(SystemError) {
+                last = try resolution.open(parent[...], in: top)
+            } catch {
+                // An archive that is to be unpacked behind others lies in directories of theirs.
+                guard error.code == ENOENT else { throw error }
+                try makeParents(of: path)
+                last = try resolution.open(parent[...], in: top)
+            }
             lastParent = parent
         }
         return (last.number, name)

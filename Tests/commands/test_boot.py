@@ -106,7 +106,7 @@ class Boot(BootTest):
     def test_metrics_are_well_formed(self):
         lines = self.boot("ro", f"cat {FOLDER}/metrics.prom")[2:]
         for line in lines:
-            self.assertRegex(line, r'^(# (HELP|TYPE) pram_verify_\w+ .+|pram_verify_\w+(\{status="\w+"\})? \d+)$')
+            self.assertRegex(line, r'^(# (HELP|TYPE) pram_verify_\w+ .+|pram_verify_\w+(\{status="\w+"\})? \d+(e-3)?)$')
         self.assertIn('pram_verify_status{status="absent"} 1', lines)
         self.assertEqual(sum(line.endswith("} 1") for line in lines), 1)
 

@@ -371,6 +371,18 @@ class Appending(ImageTest):
                 self.assertIn("it is there already", self.append(path))
                 self.assertEqual(path.read_bytes(), before)
 
+    def test_what_lies_in_directories_of_other_archives_is_extracted_too(self):
+        made, tree = self.scratch / "made.cpio", self.scratch / "tree"
+        for flavour in ("initramfs-tools", "systemd", "dracut-shell"):
+            with self.subTest(flavour):
+                shutil.rmtree(tree, ignore_errors=True)
+                made.unlink(missing_ok=True)
+                for words in (("make", f"--flavour={flavour}", str(made)), ("extract", "-d", str(tree), str(made))):
+                    result = self.run_program("image", *words)
+                    self.assertEqual(result.status, 0, result)
+                self.assertEqual((tree / "usr/sbin/pram-verify").read_bytes(), PROGRAM.read_bytes())
+                self.assertEqual((tree / "usr/sbin").stat().st_mode & 0o7777, 0o755)
+
     def test_bytes_are_the_same_everywhere(self):
         made = set()
         for folder, options in (("one", {}), ("a/much/deeper/place", {"umask": 0o077, "env": {"TZ": "Asia/Tokyo"}})):

@@ -68,6 +68,16 @@ class KernelInstall(CommandTest):
         self.assertEqual(self.run_program("image", "append", str(path), timeout=60).status, 0)
         self.assertEqual([name for name, _ in self.add(path.read_bytes())], ["initrd0"])
 
+    def test_what_lies_in_boot_does_not_count_where_an_initrd_is_given(self):
+        plugin, path = self.scratch / "plugin.install", self.scratch / "initrd.img-"
+        path.write_bytes(self.image())
+        self.assertEqual(self.run_program("image", "append", str(path), timeout=60).status, 0)
+        path.rename(f"{path}{VERSION}")
+        plugin.write_text(plugin.read_text().replace('"/boot/initrd', f'"{self.scratch}/initrd'))
+        self.assertIn(f'"{path}', plugin.read_text())
+        self.assertEqual([name for name, _ in self.add(self.image())], ["initrd0", "initrd.zz-pram-verify"])
+        self.assertEqual(self.add(), [])
+
     def test_what_is_not_understood_is_left_alone(self):
         for content in (b"no image", self.microcode(), b""):
             self.assertEqual([name for name, _ in self.add(content)], ["initrd0"])

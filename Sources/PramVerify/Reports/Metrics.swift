@@ -22,7 +22,9 @@ extension Report {
         gauge("files_intact", "Files that are intact.", UInt64(files.count { $0.status == .intact }))
         gauge("pages_checked", "Pages whose checksums were computed.", evaluation?.pagesChecked ?? 0)
         gauge("findings", "What was found.", UInt64(findings.count))
-        gauge("check_milliseconds", "How long the check took.", elapsedNanoseconds / 1_000_000)
+        // Prometheus wants seconds, and reads an exponent.
+        head("check_duration_seconds", "How long the check took.")
+        output.write("pram_verify_check_duration_seconds \(elapsedNanoseconds / 1_000_000)e-3\n")
         gauge("check_time_seconds", "When it was done, in seconds since 1970.", secondsSince1970())
     }
 }
