@@ -217,12 +217,17 @@ struct Healing {
         #expect(throws: ChainRecovery.Obstacle.stale) {
             _ = try Healing.recovery(memory, healing.head, healing.end)
         }
-        // Locators of another generation.
+        // Locators of another generation are passed over: the chain's own file tells what protects it.
         let other = try Healing(&dice, files: healing.files, spare: 0)
         if other.head == healing.head {
             var mixed = healing.image
             mixed[healing.head + 1] = other.image[healing.head + 1]
             mixed[healing.end] = other.image[healing.end]
+            mixed[layout.firstPage] = dice.page()
+            let repaired = try healing.repair(mixed)
+            #expect(healing.isWhole(repaired.image))
+            // Where that is lost too, nothing does.
+            mixed[layout.geometry!] = dice.page()
             memory = RecordedMemory(mixed, isMapped: true)
             #expect(throws: ChainRecovery.Obstacle.stale) {
                 _ = try Healing.recovery(memory, healing.head, healing.end)

@@ -132,6 +132,7 @@ private enum SystemNames {
         "Linux/BlockProbe.swift": [],
         "Linux/ChildProgram.swift": ["pv_was_killed", "pv_signal_of", "pv_exit_status_of"],
         "Linux/FileDescriptor.swift": ["stat", "iovec", "off_t"],
+        "Linux/FileGrowth.swift": ["off_t"],
         "Linux/FileStatus.swift": ["stat"],
         "Linux/FileSystem.swift": ["off_t"],
         "Linux/Mapping.swift": ["off_t", "pv_guarded", "pv_guarded_copy", "pv_memory_fence"],
