@@ -333,7 +333,7 @@ class Locked(KhoCase):
     @classmethod
     def setUpClass(cls):
         cls.boot()
-        cls.fill(16)
+        cls.fill(64)
         cls.save()
 
     def test_it_is_verified_loaded_and_given_back(self):
@@ -350,7 +350,8 @@ class Locked(KhoCase):
         self.assert_run(loaded, 0)
         self.assertEqual(sums(machine, "/tmp/out"), self.sums)
         machine.must("rm -r /tmp/out")
-        self.assertGreater(free(machine) - before, 12 << 10, loaded)
+        # Some of it waits in the processor's own lists.
+        self.assertGreater(free(machine) - before, 40 << 10, loaded)
 
 
 class LockedAgainstReading(KhoCase):
