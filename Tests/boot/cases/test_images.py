@@ -94,7 +94,7 @@ class AppendedWithMostModules(EarlyBoot):
         image, listed = distribution.most(self.kernel())
         status, said = on_host("image", "list", image)
         self.assertEqual(status, 0, said[-500:])
-        self.assertGreater(len(listed.splitlines()), 1500)
+        self.assertGreater(len(listed.splitlines()), 1200)
         self.assertEqual(said.splitlines(), listed.splitlines())
         machine = self.boot_chain()
         self.assert_status(machine, "intact")
