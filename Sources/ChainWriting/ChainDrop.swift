@@ -113,7 +113,9 @@ public struct ChainDrop {
     private func freePages(_ free: FreePages, _ count: Int) -> [PFN]? {
         if free == .none { return nil }
         let first = LowMemory.firstUsable(in: memory.pages)
-        let locators = [chain.head.number &+ 1, memory.pages.upperBound &- 1]
+        // One page where the head is the last but one.
+        let (front, back) = (chain.head.number &+ 1, memory.pages.upperBound &- 1)
+        let locators = front == back ? [front] : [front, back]
         var pages: [PFN] = []
         var number = first
         while pages.count < count && number < memory.pages.upperBound {
@@ -127,9 +129,13 @@ public struct ChainDrop {
     }
 
     private func isFree(_ number: UInt64, _ free: FreePages) -> Bool {
-        number != 0 && !chain.usedPages.contains(number)
-            && (free == .all || former?.held(number) == true || isZero(PFN(number)))
+        guard number != 0, !chain.usedPages.contains(number) else { return false }
+        // Copies of a link that is lost stay as long as the chain does.
+        let isCopy = former?.held(number) == true
+        return isCopy ? isProved : free == .all || isZero(PFN(number))
     }
+
+    private var isProved: Bool { chain.evaluation.links.allSatisfy { $0.standing == .proved } }
 
     private func isZero(_ page: PFN) -> Bool {
         var state = PageState.absent

@@ -92,8 +92,18 @@ public struct ChainProtection {
         _ chain: SurveyedChain, _ former: FormerProtection, _ memory: any WritableMemory, _ free: FreePages,
         _ wanted: Interleaving
     ) -> Place? {
-        guard let runs = FreeRuns(in: memory.pages, { chain.isFree($0, former, memory, free) })
-        else { return nil }
+        func isFree(_ page: UInt64) -> Bool { chain.isFree(page, former, memory, free) }
+        let most = (wanted.pages + wanted.parityPages + 2) / Link.capacity + 2
+        // Mostly there is room at the range's end, so that not all of it has to be looked at.
+        let near = FreeRuns(
+            in: memory.pages, lowest: most + 2, last: wanted.parityPages + 2 + most + Interleaving.mostRows, isFree)
+        if let place = near.flatMap({ place(chain, memory, $0, wanted) }), place.code == wanted { return place }
+        return FreeRuns(in: memory.pages, isFree).flatMap { place(chain, memory, $0, wanted) }
+    }
+
+    private static func place(
+        _ chain: SurveyedChain, _ memory: any WritableMemory, _ runs: FreeRuns, _ wanted: Interleaving
+    ) -> Place? {
         // Where one looks for them, as far as nothing of the chain lies there.
         let front = runs.contains(chain.head.number + 1) ? chain.head.number + 1 : nil
         let back = runs.contains(memory.pages.upperBound - 1) ? memory.pages.upperBound - 1 : nil
@@ -258,19 +268,39 @@ private struct FreeRuns {
     private static let most = 1 << 16
     private var runs: [Range<UInt64>] = []
 
+    /// All of them.
     /// - Returns: nil where they are more than can be kept.
     init?(in range: Range<UInt64>, _ isFree: (UInt64) -> Bool) {
-        var page = LowMemory.firstUsable(in: range)
-        while page < range.upperBound {
-            defer { page += 1 }
-            guard isFree(page) else { continue }
-            if let last = runs.last, last.upperBound == page {
-                runs[runs.count - 1] = last.lowerBound..<page + 1
-            } else {
-                guard runs.count < FreeRuns.most else { return nil }
-                runs.append(page..<page + 1)
-            }
+        let first = LowMemory.firstUsable(in: range)
+        for page in range where page >= first && isFree(page) {
+            guard append(page..<page + 1) else { return nil }
         }
+    }
+
+    /// The lowest pages, and those that end with the range's last page, no more than so many of each.
+    /// - Returns: nil where they are more than can be kept.
+    init?(in range: Range<UInt64>, lowest: Int, last: Int, _ isFree: (UInt64) -> Bool) {
+        var (page, found) = (LowMemory.firstUsable(in: range), 0)
+        while found < lowest && page < range.upperBound {
+            if isFree(page) {
+                guard append(page..<page + 1) else { return nil }
+                found += 1
+            }
+            page += 1
+        }
+        var tail = range.upperBound
+        while tail > page, range.upperBound - tail < UInt64(last), isFree(tail - 1) { tail -= 1 }
+        guard tail == range.upperBound || append(tail..<range.upperBound) else { return nil }
+    }
+
+    private mutating func append(_ run: Range<UInt64>) -> Bool {
+        if let last = runs.last, last.upperBound == run.lowerBound {
+            runs[runs.count - 1] = last.lowerBound..<run.upperBound
+            return true
+        }
+        guard runs.count < FreeRuns.most else { return false }
+        runs.append(run)
+        return true
     }
 
     var last: Range<UInt64>? { runs.last }

@@ -38,6 +38,8 @@ public struct ChainSave {
     private var nextLink: UInt64 = 0
     private var links: [UInt64]
     private var protected = ProtectedDigest()
+    /// Called right before the head is written: from then on what was written counts.
+    public var beforeHead: () -> Void = {}
     /// What protects the chain that was written; nil when nothing does.
     public private(set) var protection: ParityLayout?
 
@@ -151,6 +153,7 @@ public struct ChainSave {
             // A head that is torn is brought back by what these name. What the old chain lists waits.
             if let standing { try saveLocators { !standing.lists($0) } }
             try memory.synchronize()
+            beforeHead()
             memoryFence()
             try memory.write(head, headLink)
             try memory.synchronize()

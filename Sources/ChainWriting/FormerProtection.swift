@@ -17,7 +17,7 @@ public struct FormerProtection {
 
     /// - Returns: nil for a chain that had no parity.
     public init?(of chain: SurveyedChain, in memory: any WritableMemory) {
-        listed = chain.usedPages
+        listed = chain.provedPages
         let generation = chain.evaluation.links.first { $0.generation != nil }?.generation
         for page in [chain.head.number &+ 1, memory.pages.upperBound &- 1] {
             guard let geometry = GeometryPage(locator: page, in: memory), geometry.head == chain.head.number,
@@ -45,5 +45,17 @@ extension GeometryPage {
         guard let code else { return nil }
         for percent in 1...50 where Interleaving(pages: pages, percent: percent) == code { return percent }
         return max(1, min(50, code.parityPages * 100 / pages))
+    }
+}
+
+extension SurveyedChain {
+    /// The pages of links that prove themselves, and what they list: what a damaged link names may be anybody's.
+    fileprivate var provedPages: SparseSet {
+        var pages = SparseSet(seed: seed)
+        for link in evaluation.links where link.standing == .proved { _ = pages.insert(link.page.number) }
+        for listed in entries where evaluation.links[listed.link].standing == .proved {
+            _ = pages.insert(listed.entry.page.number)
+        }
+        return pages
     }
 }

@@ -55,7 +55,7 @@ public enum ArchivePath {
     public static func behind(_ link: [UInt8], leadingTo target: [UInt8], _ rest: ArraySlice<UInt8>) -> [UInt8] {
         let start = target.first == slash ? [] : parent(link) + [slash]
         var parts: [ArraySlice<UInt8>] = []
-        for part in (start + target + rest).split(separator: slash) {
+        for part in (start + target + rest).split(separator: slash) where !part.elementsEqual(".".utf8) {
             // Above the root is the root.
             if part.elementsEqual("..".utf8) { _ = parts.popLast() } else { parts.append(part) }
         }

@@ -218,7 +218,8 @@ enum Cutting {
                 threads: threads)
         else {
             report.written?.warnings.append(
-                "the range has no room for parity of what was left: what is lost from now on stays lost")
+                "no parity was made of what was left, as the range has no room for it or the pages lie too scattered: "
+                    + "what is lost from now on stays lost")
             return
         }
         let outcome = try writing { () throws(WritingFailure) in try protection.run(seed: randomNumber()) }

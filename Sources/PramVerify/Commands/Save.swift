@@ -83,11 +83,13 @@ enum Save: Command {
                 chainSave = try ChainSave(
                     source.plan, from: source.directory, into: target.memory, generation: randomNumber(),
                     parity: parity, replacing: standing)
+                // A signal from then on must not take the new chain away.
+                let growth = target.growth
+                chainSave.beforeHead = { growth?.keep() }
                 (head, chain) = try chainSave.run(threads: threads, seed: randomNumber())
             } catch {
                 throw .writing(error.wantingRoom(room(for: source.plan, in: target, base: base, parity: parity)))
             }
-            target.growth?.keep()
             report.evaluation = chain
             report.layout = .amd64
             report.written = Written(

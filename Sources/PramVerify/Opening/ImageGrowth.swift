@@ -9,7 +9,7 @@ struct ImageGrowth {
     /// In bytes; nil where there was no such file.
     let before: UInt64?
 
-    /// What was saved is complete.
+    /// What was saved is complete but for its head, so a signal leaves the file as it is from now on.
     func keep() { FileDescriptor.growthEnded() }
 
     /// To be called while the image is locked.
