@@ -119,6 +119,24 @@ import Verification
         for page in memory.pages where !used.contains(page) { #expect(memory.image[page] == cut.healing.image[page]) }
     }
 
+    /// The first entry of the second link names a page that is somebody else's, and its checksum does not fit any more.
+    @Test func `a page that only a damaged link names is nobody's to take`() throws {
+        var dice = Dice(400)
+        let files = SourceFiles()
+        try files.add([65], size: 300 * 4096, pages: Array(0..<300), &dice)
+        try files.add([66], size: 4096, pages: [0], &dice)
+        let healing = try Healing(&dice, files: files, spare: 60)
+        let foreign = healing.protection.firstPage + UInt64(healing.protection.pages) + 7
+        var damaged = healing.image
+        let link = healing.protection.link(1)
+        damaged.store(foreign, link, 24 + 8)
+        let memory = RecordedMemory(damaged, isMapped: true)
+        let surveyed = Cut.survey(memory, healing.head)
+        #expect(surveyed.usedPages.contains(foreign))
+        let former = try #require(FormerProtection(of: surveyed, in: memory))
+        #expect(!former.held(foreign) && former.held(healing.protection.firstPage) && former.held(healing.end))
+    }
+
     @Test func `a chain without parity has had none`() throws {
         var dice = Dice(1)
         let files = try SourceFiles(&dice, count: 2, pages: 5)
