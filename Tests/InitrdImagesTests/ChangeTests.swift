@@ -331,10 +331,11 @@ import Testing
         let outcome = try ImageUnpack.run(
             try shop.image("image"), into: shop.place("out"), withoutOpenat2: withoutOpenat2
         ) { _ in }
-        #expect(outcome.problems >= 5)
+        // A name that begins with a slash is one below the directory.
+        #expect(outcome.problems >= 4)
         #expect(shop.read("outside/file") == "safe\n")
         shop.sh(
-            "test $(ls outside | wc -l) = 1; test -f out/same; test ! -L out/same; test ! -L out/dir; test -f out/dir/file"
+            "test $(ls outside | wc -l) = 1; test -f out/same; test ! -L out/same; test ! -L out/dir; test -f out/dir/file; test -f out$PWD/outside/file"
         )
     }
 
