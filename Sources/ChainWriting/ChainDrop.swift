@@ -119,28 +119,13 @@ public struct ChainDrop {
         var pages: [PFN] = []
         var number = first
         while pages.count < count && number < memory.pages.upperBound {
-            if !locators.contains(number) && isFree(number, free) { pages.append(PFN(number)) }
+            if !locators.contains(number) && chain.isFree(number, free, former, memory) { pages.append(PFN(number)) }
             number += 1
         }
         for locator in locators where pages.count < count && locator >= first && memory.pages.contains(locator) {
-            if isFree(locator, free) { pages.append(PFN(locator)) }
+            if chain.isFree(locator, free, former, memory) { pages.append(PFN(locator)) }
         }
         return pages.count == count ? pages : nil
-    }
-
-    private func isFree(_ number: UInt64, _ free: FreePages) -> Bool {
-        guard number != 0, !chain.usedPages.contains(number) else { return false }
-        // Copies of a link that is lost stay as long as the chain does.
-        let isCopy = former?.held(number) == true
-        return isCopy ? isProved : free == .all || isZero(PFN(number))
-    }
-
-    private var isProved: Bool { chain.evaluation.links.allSatisfy { $0.standing == .proved } }
-
-    private func isZero(_ page: PFN) -> Bool {
-        var state = PageState.absent
-        let bytes = PageBytes(page, of: memory, state: &state)
-        return state == .present && bytes.isZero
     }
 
     private func writeAnew(
@@ -268,5 +253,21 @@ public struct ChainDrop {
 
     private func synchronize() throws(WritingFailure) {
         do throws(SystemError) { try memory.synchronize() } catch { throw WritingFailure(error) }
+    }
+}
+
+extension SurveyedChain {
+    /// Whether a page may be taken that the chain does not use.
+    /// - Parameter former: what protects the chain, or did before it was cut.
+    func isFree(
+        _ page: UInt64, _ free: FreePages, _ former: FormerProtection?, _ memory: any WritableMemory
+    ) -> Bool {
+        guard page != 0, page != head.number, !usedPages.contains(page) else { return false }
+        // Copies of a link that is lost stay as long as the chain does.
+        if former?.held(page) == true { return areLinksProved }
+        if free == .all { return true }
+        var state = PageState.absent
+        let bytes = PageBytes(PFN(page), of: memory, state: &state)
+        return state == .present && bytes.isZero
     }
 }

@@ -7,9 +7,9 @@ import Verification
 
 /// Gives a chain that was cut parity of its own again, and a second copy of its links.
 ///
-/// The parity file, the copies and new links go into pages of the range that the chain does not use, at the
-/// end of the range as far as there is room. All of it is read back before the head is written, alone: a crash leaves the chain as it
-/// was, without parity, or with it.
+/// The parity file, the copies and new links go into pages of the range that the chain does not use, at its end as far as
+/// there is room. What the links list is read back before the head is written, alone: a crash leaves the chain as it was,
+/// without parity, or with it.
 public struct ChainProtection {
     public struct Outcome {
         /// What a check says of the chain as it is now; nil where it was left as it is.
@@ -92,7 +92,7 @@ public struct ChainProtection {
         _ chain: SurveyedChain, _ former: FormerProtection, _ memory: any WritableMemory, _ free: FreePages,
         _ wanted: Interleaving
     ) -> Place? {
-        func isFree(_ page: UInt64) -> Bool { chain.isFree(page, former, memory, free) }
+        func isFree(_ page: UInt64) -> Bool { chain.isFree(page, free, former, memory) }
         let most = (wanted.pages + wanted.parityPages + 2) / Link.capacity + 2
         // Mostly there is room at the range's end, so that not all of it has to be looked at.
         let near = FreeRuns(
@@ -247,19 +247,6 @@ public struct ChainProtection {
         }
         guard former.restore(memory) else { throw failure }
         return failure
-    }
-}
-
-extension SurveyedChain {
-    /// Whether a page may be taken that the chain does not use.
-    fileprivate func isFree(
-        _ page: UInt64, _ former: FormerProtection, _ memory: any WritableMemory, _ free: FreePages
-    ) -> Bool {
-        guard page != 0, page != head.number, !usedPages.contains(page) else { return false }
-        if free == .all || former.held(page) { return true }
-        var state = PageState.absent
-        let bytes = PageBytes(PFN(page), of: memory, state: &state)
-        return state == .present && bytes.isZero
     }
 }
 

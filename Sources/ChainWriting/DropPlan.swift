@@ -23,6 +23,7 @@ public struct SurveyedChain {
     let usedPages: SparseSet
     /// Whether the last link that was found says that it is the last.
     let isWhole: Bool
+    let areLinksProved: Bool
 
     /// Whether all that the chain lists is known: see `ChainEvaluation.Limits`.
     public var isComplete: Bool {
@@ -69,6 +70,7 @@ public struct SurveyedChain {
         self.entries = entries
         usedPages = used
         self.isWhole = isWhole
+        areLinksProved = evaluation.links.allSatisfy { $0.standing == .proved }
     }
 }
 
