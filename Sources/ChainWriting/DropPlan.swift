@@ -1,4 +1,5 @@
 import Linux
+import Manifest
 import PRAM
 import Text
 import Verification
@@ -249,23 +250,22 @@ public struct DropPlan {
             case .sharesPage: reason = .sharesPage
             case .unproved:
                 switch options.unproved {
-                case .salvage: return .quarantined(file.name)
+                case .salvage: return .quarantined(names.markedName(for: file))
                 case .cut: return .dropped(.unproved)
                 case nil: return .undecided
                 }
             }
-            if options.unproved == .salvage && reason == .listedByBadLink { return .quarantined(file.name) }
+            if options.unproved == .salvage && reason == .listedByBadLink {
+                return .quarantined(names.markedName(for: file))
+            }
         }
         let isWhole =
             file.metaFits && FileImage.isSafe(file.name)
             && FileImage(size: file.size, mode: file.mode, name: file.name).pageCount != nil
             && file.mode & ~0xfff == 0x8000
         guard isWhole else { return .dropped(reason) }
-        // Of two files with one name the second one cannot keep it.
-        if options.quarantines || options.keepsHoles && file.isDuplicate {
-            return .quarantined(names.damagedName(for: file.name))
-        }
-        if options.keepsHoles { return .quarantined(file.name) }
+        if options.quarantines { return .quarantined(names.damagedName(for: file.name)) }
+        if options.keepsHoles { return .quarantined(names.markedName(for: file)) }
         return .dropped(reason)
     }
 }
@@ -340,6 +340,12 @@ private struct Names {
         used = NameTable(seed: seed)
         starts = NameTable(seed: seed)
         for file in files where file.metaFits { _ = used.insert(file.name) }
+    }
+
+    /// Under what name a file goes on that is kept, marked: its own where it can keep it. Of two files with one name the
+    /// second one cannot, nor can a manifest, whose name is that of the one that is made of it.
+    mutating func markedName(for file: StoredFile) -> [UInt8] {
+        file.isDuplicate || file.name == ManifestFile.name ? damagedName(for: file.name) : file.name
     }
 
     /// NAME.damaged, cut to 255 bytes; NAME.damaged2 and so on where that is taken.

@@ -506,6 +506,13 @@ class Making(ImageTest):
                     self.assertEqual(self.listed(out),
                                      tool("bsdtar", "-tf", str(out)).decode().splitlines())
 
+    def test_append_does_not_write_to_standard_output(self):
+        path = self.write(initrds.image("zstd").read_bytes())
+        done = subprocess.run([PROGRAM, "image", "append", "-o", "-", path], capture_output=True, cwd=self.scratch)
+        self.assertEqual((done.returncode, done.stdout), (USAGE, b""), done)
+        self.assertIn(b"image make -", done.stderr)
+        self.assertFalse((self.scratch / "-").exists())
+
     def test_a_dash_is_standard_output(self):
         for compress in ((), ("--compress=gzip",)):
             out = self.scratch / "made"

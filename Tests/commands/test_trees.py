@@ -745,6 +745,23 @@ class Damage(TreeTest):
         self.assertEqual((report["verdict"], set(kinds(report)) - {"zero-checksum"}), ("intact", {"manifest-unnamed"}))
         self.assertEqual(report["counts"]["files"], 321)
 
+    def test_what_is_kept_marked_has_a_manifest_of_its_own(self):
+        """A damaged head lists the manifest: the one that takes its place has its name, and it goes on under another."""
+        with open(self.path, "rb") as image:
+            whole = image.read()
+        for words in (["drop", "--keep-holes"], ["quarantine", "--salvage"], ["quarantine"]):
+            with self.subTest(words):
+                with open(self.path, "wb") as image:
+                    image.write(whole)
+                with open(self.path, "r+b") as image:
+                    os.pwrite(image.fileno(), b"X", int(self.pfn, 16) * 4096 + 8)
+                done = self.run_json(*words, "--no-repair", "--memory", self.path)
+                self.assertEqual(done.status, CORRECTED, done)
+                report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
+                self.assertEqual(report["verdict"], "intact")
+                names = [file["name"] for file in report["files"] if "manifest" in file["name"]]
+                self.assertEqual(sorted(names), [".pram-manifest.mtree", ".pram-manifest.mtree.damaged"])
+
     def test_drop_takes_the_entry_along_with_the_file(self):
         report = self.run_json("check", "--memory", self.path, "--pfn", self.pfn).report
         file = next(file for file in report["files"] if file["name"] == "dir3%file7")

@@ -21,6 +21,11 @@ enum AppendImage: Command {
             append.modified = try sourceDateEpoch()
             append.limits = try imageLimits(call)
             append.output = call[.output]
+            if let output = append.output, isStandardOutput(output) {
+                throw .usage(
+                    UsageError("image append writes to files alone: image make - writes the segment to standard output")
+                )
+            }
             let path = call.operands[0]
             let job = append
             let outcome = try imaging { () throws(ImageFailure) in try job.run(path) }
