@@ -289,7 +289,11 @@ import Testing
     }
 
     @Test(arguments: [0, 3, 4, 0xff] as [UInt32])
-    func unknownTypes(_ type: UInt32) { expectOnlyB(chain { _, b in b[2].flags = type }.judge(), .entryType, entry: 5) }
+    func unknownTypes(_ type: UInt32) {
+        let outcome = chain { _, b in b[2].flags = type }.judge()
+        expectOnlyB(outcome, .entryType, entry: 5)
+        #expect(outcome.findings.first { $0.kind == .entryType }?.detail == UInt64(type))
+    }
 
     @Test func unknownFlagsAreNoted() {
         for (number, flags) in [(2, 0x1_0002), (2, 0x8000_0102), (2, 0x202), (0, 0x101), (0, 0x8000_0001)]

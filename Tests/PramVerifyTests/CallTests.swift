@@ -1,4 +1,5 @@
 import CLinux
+import PRAM
 import Testing
 
 @testable import PramVerify
@@ -145,5 +146,23 @@ import Testing
                 }
             }
         }
+    }
+}
+
+@Suite struct HeadTests {
+    private let onTheLine = Head(origin: .procCmdline, page: PFN(0x10))
+
+    @Test func whatTheKernelHoldsGoesBeforeTheLine() {
+        let none = onTheLine.heeding(nil)
+        #expect(none.page == PFN(0x10) && none.origin == .procCmdline && !none.isRefused)
+        let held = onTheLine.heeding(0x20)
+        #expect(held.page == PFN(0x20) && held.origin == .sysKernelPram && !held.isRefused)
+    }
+
+    /// What it has refused is looked at, and never handed on.
+    @Test func aKernelThatHoldsNoneHasRefusedIt() {
+        let refused = onTheLine.heeding(0)
+        #expect(refused.page == PFN(0x10) && refused.origin == .procCmdline && refused.isRefused)
+        #expect(!Head(origin: .procCmdline, page: nil).heeding(0).isRefused)
     }
 }
