@@ -38,6 +38,10 @@ import Verification
         var save = try ChainSave(plan, from: nil, into: memory, generation: 3)
         let (head, chain) = try save.run(threads: 1, seed: 1)
         #expect(chain.verdict == .intact && chain.files.map(\.size) == [UInt64(length)])
+        // As a kernel writes it: places in the file belong to its DATA.
+        var walk = ChainWalk(head: head, memory: memory)
+        let meta = walk.next()?.link?.entries.first
+        #expect(meta?.kind == .meta && meta?.index == 0 && meta?.flags == 1)
         let stored = try #require(try Kernel.files(memory.image, head: head.number).first)
         #expect(stored.pages.count == (length + pageSize - 1) / pageSize)
         var bytes: [UInt8] = []

@@ -286,6 +286,8 @@ import Testing
         #expect(meta.verdict == .damaged)
         #expect(meta.places(.pfnInvalid) == [Place(link: 0, entry: 3, page: number)])
         #expect(meta.files[1].status == .damaged)
+        #expect(meta.files[1].size == 0 && meta.files[1].mode == 0 && meta.files[1].name.isEmpty)
+        #expect(meta.files[1].badPages == 1)
     }
 
     @Test(arguments: [0, 3, 4, 0xff] as [UInt32])

@@ -38,6 +38,12 @@ private func text(_ name: StaticString) -> String { "\(name)" }
         #expect(configuration.timeout == seconds && configuration.problems.isEmpty)
     }
 
+    @Test(arguments: [("", true), ("=1", true), ("=0", false)]) func quickIsOneOrZero(_ value: String, _ isQuick: Bool)
+    {
+        let configuration = configured("pram_verify.quick\(value)")
+        #expect(configuration.isQuick == isQuick && configuration.problems.isEmpty)
+    }
+
     @Test func theLastWellFormedOneCounts() {
         let configuration = configured("pram_verify.policy=drop pram_verify.policy=off pram_verify.policy=nonsense")
         #expect(configuration.policy == .off)
