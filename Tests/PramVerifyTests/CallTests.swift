@@ -12,6 +12,16 @@ import Testing
         return try pointers.withUnsafeMutableBufferPointer { try Call(Int32(words.count + 1), $0.baseAddress!) }
     }
 
+    @Test func theHeadByOption() throws {
+        let head = try Head.find(call("check", "--pfn=10"), live: false)
+        #expect(head.page == PFN(0x10) && head.origin == .option)
+        // As on a command line: 0 names no chain.
+        #expect(try Head.find(call("check", "--pfn=0"), live: false).page == nil)
+        #expect(throws: (any Error).self) { try Head.find(call("check", "--pfn=x"), live: false) }
+        let word = try Head.find(call("check", "--cmdline=ro pram=2f0 quiet"), live: false)
+        #expect(word.page == PFN(0x2f0) && word.origin == .commandLineText)
+    }
+
     private func refusal(_ words: String...) -> String? {
         var pointers: [UnsafeMutablePointer<CChar>?] = (["pram-verify"] + words).map { strdup($0) }
         pointers.append(nil)
