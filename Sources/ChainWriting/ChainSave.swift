@@ -123,8 +123,7 @@ public struct ChainSave {
                     remedy: "more room is needed")
             }
             if error.code == ErrorCode.stale {
-                throw WritingFailure(
-                    .changed, "\(escaped(error.path)) changed while it was saved; \(whatIsLeft)")
+                throw WritingFailure(changed: error.path, whatIsLeft)
             }
             throw WritingFailure(error)
         }
