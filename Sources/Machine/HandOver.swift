@@ -101,7 +101,8 @@ public struct HandOver {
     public func remedy(for obstacle: Obstacle) -> String {
         switch (obstacle, keeping) {
         case (.damaged, .arrived?), (.indeterminate, .arrived?):
-            "load what is good of it, and save that once more; save --again hands on what is intact"
+            "load what is good of it (--repair brings back what parity can), and save that once more; save --again hands on "
+                + "what is intact"
         case (.damaged, .held?), (.indeterminate, .held?): "save once more"
         default: obstacle.remedy
         }

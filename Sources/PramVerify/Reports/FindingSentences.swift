@@ -101,9 +101,11 @@ extension Report {
             return
                 "the parity is of another chain, or of what this one was: it is not used, and what is lost stays lost"
         case .copiesLost:
-            return
-                "the chain is whole, and protection of it is lost (\(lostCopies?.inWords ?? "")): pram-verify repair makes "
-                + "it anew"
+            let lost = lostCopies?.inWords ?? ""
+            if handOver != nil {
+                return "the chain is whole, and protection of it is lost (\(lost)): load it while it is"
+            }
+            return "the chain is whole, and protection of it is lost (\(lost)): pram-verify repair makes it anew"
         case .findingsOmitted:
             return "\(finding.detail) further findings are counted, but not listed"
         }
