@@ -126,6 +126,27 @@ public enum KeptSession {
         Array("pram-verify-".utf8) + digits(generation >> 32) + [UInt8(ascii: "-")] + digits(generation & 0xffff_ffff)
     }
 
+    /// What is behind `pram-verify-` in a name: 17 bytes, on a command line, too.
+    public static func words(_ generation: UInt64) -> [UInt8] { Array(name(generation).dropFirst(12)) }
+
+    /// The generation that such words are of; nil for everything else.
+    public static func generation(named words: some Collection<UInt8>) -> UInt64? {
+        var number: UInt64 = 0
+        for (place, byte) in words.enumerated() where place != 8 {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): number = number << 4 | UInt64(byte - UInt8(ascii: "0"))
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): number = number << 4 | UInt64(byte - UInt8(ascii: "a") + 10)
+            default: return nil
+            }
+        }
+        return words.count == 17 && self.words(number).elementsEqual(words) ? number : nil
+    }
+
+    /// Whether a session has a name that this program gives.
+    public static func isName(_ name: [UInt8]) -> Bool {
+        name.count == 29 && generation(named: name.dropFirst(12)).map { self.name($0) == name } == true
+    }
+
     private static func digits(_ number: UInt64) -> [UInt8] {
         let text = Array(String(number, radix: 16).utf8)
         return [UInt8](repeating: UInt8(ascii: "0"), count: max(0, 8 - text.count)) + text

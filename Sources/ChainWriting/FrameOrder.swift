@@ -29,6 +29,19 @@ public struct FrameOrder: Sendable {
 
     public var count: Int { frames.count }
 
+    /// The place of a frame; nil where the file has none of this number.
+    public func place(ofFrame frame: UInt64) -> Int? {
+        // The first two are not in order.
+        for place in 0..<min(2, frames.count) where frames[place] == frame { return place }
+        var low = min(2, frames.count)
+        var high = frames.count
+        while low < high {
+            let middle = (low + high) / 2
+            if frames[middle] < frame { low = middle + 1 } else { high = middle }
+        }
+        return low < frames.count && frames[low] == frame ? low : nil
+    }
+
     /// The file's page at a place.
     public func page(_ place: Int) -> Int { Int(pages[place]) }
 

@@ -21,6 +21,8 @@ public struct HandOver {
     public var isCrashKernel = false
     /// For a chain in ordinary memory that the kernel itself is to hand over: whether it will.
     public var keeping: Keeping?
+    /// That of its links, which names the session that keeps it.
+    public var generation: UInt64?
 
     public enum Keeping: Equatable, Sendable {
         /// Somebody holds its session.

@@ -1,3 +1,5 @@
+import Glibc
+import Linux
 import PRAM
 import Parity
 import Testing
@@ -172,6 +174,8 @@ struct FrameOrderTests {
         #expect((0..<6).map(order.page) == [2, 3, 1, 4, 5, 0])
         #expect(order.isAdjacent(0, count: 2) && !order.isAdjacent(1, count: 2) && order.isAdjacent(3, count: 2))
         #expect(!order.isAdjacent(0, count: 6) && order.isAdjacent(5, count: 1))
+        for (place, frame) in order.frames.enumerated() { #expect(order.place(ofFrame: frame) == place) }
+        for frame in [0, 9, 11, 29, 33, 69, 71, .max] as [UInt64] { #expect(order.place(ofFrame: frame) == nil) }
     }
 
     @Test func `without neighbours they ascend`() throws {
@@ -179,5 +183,38 @@ struct FrameOrderTests {
         #expect(try #require(FrameOrder([4, 3])).frames == [3, 4])
         #expect(try #require(FrameOrder([4])).frames == [4])
         #expect(try #require(FrameOrder([])).frames.isEmpty)
+    }
+}
+
+/// Root alone is shown page frames.
+struct KeptFileTests {
+    @Test(.enabled(if: getuid() == 0))
+    func `its pages are found by their frames`() throws {
+        let count = 40
+        let memory = try MemoryFileDescriptor(size: UInt64(count * pageSize))
+        let mapping = try Mapping(memory.file, offset: 0, count: count * pageSize, writable: true)
+        for place in 0..<count {
+            (mapping.base + place * pageSize).storeBytes(of: UInt64(place) &+ 7, as: UInt64.self)
+        }
+        let frames = try PageFrames.find(mapping.base, count: count)
+        let kept = try KeptFile(memory.file)
+        for (place, frame) in frames.enumerated() {
+            var state = PageState.absent
+            let page = PageBytes(PFN(frame), of: kept, state: &state)
+            #expect(state == .present && page.bytes[0] == UInt8(place) + 7)
+            #expect(kept.contains(PFN(frame)) && kept.mapped(PFN(frame)) != nil)
+        }
+        let other = try #require((1...).first { !frames.contains($0) })
+        var state = PageState.present
+        _ = PageBytes(PFN(other), of: kept, state: &state)
+        #expect(state == .absent && !kept.contains(PFN(other)) && kept.mapped(PFN(other)) == nil)
+    }
+
+    @Test func `an empty file is refused`() throws {
+        let file = try MemoryFileDescriptor(size: UInt64(pageSize)).takeFile()
+        try file.truncate(to: 0)
+        var isRefused = false
+        do throws(SystemError) { _ = try KeptFile(file) } catch { isRefused = true }
+        #expect(isRefused)
     }
 }

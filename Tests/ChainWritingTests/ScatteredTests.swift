@@ -159,5 +159,13 @@ struct ScatteredTests {
         #expect(String(decoding: KeptSession.name(generation), as: UTF8.self) == "pram-verify-1b2c3d4e-000000a5")
         #expect(KeptSession.name(0).count == 29 && KeptSession.name(.max).count == 29)
         #expect(KeptSession.generation(boot: [], random: 1) == 1)
+        #expect(KeptSession.words(generation) == Array("1b2c3d4e-000000a5".utf8))
+        #expect(KeptSession.generation(named: KeptSession.words(generation)) == generation)
+        #expect(KeptSession.isName(KeptSession.name(0)) && KeptSession.isName(KeptSession.name(.max)))
+        for wrong in ["", "1b2c3d4e-000000a", "1b2c3d4e-000000a55", "1B2c3d4e-000000a5", "1b2c3d4e+000000a5", "-"] {
+            #expect(KeptSession.generation(named: Array(wrong.utf8)) == nil)
+            #expect(!KeptSession.isName(Array("pram-verify-\(wrong)".utf8)))
+        }
+        #expect(!KeptSession.isName(Array("xram-verify-1b2c3d4e-000000a5".utf8)))
     }
 }

@@ -205,13 +205,14 @@ extension Save {
                     remedy: "load what is good of it, with --repair what parity brings back, and save that"))
         }
         let name = KeptSession.name(generation)
-        let session = try move(name)
+        let device = try calling { () throws(SystemError) in try LiveUpdate.open() }
+        let moved = try ArrivedSession.move(name, device)
         guard check(head, live, threads).verdict == .intact else {
             throw .writing(WritingFailure(.notVerified, "the chain does not lie where it was once it is kept again"))
         }
         report.written = Written(
             purpose: .chain, head: head,
-            warnings: try keeper.take(session, name, head: head.number) + loadedKernelWarning(head, call))
+            warnings: try keeper.take(moved.session, name, head: head.number) + loadedKernelWarning(head, call))
         withExtendedLifetime(lock) {}
     }
 
@@ -219,18 +220,5 @@ extension Save {
         var options = ChainCheck.Options()
         options.threads = threads
         return ChainCheck(head: head, memory: memory, options: options, seed: randomNumber()).run()
-    }
-
-    /// A new session of the old one's name, with its file.
-    private static func move(_ name: [UInt8]) throws(Failure) -> LiveSession {
-        let device = try calling { () throws(SystemError) in try LiveUpdate.open() }
-        let old = try ArrivedSession.retrieve(name, device)
-        return try calling(remedy: "load the chain while this kernel runs") { () throws(SystemError) in
-            let next = try device.create(name)
-            let file = try old.retrieve(token: FrameMemory.token)
-            try old.finish()
-            try next.preserve(file, token: FrameMemory.token)
-            return next
-        }
     }
 }
