@@ -167,6 +167,50 @@ struct ScatteredParityTests {
     }
 }
 
+struct HeadSearchTests {
+    private func head(_ chain: ScatteredChain) -> PFN? {
+        var search = HeadSearch()
+        for frame in chain.order.frames.sorted() {
+            let bytes = chain.memory.seen.bytes(frame)
+            let start = bytes.withUnsafeBytes { $0.load(as: UInt64.self) }
+            if HeadSearch.mayBegin(start) { search.take(frame, PageBytes(bytes)) }
+        }
+        return search.head
+    }
+
+    @Test func `a locator tells the head, also where the head is lost`() throws {
+        var dice = Dice(21)
+        let chain = try ScatteredChain(&dice, pages: 600)
+        #expect(head(chain) == chain.head)
+        chain.destroy([chain.head.number])
+        #expect(head(chain) == chain.head)
+        chain.destroy([chain.head.number + 1])
+        #expect(head(chain) == chain.head)
+        // Nothing but links and their copies, of which nobody can tell which is which.
+        chain.restore()
+        let layout = chain.protection
+        chain.destroy([layout.frontLocator, layout.backLocator].map { chain.memory.frame(of: PFN($0)).number })
+        #expect(head(chain) == nil)
+    }
+
+    @Test func `without copies it is the link that no other names`() throws {
+        var dice = Dice(22)
+        let files = SourceFiles()
+        try files.add([66], size: 700 * 4096, pages: Array(0..<700), &dice)
+        let plan = try SavePlan(files.directory)
+        let numbers = ScatteredChain.runs(Int(try #require(plan.size)), &dice)
+        let memory = ScatteredMemory(try #require(FrameOrder(numbers)))
+        var save = try ChainSave(plan, from: files.directory, into: memory, generation: 7)
+        let (written, _) = try save.run(threads: 1, seed: 1)
+        var search = HeadSearch()
+        for frame in numbers.sorted() { search.take(frame, PageBytes(memory.seen.bytes(frame))) }
+        #expect(search.head == written)
+        #expect(HeadSearch().head == nil)
+        search.take(1 << 40, PageBytes(memory.seen.bytes(written.number)))
+        #expect(search.head == nil)
+    }
+}
+
 struct FrameOrderTests {
     @Test func `places ascend, and the first two are neighbours`() throws {
         let order = try #require(FrameOrder([70, 10, 30, 31, 20, 32]))

@@ -145,10 +145,16 @@ extension Head {
         guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region),
             let machine = try? MachineEvidence.collect(), let head = try? Head.find(call, live: true),
             head.origin == .procCmdline || head.origin == .option,
-            let page = head.page, PramParameter.find(in: machine.line).pfn == page.number,
+            let page = head.page,
+            isNamed(page, machine.line),
             HandOverEvidence.collect(machine.line).concerns(
                 page, machine, kernelsHead: MachineEvidence.kernelsHead())
         else { return nil }
         return head
+    }
+
+    /// Whether the command line names it, or something has arrived of which somebody else may know the head.
+    private static func isNamed(_ page: PFN, _ line: ParameterLine) -> Bool {
+        PramParameter.find(in: line).pfn == page.number || HandOverEvidence.collect(line).arrived == true
     }
 }

@@ -91,6 +91,13 @@ extension Report {
             return Phrase(head?.malformed[Int(finding.detail)] ?? "")
         case .kernelRefused:
             return "the kernel has refused this chain, or a mount has consumed it: /sys/kernel/pram is 0"
+        case .chainUnnamed where head?.origin == .session:
+            let page = hexadecimal(head?.page?.number ?? 0)
+            let number = String(head?.page?.number ?? 0, radix: 16)
+            return
+                "a chain lies at page \(page), in memory that the former kernel handed over, and no pram= names it: `load "
+                + "--pfn=\(number)` restores it, with --erase it gives the memory back, and `save --again --pfn=\(number)` "
+                + "hands it on"
         case .chainUnnamed:
             return
                 "a chain lies at page \(hexadecimal(head?.page?.number ?? 0)), in memory that the command line reserves, "

@@ -5,6 +5,7 @@ The two kernels do not understand each other's hand-over. Both are built for tes
 """
 
 import functools
+import time
 import types
 
 from cases.support import *
@@ -416,6 +417,53 @@ class LoadedFromItsSession(KhoCase):
         # Some of it waits in the processor's own lists.
         self.assertGreater(free(machine) - before, 30 << 10, erased)
         self.assert_verdict(in_guest(machine), "absent")
+
+
+class NobodyNamesIt(KhoCase):
+    """The next kernel is started without pram=: what lies there is found, and nothing is restored by itself."""
+
+    words = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+        cls.fill(16)
+        cls.save("/tmp/tree", *cls.words)
+
+    def test_it_is_found_and_named(self):
+        machine = self.machine
+        machine.must(f"kexec -s -l /boot/{FIRST} --initrd=/boot/initrd "
+                     f"--command-line='console=ttyS0 panic=-1 {BUSY_HOST} {LINE}'")
+        machine.kexec()
+        started = time.monotonic()
+        machine.must("pram-verify boot")
+        print(f"    boot took {time.monotonic() - started:.1f} s")
+        self.assertEqual(machine.must("cat /run/pram-verify/status"), "unnamed")
+        report = in_guest(machine)
+        self.assertEqual((report.verdict, report.status), ("intact", 0), f"\n{report}")
+        self.assertEqual([finding["kind"] for finding in report.findings if finding["kind"] == "chain-unnamed"],
+                         ["chain-unnamed"], f"\n{report}")
+        self.assertEqual(report.json["head"], report.json["head"] | {"pfn": f"0x{self.head:x}", "origin": "session"})
+        self.assertEqual(report.json["hand_over"]["state"], "held")
+        status = run(machine, "status")
+        self.assertEqual(status.status, 4, f"\n{status}")
+        self.assertIn(f"load --pfn={self.head:x}", status.output)
+        self.assertIn("that no command line names", machine.run("pram-verify doctor").output.replace("\n", " ").replace("  ", ""))
+        self.assertEqual(machine.run("pram-verify load /tmp/out && ls /tmp/out").output.count("small"), 0)
+        before = free(machine)
+        loaded = run(machine, "load", "--erase", f"--pfn={self.head:x}", "/tmp/out")
+        self.assert_run(loaded, 0)
+        self.assertEqual(sums(machine, "/tmp/out"), self.sums)
+        self.assertRegex(loaded.output, "memory is given back")
+        machine.must("rm -r /tmp/out")
+        self.assertGreater(free(machine) - before, 16 * 1024 * 8 // 10)
+        self.assert_verdict(in_guest(machine), "absent")
+
+
+class NobodyNamesItWithoutParity(NobodyNamesIt):
+    """The same where only its links tell where it begins."""
+
+    words = ("--parity=0",)
 
 
 class TwoSaves(KhoCase):
