@@ -18,12 +18,12 @@ extension Save {
                 UsageError("--size goes with --kho only where --stdin does: what a directory takes is counted"))
         }
         let threads = try call.threadCount()
+        let parity = try call.parityPercent()
         let lock = try lockMemory()
         let machine = try supportingMachine()
         try refuseHeldOver(call, machine)
         let keeper = try Keeper.choose()
         let source = try SaveSource(call)
-        let parity = try call.parityPercent()
         let pages = try takeRoom(try pageCount(source.plan, call), parity: parity, source.plan)
         let live = try readBackMemory()
         SaveNote(.unfinished).write()
@@ -112,7 +112,8 @@ extension Save {
                     .holdsChain, "a chain is saved already: \(note.standing.sentence)",
                     remedy: "kexec to hand it on, or save another in its place with --replace"))
         }
-        let named = try Head.find(call, live: true)
+        var named = try Head.find(call, live: true)
+        if named.page == nil, !named.isReleased, case .head(let found)? = UnnamedHandOver.find() { named.page = found }
         guard let page = named.page, !HoldNote.isReleased(page),
             HandOverEvidence.collect(machine.line).concerns(
                 page, machine, kernelsHead: MachineEvidence.kernelsHead()),
@@ -122,7 +123,9 @@ extension Save {
         throw .writing(
             WritingFailure(
                 .holdsChain, "the chain at page \(hexadecimal(page.number)) has arrived, and was not loaded",
-                remedy: "load it with --erase, hand it on with --again, or leave it behind with --replace"))
+                remedy:
+                    "load it with --erase, hand it on with --again, both with --pfn where the command line does not name "
+                    + "it, or leave it behind with --replace"))
     }
 
     private static func pageCount(_ plan: SavePlan, _ call: Call) throws(Failure) -> Int {

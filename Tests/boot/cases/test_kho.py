@@ -450,6 +450,7 @@ class NobodyNamesIt(KhoCase):
         self.assertIn(f"load --pfn={self.head:x}", status.output)
         self.assertIn("that no command line names", machine.run("pram-verify doctor").output.replace("\n", " ").replace("  ", ""))
         self.assertEqual(machine.run("pram-verify load /tmp/out && ls /tmp/out").output.count("small"), 0)
+        self.assert_run(run(machine, "save", "--kho", "/bin"), 8, "", "has arrived, and was not loaded")
         before = free(machine)
         loaded = run(machine, "load", "--erase", f"--pfn={self.head:x}", "/tmp/out")
         self.assert_run(loaded, 0)
