@@ -54,6 +54,7 @@ public final class MemoryFile: WritableMemory {
     public let kind: String
     /// Whether writes wait in the page cache, and need fsync(2).
     private let isBuffered: Bool
+    private var buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
     /// - Parameters:
     ///   - file: open for reading and writing.
@@ -79,6 +80,8 @@ public final class MemoryFile: WritableMemory {
         }
         self.file = file
     }
+
+    deinit { buffer.deallocate() }
 
     public var pages: Range<UInt64> {
         let first = range.start / UInt64(pageSize)
@@ -134,14 +137,24 @@ public final class MemoryFile: WritableMemory {
         guard holds(first, count: count) else {
             throw SystemError("write", code: ErrorCode.badAddress, path: file.path)
         }
-        if let address = address(of: first, count: count) {
+        // A file in the page cache is written by write(2): each page that is written through a mapping costs a page
+        // fault, and is cleared first.
+        if !isBuffered, let address = address(of: first, count: count) {
             try body(UnsafeMutableRawBufferPointer(start: address, count: count * pageSize))
             return
         }
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count * pageSize, alignment: pageSize)
-        defer { buffer.deallocate() }
-        try body(buffer)
-        try file.write(UnsafeRawBufferPointer(buffer), at: fileOffset(of: first))
+        let bytes = UnsafeMutableRawBufferPointer(rebasing: room(for: count * pageSize)[..<(count * pageSize)])
+        try body(bytes)
+        try file.write(UnsafeRawBufferPointer(bytes), at: fileOffset(of: first))
+    }
+
+    /// Where what goes by write(2) is put together; valid until the next call.
+    private func room(for count: Int) -> UnsafeMutableRawBufferPointer {
+        if buffer.count < count {
+            buffer.deallocate()
+            buffer = .allocate(byteCount: count, alignment: pageSize)
+        }
+        return buffer
     }
 
     public func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {

@@ -19,7 +19,7 @@ public final class Directory {
     }
 
     /// Makes a directory with a name that nobody else uses within another, for the owner alone: what is on its way to
-    /// other places lies there.
+    /// other places lies there. It has no default ACL, so neither has anything in it.
     public init(stagingIn parent: [UInt8]) throws(SystemError) {
         var serial = 0
         while true {
@@ -33,6 +33,7 @@ public final class Directory {
             descriptor = answer.number
             self.path = path
             isNew = true
+            FileAttributes.removeInheritedLists(of: .open(descriptor))
             return
         }
     }
@@ -48,6 +49,11 @@ public final class Directory {
     /// How many bytes this process may still write to the file system; nil where it does not say, as a tmpfs without a
     /// limit does not.
     public var freeSpace: UInt64? { SystemCalls.freeSpace(of: descriptor) }
+
+    /// Whether it was read, and has no names in it.
+    public var isEmpty: Bool {
+        (try? DirectoryNames(of: Array(".".utf8), in: descriptor, path).all)?.isEmpty == true
+    }
 
     /// A second name for a file in this directory.
     public func link(_ old: [UInt8], to new: [UInt8]) throws(SystemError) {
@@ -71,6 +77,14 @@ public final class Directory {
         let made = SystemCalls.mkdir(path, mode)
         guard !made.failed || made.code == EEXIST else { throw SystemError("mkdir", code: made.code, path: path) }
         return !made.failed
+    }
+
+    /// A new, empty file with mode 0600 of this name, which is its `path`.
+    /// - Throws: EEXIST where there is one.
+    public func create(_ name: [UInt8]) throws(SystemError) -> FileDescriptor {
+        let answer = SystemCalls.openat(descriptor, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+        try answer.get("open", path: name)
+        return FileDescriptor(adopting: answer.number, path: name)
     }
 
     /// A new, empty file with mode 0600 under a temporary name that nobody else uses: its `path`.

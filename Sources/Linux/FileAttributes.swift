@@ -16,6 +16,8 @@ enum FileAttributes {
 
     /// XATTR_LIST_MAX and XATTR_SIZE_MAX
     private static let room = 65_536
+    /// Most are small, and the kernel allocates what it is offered.
+    private static var usualRooms: [Int] { [512, room] }
 
     /// All attributes that are kept, in the order of their names.
     /// - Parameters:
@@ -25,14 +27,9 @@ enum FileAttributes {
     static func read(
         of file: borrowing FileDescriptor, isOpen: Bool, limit: Int
     ) throws(SystemError) -> [ExtendedAttribute] {
-        var names = [UInt8](repeating: 0, count: room)
-        let source = source(file, isOpen: isOpen)
-        let answer = names.withUnsafeMutableBytes { SystemCalls.listxattr(source, $0) }
-        if answer.code == EOPNOTSUPP { return [] }
-        let length = try answer.get("listxattr", path: file.path)
         var list: [ExtendedAttribute] = []
         var size = 0
-        for name in names[..<length].split(separator: 0) where isKept(name) {
+        for name in try names(of: file, isOpen: isOpen).split(separator: 0) where isKept(name) {
             guard let value = try value(of: Array(name), file, isOpen: isOpen) else { continue }
             size += name.count + value.count + 64
             guard size <= limit else { throw SystemError("listxattr", code: E2BIG, path: file.path) }
@@ -42,13 +39,27 @@ enum FileAttributes {
         return list
     }
 
+    /// The names of all attributes, each with a zero behind it.
+    private static func names(
+        of file: borrowing FileDescriptor, isOpen: Bool
+    ) throws(SystemError) -> ArraySlice<UInt8> {
+        let source = source(file, isOpen: isOpen)
+        for room in usualRooms {
+            var names = [UInt8](repeating: 0, count: room)
+            let answer = names.withUnsafeMutableBytes { SystemCalls.listxattr(source, $0) }
+            if !answer.failed { return names[..<answer.value] }
+            if answer.code == EOPNOTSUPP { return [] }
+            if answer.code != ERANGE { try answer.get("listxattr", path: file.path) }
+        }
+        throw SystemError("listxattr", code: ERANGE, path: file.path)
+    }
+
     /// nil when it has gone meanwhile.
     private static func value(
         of name: [UInt8], _ file: borrowing FileDescriptor, isOpen: Bool
     ) throws(SystemError) -> [UInt8]? {
         let source = source(file, isOpen: isOpen)
-        // Most are small, and the kernel allocates what it is offered.
-        for room in [512, room] {
+        for room in usualRooms {
             var value = [UInt8](repeating: 0, count: room)
             let answer = value.withUnsafeMutableBytes { SystemCalls.getxattr(source, name, $0) }
             if !answer.failed { return Array(value[..<answer.value]) }
@@ -70,8 +81,11 @@ enum FileAttributes {
 
     /// Takes away the ACLs that a new file or directory has from the one that it was made in.
     static func removeInheritedLists(of file: borrowing FileDescriptor, isOpen: Bool = true) {
-        let source = source(file, isOpen: isOpen)
-        for list in [accessList, defaultList] { _ = SystemCalls.removexattr(source, list) }
+        removeInheritedLists(of: source(file, isOpen: isOpen))
+    }
+
+    static func removeInheritedLists(of file: SystemCalls.Attributed) {
+        for list in [accessList, defaultList] { _ = SystemCalls.removexattr(file, list) }
     }
 
     /// The flags that a manifest holds; nil where the file system has none. Of open files and directories alone.

@@ -202,14 +202,13 @@ public final class TreeWriter {
     /// A regular file that is complete and lies in another directory of the same file system, from where it is moved.
     /// - Parameters:
     ///   - name: one component.
-    ///   - directory: open.
+    ///   - directory: open, without a default ACL that the file would have from it.
     public func adoptFile(_ entry: TreeEntry, _ name: [UInt8], from directory: Int32) throws(SystemError) {
         guard entry.kind == .regular else { throw SystemError("open", code: EINVAL, path: entry.path.bytes) }
         let answer = SystemCalls.openat(directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0)
         try answer.get("open", path: name)
         let file = FileDescriptor(adopting: answer.number, path: entry.path.bytes)
         let parent = try FileDescriptor.copy(of: directory, path: entry.path.bytes)
-        FileAttributes.removeInheritedLists(of: file)
         let made = NewFile(file, entry, name: name, in: parent)
         made.isAdopted = true
         try complete(made)

@@ -21,6 +21,9 @@ public struct RangeProposal: Equatable, Sendable {
     /// the kernel go to the top.
     static let belowTop: UInt64 = 32 << 20
 
+    /// Where a kernel for x86 lies when nobody moved it (CONFIG_PHYSICAL_START).
+    private static let usualKernelStart: UInt64 = 16 << 20
+
     /// How many places are looked at in one piece of RAM.
     private static let startLimit = 512
     /// How many pieces of RAM are looked at; a machine has some ten.
@@ -29,12 +32,27 @@ public struct RangeProposal: Equatable, Sendable {
     /// nil where there is no such range, or too little is known.
     /// - Parameter size: in bytes; made a multiple of 2 MiB.
     public static func find(_ size: UInt64, in evidence: SetupEvidence) -> RangeProposal? {
+        find(size, in: evidence, heedingKernel: true)
+            ?? (evidence.machine.map(hasMovingKernel) == true ? find(size, in: evidence, heedingKernel: false) : nil)
+    }
+
+    /// Whether KASLR chose where this kernel lies: on the next boot it chooses again, and keeps off the range.
+    private static func hasMovingKernel(_ machine: MachineEvidence) -> Bool {
+        guard !machine.line.contains(named: "nokaslr"),
+            let start = machine.iomem.resources.first(where: isKernel)?.range.start
+        else { return false }
+        return start != usualKernelStart
+    }
+
+    private static func isKernel(_ resource: Iomem.Resource) -> Bool { resource.name.begin(with: "Kernel ") }
+
+    private static func find(_ size: UInt64, in evidence: SetupEvidence, heedingKernel: Bool) -> RangeProposal? {
         guard let machine = evidence.machine, let firmware = machine.firmware, !machine.isCrashKernel,
             size > 0, size <= 1 << 50, machine.iomem.skippedLines == 0, !machine.iomem.addressesAreHidden
         else { return nil }
         let size = (size + alignment - 1) & ~(alignment - 1)
-        let taken = obstacles(machine) + evidence.efi
-        let floor = lowestStart(machine.iomem)
+        let taken = obstacles(machine, heedingKernel: heedingKernel) + evidence.efi
+        let floor = heedingKernel ? lowestStart(machine.iomem) : lowest
         var best: (start: UInt64, distance: UInt64)?
         for piece in pieces(machine.iomem, firmware) {
             guard let (low, high) = bounds(piece, size, floor) else { continue }
@@ -96,9 +114,10 @@ public struct RangeProposal: Equatable, Sendable {
     }
 
     /// What nobody may be put on: all that is printed below System RAM, and what does not show there.
-    private static func obstacles(_ machine: MachineEvidence) -> [PhysicalRange] {
+    private static func obstacles(_ machine: MachineEvidence, heedingKernel: Bool) -> [PhysicalRange] {
         var taken: [PhysicalRange] = []
         for resource in machine.iomem.resources where resource.depth > 0 || !resource.name.spell("System RAM") {
+            guard heedingKernel || !isKernel(resource) else { continue }
             taken.append(resource.range)
         }
         for entry in machine.firmware?.entries ?? [] where !entry.type.spell("System RAM") { taken.append(entry.range) }
@@ -120,7 +139,7 @@ public struct RangeProposal: Equatable, Sendable {
     /// Behind the kernel, wherever it lies.
     private static func lowestStart(_ iomem: Iomem) -> UInt64 {
         var floor = lowest
-        for resource in iomem.resources where resource.name.begin(with: "Kernel ") {
+        for resource in iomem.resources where isKernel(resource) {
             // With KASLR it may lie high up, and the next one elsewhere.
             guard resource.range.last < 1 << 30 else { continue }
             floor = max(floor, resource.range.last + behindKernel)

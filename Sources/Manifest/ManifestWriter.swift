@@ -19,7 +19,7 @@ public struct ManifestWriter {
     public mutating func write(_ entry: TreeEntry) {
         for attribute in entry.attributes { append(attribute) }
         if let group = entry.linkGroup, entry.kind != .regular {
-            append(Annotation.linked.name, to: &buffer)
+            Manifest.append(Annotation.linked.name, to: &buffer)
             Number.append(group, to: &buffer)
             buffer.append(UInt8(ascii: "\n"))
         }
@@ -41,7 +41,7 @@ public struct ManifestWriter {
     }
 
     private mutating func append(_ attribute: ExtendedAttribute) {
-        append(Annotation.attribute.name, to: &buffer)
+        Manifest.append(Annotation.attribute.name, to: &buffer)
         VisEncoding.append(attribute.name, to: &buffer)
         buffer.append(UInt8(ascii: "="))
         var rest = attribute.value[...]
@@ -49,19 +49,17 @@ public struct ManifestWriter {
         rest = rest.dropFirst(ManifestWriter.attributePart)
         while !rest.isEmpty {
             buffer.append(UInt8(ascii: "\n"))
-            append(Annotation.attributeGoesOn.name, to: &buffer)
+            Manifest.append(Annotation.attributeGoesOn.name, to: &buffer)
             Base64.append(rest.prefix(ManifestWriter.attributePart), to: &buffer)
             rest = rest.dropFirst(ManifestWriter.attributePart)
         }
         buffer.append(UInt8(ascii: "\n"))
     }
 
-    private func append(_ word: StaticString, to text: inout [UInt8]) { Manifest.append(word, to: &text) }
-
     /// Writes ` keyword=`, and what `value` appends.
     private mutating func pair(_ keyword: Keyword, _ value: (inout [UInt8]) -> Void) {
         buffer.append(UInt8(ascii: " "))
-        append(keyword.name, to: &buffer)
+        Manifest.append(keyword.name, to: &buffer)
         buffer.append(UInt8(ascii: "="))
         value(&buffer)
     }

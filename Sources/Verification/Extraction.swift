@@ -103,7 +103,7 @@ public struct Extractor {
                 return nil
             }
             do throws(SystemError) {
-                target = try Target(directory, file, readsBack: synchronizes)
+                target = try Target(directory, file, readsBack: synchronizes, isStaged: isStaging)
                 return target
             } catch {
                 told(number, Extraction(name: file.name, outcome: .failed, message: error.message))
@@ -155,12 +155,13 @@ public struct Extractor {
             return failed("its pages have changed since they were checked")
         }
         do throws(SystemError) {
-            if isStaging {
-                // Its owner and its mode come with its place.
-            } else if try !target.finish(mode: file.mode & (keepsModeBits ? 0o7777 : 0o777)) {
-                return failed("it does not read back as written")
+            // In a staging directory it has its name, and its owner and its mode come with its place.
+            if !isStaging {
+                guard try target.finish(mode: file.mode & (keepsModeBits ? 0o7777 : 0o777)) else {
+                    return failed("it does not read back as written")
+                }
+                try directory.rename(target.name, to: file.name, replace: replaces)
             }
-            try directory.rename(target.name, to: file.name, replace: replaces)
         } catch {
             return failed(
                 error.code == ErrorCode.exists ? "a file of this name exists; --force replaces it" : error.message)
@@ -207,7 +208,7 @@ private struct WantedNames {
     }
 }
 
-/// A file on its way into a directory, under a temporary name.
+/// A file on its way into a directory.
 private final class Target: FileSink {
     private let file: FileDescriptor
     private let size: UInt64
@@ -215,9 +216,10 @@ private final class Target: FileSink {
     /// What was written, to be read back; nil when it is not to be.
     private var copies: WrittenCopies?
 
-    init(_ directory: Directory, _ stored: StoredFile, readsBack: Bool) throws(SystemError) {
+    /// - Parameter isStaged: under its own name, for nobody else looks at the directory.
+    init(_ directory: Directory, _ stored: StoredFile, readsBack: Bool, isStaged: Bool) throws(SystemError) {
         copies = readsBack ? WrittenCopies() : nil
-        file = try directory.createTemporary()
+        file = try isStaged ? directory.create(stored.name) : directory.createTemporary()
         size = stored.size
         // The size first: what is not written is a hole, and a size that the file system refuses shows before the
         // copying.
@@ -227,7 +229,7 @@ private final class Target: FileSink {
         }
     }
 
-    /// The temporary name.
+    /// The name that it has for now.
     var name: [UInt8] { file.path }
     /// What is to be read back.
     var written: ReadBack.Written? { copies?.written }

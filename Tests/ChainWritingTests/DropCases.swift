@@ -192,6 +192,47 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
         }
     }
 
+    /// It belongs to no file, and costs the one that claims the page as well no more than that.
+    @Test func `a page that is claimed before any file begins`() throws {
+        var dice = Dice(5)
+        let files = [file("a", 1, &dice), file("b", 2, &dice), file("c", 1, &dice)]
+        var made = MadeChain(shape(stamped: false), files, links: [2, 5], &dice)
+        let shared = made.slots[made.dataSlots(2)[0]]
+        made.slots[0] = MadeChain.Slot(flags: 2, checksum: shared.checksum, page: shared.page, index: 0, file: 0)
+        made.writeLinks()
+        let memory = RecordedMemory(made.image, isMapped: true)
+        let surveyed = survey(memory, made)
+        #expect(surveyed.evaluation.contested.contains(shared.page))
+        _ = try run(surveyed, plan(surveyed), memory)
+        #expect(try names(memory, made).first == "b intact")
+    }
+
+    /// The page behind the head and the last one of the range, where one looks for what protects a chain, stay free where
+    /// there are others; and of the two the last one.
+    @Test func `the places of locators are taken last`() throws {
+        var (besides, both) = (0, 0)
+        for seed in 0..<6000 where besides < 5 || both < 5 {
+            var dice = Dice(seed)
+            var narrow = shape(stamped: false)
+            narrow.freePages = 2...2
+            let files = (0..<3).map { file("\($0)", 2, &dice) }
+            var made = MadeChain(narrow, files, links: [3, 3, 3], &dice)
+            let (front, last) = (made.head + 1, made.image.pages.upperBound - 1)
+            guard made.free.contains(front), front != last, let other = made.free.first(where: { $0 != front }) else {
+                continue
+            }
+            if other == last { both += 1 } else { besides += 1 }
+            made.image.flip(made.slots[made.dataSlots(0)[1]].page, bit: 1)
+            let memory = RecordedMemory(made.image, isMapped: true)
+            let surveyed = survey(memory, made)
+            let outcome = try run(surveyed, plan(surveyed, options { $0.quarantines = true }), memory)
+            #expect(outcome.isAtomic, "seed \(seed)")
+            let taken = other == last ? front : other
+            #expect(made.free.filter { memory.image[$0] != made.image[$0] } == [taken], "seed \(seed)")
+        }
+        #expect(besides > 0 && both > 0)
+    }
+
     @Test(arguments: [false, true]) func `a page that is a link too is not quarantined`(inPlace: Bool) throws {
         for keepsHoles in [true, false] {
             var dice = Dice(4)

@@ -3,6 +3,7 @@ import Linux
 import Machine
 import PRAM
 import Testing
+import Verification
 
 @testable import ChainWriting
 
@@ -23,11 +24,12 @@ private final class ImageFile {
     deinit { _ = withCString(path) { unlink($0) } }
 
     /// The file from its second page on, as pages 100 and up.
-    func memory(isMapped: Bool, isBuffered: Bool = true) throws -> MemoryFile {
+    /// As memory is, which is written through its mapping; or as a device that is not mapped.
+    func memory(isMapped: Bool, isBuffered: Bool? = nil) throws -> MemoryFile {
         MemoryFile(
             try FileDescriptor.open(path, O_RDWR),
             range: PhysicalRange(start: 100 * 4096, size: UInt64(count - 1) * 4096)!, offset: 4096,
-            kind: "test", isMapped: isMapped, isBuffered: isBuffered)
+            kind: "test", isMapped: isMapped, isBuffered: isBuffered ?? !isMapped)
     }
 
     func shrink(toPages count: Int) { _ = withCString(path) { truncate($0, count * 4096) } }
@@ -108,6 +110,28 @@ private func content(_ memory: any PhysicalMemory, _ page: UInt64) -> (state: Pa
             var save = try ChainSave(SavePlan(directory), from: directory, into: memory, generation: 1)
             #expect(writingFailure { _ = try save.run(threads: 2, seed: 1) } != nil, "\(left) pages left")
             #expect(content(memory, 100).state == .present && content(memory, 100).first == 0, "\(left) pages left")
+        }
+    }
+
+    /// An image is written by write(2), which makes it as long again.
+    @Test func `an image that somebody cuts short is refused or is whole again`() throws {
+        let source = SourceFiles()
+        var dice = Dice(1)
+        try source.add([65], size: 4096 * 20 + 10, pages: Array(0...20), &dice)
+        let directory = try source.directory
+        for left in [1, 2, 8, 20] {
+            let file = try ImageFile(pages: 64)
+            let memory = try file.memory(isMapped: true, isBuffered: true)
+            file.shrink(toPages: left)
+            var save = try ChainSave(SavePlan(directory), from: directory, into: memory, generation: 1)
+            let failure = writingFailure { _ = try save.run(threads: 2, seed: 1) }
+            if failure != nil {
+                #expect(content(memory, 100).first == 0, "\(left) pages left")
+            } else {
+                let fresh = try file.memory(isMapped: false)
+                let check = ChainCheck(head: PFN(100), memory: fresh, options: ChainCheck.Options(), seed: 2).run()
+                #expect(check.verdict == .intact, "\(left) pages left")
+            }
         }
     }
 

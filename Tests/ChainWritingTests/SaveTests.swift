@@ -1,10 +1,10 @@
 import CLinux
-import Linux
 import PRAM
 import Testing
 import Verification
 
 @testable import ChainWriting
+@testable import Linux
 
 /// Saves what `files` holds; the memory keeps what became of it.
 @discardableResult
@@ -277,6 +277,17 @@ private func holds(_ image: Image, head: UInt64, _ expected: [Kernel.File]) -> B
                 offset = run.upperBound * 4096
             }
             #expect(pages == [0, 300, 301, 899])
+        }
+        // A file system that calls all of it a hole: page by page it is found all the same.
+        try FaultInjection.with([.failFrom(.lseek, 0, ENXIO)]) { faults in
+            var (pages, offset): ([UInt64], UInt64) = ([], 0)
+            while pages.count < 10,
+                let run = try file.nextPages(from: offset, size: 4096 * 900 - 3, holesAreExact: false)
+            {
+                pages += run.isEmpty ? [.max] : Array(run)
+                offset = run.upperBound * 4096
+            }
+            #expect(pages == [0, 300, 301, 899] && faults.injected > 0)
         }
     }
 }

@@ -123,6 +123,10 @@ struct HandOverTests {
         #expect(pram().obstacle(on: line("mem=1G")) == nil)
         #expect(pram().obstacle(on: line("mem=512M")) == .pastLimit(512 << 20))
         #expect(pram().obstacle(on: line("mem=nopentium")) == nil)
+        // To the byte: the last page ends where the memory does, or one byte behind that.
+        let end: UInt64 = 0x2010_0000
+        #expect(pram().obstacle(on: line("mem=\(end)")) == nil)
+        #expect(pram().obstacle(on: line("mem=\(end - 1)")) == .pastLimit(end - 1))
         #expect(pram().obstacle(on: line("memmap=256M")) == .pastLimit(256 << 20))
     }
 

@@ -108,6 +108,18 @@ import Testing
         #expect(steps(chain) == ["link", "garbage"])
     }
 
+    /// Zeros behind something that is no magic, with checksum 0, prove nothing; the first byte behind the two does.
+    @Test func oneByteBehindTheChecksumMakesItAProof() {
+        let chain = threeLinks()
+        chain.forge(1) { page in
+            page = PageBytes()
+            page[0] = 1
+        }
+        #expect(steps(chain) == ["link", "garbage"])
+        chain.forge(1) { page in page[8] = 1 }
+        #expect(steps(chain).prefix(2) == ["link", "link"])
+    }
+
     @Test func aLengthOutOfRangeIsALinkWithoutEntries() {
         for length in [0, 170, 171, UInt32.max] {
             let chain = threeLinks()

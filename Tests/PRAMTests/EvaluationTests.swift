@@ -286,10 +286,16 @@ import Testing
         #expect(meta.verdict == .damaged)
         #expect(meta.places(.pfnInvalid) == [Place(link: 0, entry: 3, page: number)])
         #expect(meta.files[1].status == .damaged)
+        #expect(meta.files[1].size == 0 && meta.files[1].mode == 0 && meta.files[1].name.isEmpty)
+        #expect(meta.files[1].badPages == 1)
     }
 
     @Test(arguments: [0, 3, 4, 0xff] as [UInt32])
-    func unknownTypes(_ type: UInt32) { expectOnlyB(chain { _, b in b[2].flags = type }.judge(), .entryType, entry: 5) }
+    func unknownTypes(_ type: UInt32) {
+        let outcome = chain { _, b in b[2].flags = type }.judge()
+        expectOnlyB(outcome, .entryType, entry: 5)
+        #expect(outcome.findings.first { $0.kind == .entryType }?.detail == UInt64(type))
+    }
 
     @Test func unknownFlagsAreNoted() {
         for (number, flags) in [(2, 0x1_0002), (2, 0x8000_0102), (2, 0x202), (0, 0x101), (0, 0x8000_0001)]

@@ -18,6 +18,14 @@ import Testing
         return limits
     }
 
+    /// What is kept of one chain takes some hundred MiB, however long it is.
+    @Test func theLimitsAreWhatIsSaidOfThem() {
+        let limits = ChainEvaluation.Limits()
+        #expect(limits.findings == 131_072 && limits.links == 4_194_304 && limits.files == 1_048_576)
+        #expect(limits.filesWithoutPage == 65_536 && limits.nameBytes == 67_108_864)
+        #expect(ChainEvaluation.findingsKept == limits.findings && ChainEvaluation.linksKept == limits.links)
+    }
+
     @Test func whatIsJustWithinTheLimitsIsIntact() {
         let outcome = fourFiles().judge(
             limit {

@@ -29,6 +29,14 @@ import Testing
 }
 
 @Suite struct PhysicalRangeTests {
+    @Test func bothEndsBelongToIt() throws {
+        let range = try #require(PhysicalRange(start: 0x1000, last: 0x1fff))
+        #expect(range.contains(0x1000) && range.contains(0x1fff))
+        #expect(!range.contains(0xfff) && !range.contains(0x2000))
+        let one = try #require(PhysicalRange(start: 7, last: 7))
+        #expect(one.contains(7) && one.size == 1)
+    }
+
     @Test func inclusiveAndExclusiveEnds() throws {
         let range = try #require(PhysicalRange(start: 0x1000, end: 0x2000))
         #expect(range.last == 0x1fff)

@@ -34,6 +34,17 @@ private func text(_ name: StaticString) -> String { "\(name)" }
         #expect(configuration.problems.isEmpty)
     }
 
+    @Test(arguments: [1, 86_400]) func aTimeoutMayBeADay(_ seconds: Int) {
+        let configuration = configured("pram_verify.timeout=\(seconds)")
+        #expect(configuration.timeout == seconds && configuration.problems.isEmpty)
+    }
+
+    @Test(arguments: [("", true), ("=1", true), ("=0", false)]) func quickIsOneOrZero(_ value: String, _ isQuick: Bool)
+    {
+        let configuration = configured("pram_verify.quick\(value)")
+        #expect(configuration.isQuick == isQuick && configuration.problems.isEmpty)
+    }
+
     @Test func theLastWellFormedOneCounts() {
         let configuration = configured("pram_verify.policy=drop pram_verify.policy=off pram_verify.policy=nonsense")
         #expect(configuration.policy == .off)

@@ -1,4 +1,5 @@
 import CLinux
+import PRAM
 import Testing
 
 @testable import PramVerify
@@ -9,6 +10,16 @@ import Testing
         var pointers: [UnsafeMutablePointer<CChar>?] = (["pram-verify"] + words).map { strdup($0) }
         pointers.append(nil)
         return try pointers.withUnsafeMutableBufferPointer { try Call(Int32(words.count + 1), $0.baseAddress!) }
+    }
+
+    @Test func theHeadByOption() throws {
+        let head = try Head.find(call("check", "--pfn=10"), live: false)
+        #expect(head.page == PFN(0x10) && head.origin == .option)
+        // As on a command line: 0 names no chain.
+        #expect(try Head.find(call("check", "--pfn=0"), live: false).page == nil)
+        #expect(throws: (any Error).self) { try Head.find(call("check", "--pfn=x"), live: false) }
+        let word = try Head.find(call("check", "--cmdline=ro pram=2f0 quiet"), live: false)
+        #expect(word.page == PFN(0x2f0) && word.origin == .commandLineText)
     }
 
     private func refusal(_ words: String...) -> String? {
@@ -145,5 +156,23 @@ import Testing
                 }
             }
         }
+    }
+}
+
+@Suite struct HeadTests {
+    private let onTheLine = Head(origin: .procCmdline, page: PFN(0x10))
+
+    @Test func whatTheKernelHoldsGoesBeforeTheLine() {
+        let none = onTheLine.heeding(nil)
+        #expect(none.page == PFN(0x10) && none.origin == .procCmdline && !none.isRefused)
+        let held = onTheLine.heeding(0x20)
+        #expect(held.page == PFN(0x20) && held.origin == .sysKernelPram && !held.isRefused)
+    }
+
+    /// What it has refused is looked at, and never handed on.
+    @Test func aKernelThatHoldsNoneHasRefusedIt() {
+        let refused = onTheLine.heeding(0)
+        #expect(refused.page == PFN(0x10) && refused.origin == .procCmdline && refused.isRefused)
+        #expect(!Head(origin: .procCmdline, page: nil).heeding(0).isRefused)
     }
 }

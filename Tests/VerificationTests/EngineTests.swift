@@ -197,6 +197,35 @@ import Testing
         #expect(inTime.verdict == .intact)
     }
 
+    /// Which files claim a page that others claim too shows in a second look at the links. Where time runs out in it,
+    /// files that it has passed are what they are.
+    @Test func aDeadlineInTheSecondLookLeavesWhatWasSeen() {
+        let memory = TestMemory()
+        let shared = PageBytes([1, 2, 3])
+        let own = PageBytes([4])
+        memory[0x50] = shared
+        memory[0x40] = own
+        let links: [UInt64] = [0x10, 0x11, 0x12]
+        for (number, link) in links.enumerated() {
+            let meta = FileImage(size: 4096, mode: 0o100644, name: Array("f\(number)".utf8)).encoded()
+            memory[0x20 + UInt64(number)] = meta
+            let (page, bytes) = number == 0 ? (UInt64(0x40), own) : (0x50, shared)
+            memory[link] = Link(
+                next: PFN(number < 2 ? links[number + 1] : 0),
+                entries: [
+                    Entry(flags: 1, checksum: meta.pageChecksum, page: PFN(0x20 + UInt64(number)), index: 0),
+                    Entry(flags: 2, checksum: bytes.pageChecksum, page: PFN(page), index: 0),
+                ]
+            ).encoded(.amd64, slack: [])
+        }
+        let deadline = monotonicNanoseconds() + 2_000_000_000
+        let slow = SlowMemory(memory, page: links[1], until: deadline)
+        let outcome = check(PFN(links[0]), slow) { $0.deadline = deadline }.evaluation
+        #expect(slow.reads == 2)
+        #expect(outcome.findings.contains { $0.kind == .timeout && $0.link == 1 })
+        #expect(outcome.files.map(\.status) == [.intact, .indeterminate, .indeterminate])
+    }
+
     @Test func progressGrowsToAllPages() {
         let chain = longChain(11)
         var reported: [UInt64] = []
@@ -248,4 +277,32 @@ private final class VanishingMemory: PhysicalMemory {
     func read(
         _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
     ) { memory.read(first, count: count, into: destination, states: states) }
+}
+
+/// Memory in which one page takes its time when it is read for the second time.
+private final class SlowMemory: PhysicalMemory {
+    private let memory: TestMemory
+    private let page: UInt64
+    private let end: UInt64
+    private(set) var reads = 0
+    let zerosMayBeHoles = false
+    let kind = "test memory"
+
+    init(_ memory: TestMemory, page: UInt64, until end: UInt64) {
+        self.memory = memory
+        self.page = page
+        self.end = end
+    }
+
+    func contains(_ page: PFN) -> Bool { memory.contains(page) }
+    func mapped(_ page: PFN) -> UnsafeRawPointer? { nil }
+
+    func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
+        memory.read(first, count: count, into: destination, states: states)
+        guard first.number <= page, page - first.number < UInt64(count) else { return }
+        reads += 1
+        while reads > 1 && monotonicNanoseconds() < end { usleep(10_000) }
+    }
 }

@@ -22,7 +22,9 @@ enum RawImage {
         }
         var notes = notes
         let rest = source.size % UInt64(pageSize)
-        if rest != 0 { notes.append("the image does not end at a page's end: its last \(rest) bytes are left out") }
+        if rest != 0 {
+            notes.append("the image does not end at a page's end, and the rest is left out: \(counted(Int(rest), "byte"))")
+        }
         return SegmentedMemory(
             source, kind: "raw image", segments: [Segment(address: base, count: source.size, offset: 0)], notes: notes)
     }

@@ -35,6 +35,15 @@ struct Head {
     /// No `pram=` names the chain that lies there: it was found in memory that the command line reserves.
     var isUnnamed = false
 
+    /// - Parameter kernels: what /sys/kernel/pram says; nil on a kernel without pram.
+    func heeding(_ kernels: UInt64?) -> Head {
+        guard let kernels else { return self }
+        if kernels != 0 { return Head(origin: .sysKernelPram, page: PFN(kernels), malformed: malformed) }
+        var head = self
+        head.isRefused = page != nil
+        return head
+    }
+
     /// Without an option, on a live machine, /sys/kernel/pram rules where it exists: after a mount the command line is
     /// stale.
     /// - Parameter live: whether the memory looked at is this machine's own.
@@ -51,18 +60,13 @@ struct Head {
         do throws(SystemError) {
             let line = try ParameterLine(file: path)
             if call.has(.cmdlineFile) { return Head(origin: .commandLineFile, line: line) }
-            var head = Head(origin: .procCmdline, line: line)
+            let head = Head(origin: .procCmdline, line: line)
             if live, HoldNote.isReleased(head.page) {
                 var none = Head(origin: .procCmdline, page: nil, malformed: head.malformed)
                 none.isReleased = true
                 return none
             }
-            guard live, let kernels = MachineEvidence.kernelsHead() else { return head }
-            if kernels != 0 {
-                return Head(origin: .sysKernelPram, page: PFN(kernels), malformed: head.malformed)
-            }
-            head.isRefused = head.page != nil
-            return head
+            return live ? head.heeding(MachineEvidence.kernelsHead()) : head
         } catch {
             throw .system(
                 error,

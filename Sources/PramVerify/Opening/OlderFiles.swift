@@ -10,11 +10,12 @@ extension Restoration {
     /// - Returns: what becomes of each file then; nil where everything can be restored, or nothing older is there.
     func refusal(of chain: ChainEvaluation, _ directory: Directory, _ report: Report) -> [Extraction]? {
         guard !call.has(.partial) else { return nil }
+        let isEmpty = directory.isEmpty
         let isWhole = chain.verdict == .intact || call.has(.damaged)
         let cause: [UInt8]?
         let reason: Phrase
         let remedy: StaticString
-        if let other = conflict(in: directory, of: chain, report) {
+        if !isEmpty, let other = conflict(in: directory, of: chain, report) {
             cause = other
             reason = "exists and is of another kind, a directory or none"
             remedy = "--partial restores the others"
@@ -23,7 +24,7 @@ extension Restoration {
             reason = "\(byteCount(needed(of: chain))) are needed and \(byteCount(room)) are free"
             remedy = "--partial restores what fits"
         } else {
-            guard !isWhole || !call.has(.force) else { return nil }
+            guard !isEmpty, !isWhole || !call.has(.force) else { return nil }
             guard let older = olderFile(in: directory, of: chain, report) else { return nil }
             cause = older
             reason = isWhole ? "exists" : "exists, and not all of the chain is intact"

@@ -72,3 +72,41 @@ class Overwritten(BootCase):
         self.machine.must("pram-verify boot")
         self.assertEqual(self.machine.must("cat /run/pram-verify/status"), "empty")
         self.assertEqual(self.machine.memory(LOW, LOW_SIZE), erased)
+
+
+class OverwrittenByKexec(BootCase):
+    """kexec -c lays the next kernel out without regard to a range that `memmap=` sets aside: 16 MiB with the head."""
+
+    start_of_range, hit = 0x34000000, 16 << 20
+
+    @classmethod
+    def setUpClass(cls):
+        append = f"nokaslr memmap=128M${cls.start_of_range:#x} pram_verify.policy=repair"
+        cls.machine = machine = cls.start(provision.stock_kernel().image, stock_image(), append, "1G")
+        fill(machine, "/tmp/files", 48)
+        cls.files = contents(machine, "/tmp/files")
+        cls.saved = run(machine, "save", "--parity=50", "/tmp/files")
+        machine.must("pram-verify cmdline >/tmp/line")
+        cls.before = machine.memory(cls.start_of_range, cls.hit)
+        machine.must(f"kexec -c -l /boot/vmlinuz --initrd=/boot/initrd --mem-max={cls.start_of_range + cls.hit:#x} "
+                     '--command-line="$(cat /tmp/line)"')
+        machine.kexec()
+        cls.arrived = machine.memory(cls.start_of_range, cls.hit)
+        machine.must("pram-verify boot")
+
+    def test_control_the_head_and_thousands_of_pages_are_lost(self):
+        def pages(memory):
+            return [memory[at:at + chain.PAGE] for at in range(0, self.hit, chain.PAGE)]
+        changed = sum(old != new for old, new in zip(pages(self.before), pages(self.arrived)))
+        self.assertGreater(changed, 2000)
+        self.assertNotEqual(self.before[:chain.PAGE], self.arrived[:chain.PAGE])
+
+    def test_boot_repairs_it_before_any_mount(self):
+        self.assert_run(self.saved, 0)
+        self.assertEqual(self.machine.must("cat /run/pram-verify/status"), "corrected")
+        self.assertEqual(self.machine.memory(self.start_of_range, self.hit), self.before)
+        self.assert_verdict(in_guest(self.machine), "intact")
+
+    def test_everything_loads(self):
+        self.assert_run(run(self.machine, "load", "/tmp/out"), 0)
+        self.assertEqual(contents(self.machine, "/tmp/out"), self.files)

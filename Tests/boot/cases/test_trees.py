@@ -14,7 +14,7 @@ RANGE = 0x10000000
 HEAD = RANGE // chain.PAGE
 APPEND = f"nokaslr memmap=32M${RANGE:#x}"
 
-# As PostgreSQL has it: owners, 0700, a tablespace behind a symbolic link, hard links, a socket, times.
+# As PostgreSQL has it: owners, 0700, a tablespace behind a symbolic link, hard links, a FIFO, times.
 WRITE_DATABASE = """
     mkdir -p base/1 base/5 global pg_tblspc pg_wal/archive_status space/PG_15
     head -c 300000 /dev/urandom >base/1/1259
