@@ -117,21 +117,13 @@ public enum ProcessFacts {
     /// - Throws: ENOENT where it holds none.
     public static func memoryFile(of process: Int32) throws(SystemError) -> FileDescriptor {
         let folder = Array("/proc/\(process)/fd".utf8)
-        // The kernel hands no name over.
-        let kind: StaticString = "/memfd:"
-        let names = try DirectoryNames(of: folder, in: SystemCalls.workingDirectory, folder).all
-        for name in names {
-            var text = [UInt8](repeating: 0, count: 64)
-            let link = folder + [UInt8(ascii: "/")] + name
-            let answer = text.withUnsafeMutableBytes {
-                SystemCalls.readlinkat(SystemCalls.workingDirectory, link, $0)
-            }
-            guard !answer.failed, text.begin(with: kind), let number = decimalNumber(name[...]),
-                let descriptor = Int32(exactly: number)
-            else { continue }
-            let copy = SystemCalls.descriptor(descriptor, of: process)
+        // The name says nothing: the kernel hands none over. But it holds no other file.
+        for name in try DirectoryNames(of: folder, in: SystemCalls.workingDirectory, folder).all {
+            guard let number = decimalNumber(name[...]).flatMap({ Int32(exactly: $0) }) else { continue }
+            let copy = SystemCalls.descriptor(number, of: process)
             try copy.get("pidfd_getfd")
-            return FileDescriptor(adopting: copy.number, path: Array("memfd".utf8))
+            let file = FileDescriptor(adopting: copy.number, path: Array("memfd".utf8))
+            if try file.status().isRegular { return file }
         }
         throw SystemError("open", code: ENOENT, path: folder)
     }
