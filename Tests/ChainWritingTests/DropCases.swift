@@ -343,6 +343,22 @@ private func options(_ change: (inout DropPlan.Options) -> Void) -> DropPlan.Opt
         #expect(memory.writes.last?.page == made.head)
     }
 
+    /// A link holds 169 entries: with so many the head is enough, and with one more it is not.
+    @Test func `what the head alone can hold needs no free page`() throws {
+        for (pages, isAtomic) in [(168, true), (169, false)] {
+            var dice = Dice(8)
+            var full = shape(stamped: false)
+            full.freePages = 0...0
+            let files = [file("a", pages, &dice), file("b", 4, &dice)]
+            var made = MadeChain(full, files, links: [169, pages + 6 - 169], &dice)
+            made.image.flip(made.slots[made.dataSlots(1)[1]].page, bit: 1)
+            let memory = RecordedMemory(made.image, isMapped: true)
+            let surveyed = survey(memory, made)
+            #expect(try run(surveyed, plan(surveyed), memory).isAtomic == isAtomic)
+            #expect(try names(memory, made) == ["a intact"])
+        }
+    }
+
     @Test func `in an image, only free pages of zeros are taken`() throws {
         for zeros in [0, 1, 2] {
             var dice = Dice(10)

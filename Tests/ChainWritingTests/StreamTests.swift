@@ -1,5 +1,6 @@
 import CLinux
 import Linux
+import Manifest
 import PRAM
 import Testing
 import Verification
@@ -85,6 +86,33 @@ import Verification
             #expect(error.message.contains("1 more byte"), "\(error.message)")
         }
         #expect(memory.image[100].bytes.allSatisfy { $0 == 0 })
+    }
+
+    /// Beside a tree, room for the manifest that comes behind the stream is kept, with links for all of it, and no more.
+    @Test(arguments: Array(stride(from: 60, to: 460, by: 13))) func roomIsKeptForTheManifest(_ pages: Int) throws {
+        for isTooLong in [false, true] {
+            let text = ManifestText(Provenance())
+            func plan(_ number: Int32) -> SavePlan {
+                SavePlan(
+                    files: [
+                        SavePlan.File(name: [0x73], size: 0, mode: 0o100640, source: .stream(number), pages: 0),
+                        SavePlan.File(
+                            name: ManifestFile.name, size: 0, mode: 0o100600, source: .text(text), pages: 0),
+                    ], warnings: [], tree: nil)
+            }
+            let kept = Int(plan(0).pagesBehindStream)
+            // The head and the stream's META page; a link for each 169 entries.
+            let most = try #require((1..<pages).last { $0 + kept + (1 + $0 + kept + 168) / 169 - 1 <= pages - 2 })
+            let content = bytes(most * 4096 + (isTooLong ? 1 : 0))
+            let file = try stream(content)
+            let memory = RecordedMemory(image(pages), isMapped: false)
+            var save = try ChainSave(plan(file.number), from: nil, into: memory, generation: 9)
+            let failure = writingFailure { _ = try save.run(threads: 1, seed: 1) }
+            #expect(failure?.cause == (isTooLong ? .tooSmall : nil), "\(pages) pages")
+            guard !isTooLong else { continue }
+            let found = try Kernel.files(memory.image, head: 100)
+            #expect(found.map(\.size).first == UInt64(content.count) && found.count == 2)
+        }
     }
 
     @Test func aDirectoryHasNone() throws {
