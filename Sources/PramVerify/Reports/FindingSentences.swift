@@ -9,6 +9,7 @@ extension Report {
         let inFile = finding.file >= 0 ? " of \(fileName(finding.file))" : ""
         switch finding.kind {
         case .noChain:
+            if isHeadLost { return "the head page holds zeros only, and a locator says that a chain begins there" }
             return finding.detail == 1
                 ? "the head page holds zeros only: no chain is there, or it was erased"
                 : "neither magic nor checksum of the head page fits: no chain is there"
