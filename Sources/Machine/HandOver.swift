@@ -21,6 +21,8 @@ public struct HandOver {
     public var isCrashKernel = false
     /// For a chain in ordinary memory that the kernel itself is to hand over: whether it will.
     public var keeping: Keeping?
+    /// That of its links, which names the session that keeps it.
+    public var generation: UInt64?
 
     public enum Keeping: Equatable, Sendable {
         /// Somebody holds its session.
@@ -131,7 +133,8 @@ public struct HandOver {
     public func remedy(for obstacle: Obstacle) -> String {
         switch (obstacle, keeping) {
         case (.damaged, .arrived?), (.indeterminate, .arrived?):
-            "load what is good of it, and save that once more; save --again hands on what is intact"
+            "load what is good of it (--repair brings back what parity can), and save that once more; save --again hands on "
+                + "what is intact"
         case (.damaged, .held?), (.indeterminate, .held?): "save once more"
         default: obstacle.remedy
         }
