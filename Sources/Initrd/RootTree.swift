@@ -9,8 +9,7 @@ public struct RootTree {
         public init() {}
     }
 
-    /// A place below the root: a directory, by its number, and a name in it. The same place has the same number as long
-    /// as the same records come in the same order.
+    /// A place below the root: a directory, by its number in one tree, and a name in it.
     public struct Spot: Equatable, Sendable {
         /// 0 is the root.
         public let directory: Int

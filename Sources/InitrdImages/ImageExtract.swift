@@ -23,7 +23,7 @@ public enum ImageExtract {
         let layout = Layout(image.path)
         try ImageWalk(image, limits, verifyingChecksums: true).run(layout)
         guard let spot = try layout.spot(wanted) else { throw missing(path, wanted, layout) }
-        let found = FoundFile(spot)
+        let found = FoundFile(layout.path(spot))
         try ImageWalk(image, limits).run(found)
         guard let record = found.record else {
             if layout.isDirectory(spot) { throw ImageFailure(.noContent("a directory"), path: path) }
@@ -102,7 +102,9 @@ private class Layout: ImageVisitor {
 
 /// Finds the last record of a place, and which one has the data that are there in the end.
 private final class FoundFile: ImageVisitor {
-    private let wanted: RootTree.Spot
+    /// Without links.
+    private let wanted: [UInt8]
+    private var spot: RootTree.Spot?
     private var tree = RootTree()
     private var index: UInt64 = 0
     private(set) var record: NewcRecord?
@@ -111,11 +113,11 @@ private final class FoundFile: ImageVisitor {
     /// Of files with more than one name, by the number that the tree keeps.
     private var contents: [ImageExtract.Place] = []
 
-    init(_ wanted: RootTree.Spot) { self.wanted = wanted }
+    init(_ wanted: [UInt8]) { self.wanted = wanted }
 
     /// The record with the data.
     var place: ImageExtract.Place {
-        guard let number = tree.file(at: wanted) else { return last }
+        guard let spot, let number = tree.file(at: spot) else { return last }
         return contents[number]
     }
 
@@ -124,7 +126,8 @@ private final class FoundFile: ImageVisitor {
         do throws(RootTree.Excess) {
             guard let spot = try tree.place(record) else { return false }
             let isThere = record.type != .regular ? true : try follow(record, spot)
-            guard spot == wanted else { return false }
+            guard spot.name[...] == ArchivePath.lastComponent(wanted), tree.path(spot) == wanted else { return false }
+            self.spot = spot
             self.record = isThere ? record : nil
             last = ImageExtract.Place(index: index, size: record.size)
         } catch {

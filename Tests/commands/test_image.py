@@ -618,7 +618,9 @@ class Extracting(ImageTest):
                 ((name("a", b""), name("a", b"zz", 1), name("b", b"DD")), {"a": b"DD", "b": b"DD"}),
                 ((name("a", b"AA"), name("b", b""), name("a", b"new", 1)), {"a": b"new", "b": b"new"}),
                 ((name("a", b"AA"), name("b", b""), record("b", mode=0o40755), name("a", b"C", 1)), {"a": b"C"}),
-                ((name("a", b"AA"), TRAILER, name("b", b"B")), {"a": b"AA", "b": b"B"})):
+                ((name("a", b"AA"), TRAILER, name("b", b"B")), {"a": b"AA", "b": b"B"}),
+                ((name("a", b""), name("b", b"B"), record("d", mode=0o40755), record("d/x", b"X"), record("e/y", b"Y")),
+                 {"a": b"B", "b": b"B", "d/x": b"X", "e/y": b"Y"})):
             self.assertEqual(self.extracted(self.write(archive(*records))), files)
 
     def test_wrong_sums_are_not_handed_out(self):
