@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import resource
+import struct
 import subprocess
 
 import chain
@@ -99,6 +100,33 @@ class Limits(CommandTest):
         self.assertEqual((status, report["verdict"]), (DAMAGED, "indeterminate"))
         self.assertIn("page-not-in-source", {finding["kind"] for finding in report["findings"]})
         self.assertLessEqual({finding["severity"] for finding in report["findings"]}, {"doubt", "note"})
+
+    def test_what_lies_behind_the_ranges_of_a_lime_image(self):
+        image, head = self.small_chain()
+
+        def lime(first, content):
+            return b"EMiL" + struct.pack("<IQQ8x", 1, first, first + len(content) - 1) + content
+
+        half = len(image) // 2 & -chain.PAGE
+        content = lime(0, image[:half]) + lime(half, image[half:])
+        for rest in (b"\0", bytes(chain.PAGE), b"junk" * 20, lime(0, b"x")[:20]):
+            for packed in (False, True):
+                whole = content + rest
+                status, report = self.looked_at("lime", gzip.compress(whole) if packed else whole, head)
+                self.assertEqual((status, report["verdict"]), (INTACT, "intact"))
+                self.assertIn("left out", report["memory"]["notes"][0])
+        status, report = self.looked_at("lime", content[:32 + half + 16], head)
+        self.assertEqual((status, report["verdict"]), (DAMAGED, "indeterminate"))
+        self.assertIn("page-not-in-source", {finding["kind"] for finding in report["findings"]})
+
+    def test_every_dump_that_is_refused_names_a_way_out(self):
+        for content in (b"EMiL", b"KDUMP   ", b"\x7fELF\2\1\1".ljust(64, b"\0"), b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\4",
+                        b"makedumpfile\0\0\0\0", b"KDUMP   ".ljust(8192, b"\0"), b"\x1f\x8b\x08"):
+            status, report = self.looked_at("dump", content, 1)
+            self.assertEqual(status, FAILED)
+            self.assertTrue(report["failure"]["remedy"], content[:8])
+        status, report = self.looked_at("raw", bytes(2 * chain.PAGE), 1, "--base", "0xfffffffffffff000")
+        self.assertEqual((status, bool(report["failure"]["remedy"])), (FAILED, True))
 
     def test_a_raw_image_that_begins_with_a_whole_gzip_file(self):
         image, head = self.small_chain()
