@@ -2,6 +2,7 @@
  * is not complete has grown by. */
 #include "clinux.h"
 #include <limits.h>
+#include <sys/syscall.h>
 
 enum { SLOTS = 8, NAME = 64 };
 
@@ -18,6 +19,31 @@ static struct {
     char path[PATH_MAX];
 } growth;
 
+static struct {
+    volatile sig_atomic_t used;
+    int directory;
+    char path[PATH_MAX];
+} staging;
+
+/* readdir(3) is not for signal handlers; the system call is. Names that are gone are not listed again. */
+static void empty(int directory) {
+    static char entries[1 << 15] __attribute__((aligned(8)));
+    for (;;) {
+        long count, removed = 0;
+        if (lseek(directory, 0, SEEK_SET) != 0) return;
+        while ((count = syscall(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
+            for (long at = 0; at < count;) {
+                /* u64 inode, u64 offset, u16 length, u8 type, name */
+                unsigned short length;
+                memcpy(&length, entries + at + 16, sizeof length);
+                if (unlinkat(directory, entries + at + 19, 0) == 0) removed++;
+                at += length;
+            }
+        }
+        if (removed == 0) return;
+    }
+}
+
 static void shrink(void) {
     struct stat here, named;
     if (!growth.used || fstat(growth.number, &here) != 0) return;
@@ -33,6 +59,10 @@ static void on_end(int number) {
     shrink();
     for (int i = 0; i < SLOTS; i++)
         if (slots[i].used) unlinkat(slots[i].directory, slots[i].name, 0);
+    if (staging.used) {
+        empty(staging.directory);
+        rmdir(staging.path);
+    }
     errno = code;
     signal(number, SIG_DFL);
     raise(number);
@@ -67,6 +97,16 @@ void pv_temporary_gone(int directory, const char *name) {
     for (int i = 0; i < SLOTS; i++)
         if (slots[i].used && slots[i].directory == directory && strcmp(slots[i].name, name) == 0) slots[i].used = 0;
 }
+
+void pv_staging_made(int directory, const char *path) {
+    prepare();
+    if (strlen(path) >= sizeof staging.path) return;
+    staging.directory = directory;
+    strcpy(staging.path, path);
+    staging.used = 1;
+}
+
+void pv_staging_gone(void) { staging.used = 0; }
 
 void pv_growth_began(int number, const char *path, off_t before) {
     prepare();

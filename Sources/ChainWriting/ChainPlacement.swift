@@ -58,6 +58,33 @@ struct ChainPlacement {
     }
 }
 
+extension ChainPlacement {
+    /// Whether the page frames of the memory allow it: what is protected must ascend and lie in few enough runs, and so
+    /// must the copies of links. In a range all of it is one run.
+    func fitsFrames(of memory: any WritableMemory, pages: Int) -> Bool {
+        // Where nothing will be protected, nothing is in the way.
+        guard let layout = layout(pages: pages) else { return true }
+        var runs = 0
+        var end: UInt64 = 0
+        for page in firstPage..<firstPage + UInt64(pages) {
+            let frame = memory.frame(of: PFN(page)).number
+            if frame != end { runs += 1 }
+            // The rank of a page is its place.
+            guard frame >= end, runs <= ProtectedPages.mostRuns else { return false }
+            end = frame &+ 1
+        }
+        return layout.copies(in: memory) != nil
+    }
+}
+
+extension ParityLayout {
+    /// The page frames of the copies of links and of the links' parity; nil where they lie too scattered.
+    func copies(in memory: any WritableMemory) -> MirrorPlaces? {
+        let pages = mirror..<mirror + UInt64(links + linkCode.parityPages)
+        return MirrorPlaces(pages: pages.lazy.map { memory.frame(of: PFN($0)).number })
+    }
+}
+
 extension SavePlan {
     /// How many META and DATA pages there are to save; nil past 2^63.
     var entryCount: Int? {

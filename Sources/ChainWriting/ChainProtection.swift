@@ -71,8 +71,9 @@ public struct ChainProtection {
         guard pages.order(),
             let wanted = Interleaving(pages: protected.count, percent: former.percent),
             let place = ChainProtection.place(chain, former, memory, free, wanted),
+            let copies = MirrorPlaces(first: place.mirror, count: place.linkCount + place.linkCode.parityPages),
             let geometry = GeometryPage(
-                head: chain.head.number, front: place.front, back: place.back, mirror: place.mirror,
+                head: chain.head.number, front: place.front, back: place.back, copies: copies,
                 links: place.linkCount, code: place.code, generation: generation, protected: protected)
         else { return nil }
         self.chain = chain

@@ -40,6 +40,8 @@ public struct ChainSave {
     private var protected = ProtectedDigest()
     /// Called right before the head is written: from then on what was written counts.
     public var beforeHead: () -> Void = {}
+    /// Whether the page frames lie too scattered for parity: it says where they lie run by run.
+    public private(set) var isScattered = false
     /// What protects the chain that was written; nil when nothing does.
     public private(set) var protection: ParityLayout?
 
@@ -94,6 +96,11 @@ public struct ChainSave {
             nextPage = placement?.firstPage ?? pages.lowerBound + 1
             end = pages.upperBound
         }
+        if let placement, let most = plan.entryCount, !placement.fitsFrames(of: memory, pages: most) {
+            self.placement = nil
+            isScattered = true
+            nextPage = pages.lowerBound + 1
+        }
         nextLink = placement?.links.lowerBound ?? 0
         stamp = LinkStamp(generation: generation)
         writer = ChainWriter(head: head, stamp: stamp)
@@ -123,8 +130,7 @@ public struct ChainSave {
                     remedy: "more room is needed")
             }
             if error.code == ErrorCode.stale {
-                throw WritingFailure(
-                    .changed, "\(escaped(error.path)) changed while it was saved; \(whatIsLeft)")
+                throw WritingFailure(changed: error.path, whatIsLeft)
             }
             throw WritingFailure(error)
         }
@@ -393,15 +399,17 @@ public struct ChainSave {
     }
 
     private func geometry(_ layout: ParityLayout) throws(SystemError) -> GeometryPage {
-        guard var geometry = GeometryPage(layout, generation: generation, protected: protected) else {
-            throw SystemError("write", code: ErrorCode.invalid)
-        }
         // The layout's start is moved where there are fewer links than there might have been.
-        geometry.head = head.number
-        geometry.front = frontLocator
-        geometry.back = backLocator
+        guard
+            let copies = layout.copies(in: memory),
+            let geometry = GeometryPage(
+                head: frame(of: head.number), front: frame(of: frontLocator), back: frame(of: backLocator),
+                copies: copies, links: layout.links, code: layout.code, generation: generation, protected: protected)
+        else { throw SystemError("write", code: ErrorCode.invalid) }
         return geometry
     }
+
+    private func frame(of page: UInt64) -> UInt64 { memory.frame(of: PFN(page)).number }
 
     // Both are looked for here, wherever the rest lies.
     private var frontLocator: UInt64 { head.number + 1 }
@@ -416,12 +424,13 @@ public struct ChainSave {
             code, page: { first + UInt64($0) }, parity: layout.parity)
         let image = FileImage.ofParity(code).encoded()
         try memory.write(PFN(meta), image)
-        try list(Entry(flags: 1, checksum: image.pageChecksum, page: PFN(meta), index: 0))
+        try list(Entry(flags: 1, checksum: image.pageChecksum, page: memory.frame(of: PFN(meta)), index: 0))
         let geometry = PageBytes(try self.geometry(layout).encoded())
         try memory.write(PFN(geometryPage), geometry)
-        try list(Entry(flags: 2, checksum: geometry.pageChecksum, page: PFN(geometryPage), index: 0))
+        try list(
+            Entry(flags: 2, checksum: geometry.pageChecksum, page: memory.frame(of: PFN(geometryPage)), index: 0))
         for (index, checksum) in checksums.enumerated() {
-            let page = PFN(layout.parity + UInt64(index))
+            let page = memory.frame(of: PFN(layout.parity + UInt64(index)))
             try list(Entry(flags: 2, checksum: checksum, page: page, index: UInt64(index + 1)))
         }
     }
@@ -537,10 +546,12 @@ final class ChecksumBuffers {
     /// The checksums of up to `capacity` adjacent pages; nil when one cannot be read. Valid until the next call.
     func checksums(of first: PFN, count: Int, in memory: any PhysicalMemory) -> UnsafePointer<UInt32>? {
         guard count <= capacity else { return nil }
-        let last = PFN(first.number + UInt64(count - 1))
-        if let base = memory.mapped(first), memory.mapped(last) == base + (count - 1) * pageSize {
-            for i in 0..<count { pages[i] = base + i * pageSize }
-        } else {
+        var mapped = 0
+        while mapped < count, let address = memory.mapped(PFN(first.number + UInt64(mapped))) {
+            pages[mapped] = address
+            mapped += 1
+        }
+        if mapped < count {
             memory.read(first, count: count, into: buffer, states: states)
             for i in 0..<count {
                 guard states[i] == .present else { return nil }

@@ -9,7 +9,7 @@ public struct FormerProtection {
     let percent: Int
     private let listed: SparseSet
     /// The copies of links and their parity, which no link lists.
-    private let copies: Range<UInt64>
+    private let copies: MirrorPlaces?
     private let locators: [UInt64]
 
     /// What `save` makes where nobody says otherwise.
@@ -24,19 +24,20 @@ public struct FormerProtection {
                 geometry.generation == generation
             else { continue }
             percent = geometry.percent ?? FormerProtection.usualPercent
-            // No overflow: both numbers were looked at when the page was decoded.
-            copies = geometry.mirror..<geometry.mirror + UInt64(geometry.links + geometry.linkCode.parityPages)
+            copies = geometry.copies
             locators = [geometry.front, geometry.back]
             return
         }
         guard chain.evaluation.files.contains(where: { $0.isParity }) else { return nil }
         percent = FormerProtection.usualPercent
-        copies = 0..<0
+        copies = nil
         locators = []
     }
 
     /// Whether the page was the old chain's, so that nobody else has anything in it.
-    func held(_ page: UInt64) -> Bool { listed.contains(page) || copies.contains(page) || locators.contains(page) }
+    func held(_ page: UInt64) -> Bool {
+        listed.contains(page) || copies?.contains(page) == true || locators.contains(page)
+    }
 }
 
 extension GeometryPage {

@@ -6,7 +6,7 @@ import Text
 
 /// A file in memory that the kernel keeps over a kexec, as memory to be written: a list of page frames.
 ///
-/// Its pages are numbered from 1 on, in the order of the file; `frame` tells where each lies. It is written through the
+/// Its pages are numbered from 1 on, in the order of their frames (`FrameOrder`); `frame` tells where each lies. It is written through the
 /// one mapping that there is and read back by frame through /proc/kcore, so that a frame that is not the page's shows
 /// before anybody is told of the chain.
 public final class FrameMemory: WritableMemory {
@@ -15,8 +15,7 @@ public final class FrameMemory: WritableMemory {
 
     private let mapping: Mapping
     private let base: UnsafeMutableRawPointer
-    private let count: Int
-    private let frames: [UInt64]
+    private let order: FrameOrder
     private let live: LiveMemory
 
     public let pages: Range<UInt64>
@@ -42,28 +41,28 @@ public final class FrameMemory: WritableMemory {
         }
         try memory.seal()
         try session.preserve(memory.file, token: FrameMemory.token)
-        frames = try PageFrames.find(base, count: count)
+        guard let order = FrameOrder(try PageFrames.find(base, count: count)) else {
+            throw SystemError("mmap", code: ErrorCode.outOfMemory, path: memory.file.path)
+        }
+        self.order = order
         self.mapping = consume mapping
-        self.count = count
         self.live = live
         pages = 1..<UInt64(count) + 1
     }
 
     public func frame(of page: PFN) -> PFN {
-        pages.contains(page.number) ? PFN(frames[Int(page.number - 1)]) : page
+        pages.contains(page.number) ? PFN(order.frames[Int(page.number - 1)]) : page
     }
 
     public func contains(_ page: PFN) -> Bool { pages.contains(page.number) }
 
     public func mapped(_ page: PFN) -> UnsafeRawPointer? {
-        address(of: page, count: 1).map { UnsafeRawPointer($0) }
+        address(of: page).map { UnsafeRawPointer($0) }
     }
 
-    private func address(of page: PFN, count: Int) -> UnsafeMutableRawPointer? {
-        guard pages.contains(page.number), count >= 0, UInt64(count) <= pages.upperBound - page.number else {
-            return nil
-        }
-        return base + Int(page.number - 1) * pageSize
+    private func address(of page: PFN) -> UnsafeMutableRawPointer? {
+        guard pages.contains(page.number) else { return nil }
+        return base + order.page(Int(page.number - 1)) * pageSize
     }
 
     public func read(
@@ -82,15 +81,28 @@ public final class FrameMemory: WritableMemory {
     public func fill(
         _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
     ) throws(SystemError) {
-        guard let address = address(of: first, count: count) else {
+        guard let address = address(of: first), count >= 0, UInt64(count) <= pages.upperBound - first.number else {
             throw SystemError("write", code: ErrorCode.badAddress)
         }
-        try body(UnsafeMutableRawBufferPointer(start: address, count: count * pageSize))
+        let place = Int(first.number - 1)
+        if order.isAdjacent(place, count: count) {
+            try body(UnsafeMutableRawBufferPointer(start: address, count: count * pageSize))
+            return
+        }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count * pageSize, alignment: pageSize)
+        defer { buffer.deallocate() }
+        try body(buffer)
+        for index in 0..<count {
+            let target = base + order.page(place + index) * pageSize
+            guard guardedCopy(buffer.baseAddress! + index * pageSize, to: target, count: pageSize) else {
+                throw SystemError("write", code: ErrorCode.badAddress)
+            }
+        }
     }
 
     /// Through the mapping, for nobody can write the file any more. Whoever reads the page meanwhile reads a part.
     public func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
-        guard let target = address(of: page, count: 1) else {
+        guard let target = address(of: page) else {
             throw SystemError("write", code: ErrorCode.badAddress)
         }
         let isWhole = bytes.bytes.withUnsafeBytes { guardedCopy($0.baseAddress!, to: target, count: pageSize) }
@@ -112,6 +124,27 @@ public enum KeptSession {
     /// `pram-verify-BOOT-SAVE`, 29 bytes.
     public static func name(_ generation: UInt64) -> [UInt8] {
         Array("pram-verify-".utf8) + digits(generation >> 32) + [UInt8(ascii: "-")] + digits(generation & 0xffff_ffff)
+    }
+
+    /// What is behind `pram-verify-` in a name: 17 bytes, on a command line, too.
+    public static func words(_ generation: UInt64) -> [UInt8] { Array(name(generation).dropFirst(12)) }
+
+    /// The generation that such words are of; nil for everything else.
+    public static func generation(named words: some Collection<UInt8>) -> UInt64? {
+        var number: UInt64 = 0
+        for (place, byte) in words.enumerated() where place != 8 {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): number = number << 4 | UInt64(byte - UInt8(ascii: "0"))
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): number = number << 4 | UInt64(byte - UInt8(ascii: "a") + 10)
+            default: return nil
+            }
+        }
+        return words.count == 17 && self.words(number).elementsEqual(words) ? number : nil
+    }
+
+    /// Whether a session has a name that this program gives.
+    public static func isName(_ name: [UInt8]) -> Bool {
+        name.count == 29 && generation(named: name.dropFirst(12)).map { self.name($0) == name } == true
     }
 
     private static func digits(_ number: UInt64) -> [UInt8] {

@@ -6,7 +6,7 @@ import Verification
 public struct StandingChain {
     /// What it uses, also what no link lists: copies of links, their parity, the locators.
     private let used: SparseSet
-    private let copies: Range<UInt64>
+    private let copies: [Range<UInt64>]
     private let range: Range<UInt64>
 
     /// Looks for the chain that starts at the range's first page.
@@ -24,11 +24,10 @@ public struct StandingChain {
         }
         let evaluation = ChainCheck(head: memory.frame(of: head), memory: memory, options: options, seed: seed).run()
         guard evaluation.verdict == .intact, !used.isIncomplete else { return nil }
-        var copies: Range<UInt64> = 0..<0
+        var copies: [Range<UInt64>] = []
         for page in [range.lowerBound + 1, range.upperBound - 1] {
             guard let geometry = GeometryPage(locator: page, in: memory), geometry.head == head.number else { continue }
-            // Both numbers were checked when the page was decoded.
-            copies = geometry.mirror..<geometry.mirror + UInt64(geometry.links + geometry.linkCode.parityPages)
+            copies = geometry.copies.runs
             break
         }
         self.used = used
@@ -44,8 +43,8 @@ public struct StandingChain {
         var start = range.lowerBound + 2
         var page = start
         while page < range.upperBound - 1 {
-            if copies.contains(page) {
-                page = copies.upperBound
+            if let run = copies.first(where: { $0.contains(page) }) {
+                page = run.upperBound
                 start = page
                 continue
             }

@@ -44,5 +44,21 @@ public struct WritingFailure: Error, Sendable {
         self.init(.systemCall, Phrase(failure.message), remedy: Phrase(failure.remedy))
     }
 
-    public init(_ error: SystemError) { self.init(.systemCall, Phrase(error.message)) }
+    public init(_ error: SystemError) {
+        guard error.code != ErrorCode.stale else {
+            self.init(changed: error.path)
+            return
+        }
+        self.init(.systemCall, Phrase(error.message))
+    }
+
+    /// Of a file that is another one, or that holds more or less, than when it was looked at: somebody writes to it, or it
+    /// is none that has a size of its own, as in proc and sysfs.
+    init(changed path: [UInt8], _ whatIsLeft: StaticString = "") {
+        self.init(
+            .changed,
+            Phrase("\(escaped(path)) changed while it was read, or does not hold as much as its size says")
+                + (whatIsLeft.utf8CodeUnitCount > 0 ? "; \(whatIsLeft)" : ""),
+            remedy: "wait until nobody writes to it, copy it first, or leave it out with --exclude=GLOB")
+    }
 }

@@ -8,12 +8,16 @@ public struct NextLine: Equatable, Sendable {
     /// - dmcryptkeys: kexec_file_load for a crash kernel (6.16 and later): where the keys of encrypted disks lie.
     /// - kexec_jump_back_entry: the purgatory of kexec(8): where the former kernel can be gone back to.
     /// - disable_cpu_apicid: kdump-utils: the processor that the crashed kernel had booted on.
+    /// - pram_verify.session: this program, beside a `pram=` in memory that is handed over.
     ///
     /// Not here although kexec(8) may put it there: acpi_rsdp. It stays true until the firmware starts again, and on a
     /// machine that needs it the next kernel finds no ACPI without it.
     public static let namesOfThisBoot: [ParameterName] = [
         "BOOT_IMAGE", "elfcorehdr", "dmcryptkeys", "kexec_jump_back_entry", "disable_cpu_apicid",
+        sessionName,
     ]
+
+    public static let sessionName: ParameterName = "pram_verify.session"
 
     /// Why text cannot be added.
     public enum Fault: Error, Equatable, Sendable {
@@ -66,8 +70,12 @@ public struct NextLine: Equatable, Sendable {
 
     /// The same with `kho=on` and `liveupdate=on` where they are missing, which a kernel needs to give memory back that
     /// was handed over to it, and to hand it on. What says otherwise goes.
-    public func handingOver() -> NextLine {
+    /// - Parameter session: put in as `pram_verify.session=`: which session has the chain, for those who cannot read it.
+    public func handingOver(session: [UInt8]? = nil) -> NextLine {
         var next = self
+        if let session, let longer = try? line.inserting(NextLine.sessionName.bytes + [UInt8(ascii: "=")] + session) {
+            next.line = longer
+        }
         let wanted: [(ParameterName, [UInt8])] = [
             ("kho", Array("kho=on".utf8)), ("liveupdate", Array("liveupdate=on".utf8)),
         ]

@@ -24,7 +24,8 @@ public final class Directory {
         var serial = 0
         while true {
             serial += 1
-            let path = parent + Array("/.pram-verify-\(SystemCalls.getpid())-\(serial).staging".utf8)
+            let name = TemporaryName.make(.staging, process: SystemCalls.getpid(), serial)
+            let path = parent + [UInt8(ascii: "/")] + name
             let made = SystemCalls.mkdir(path, 0o700)
             if made.code == EEXIST { continue }
             guard !made.failed else { throw SystemError("mkdir", code: made.code, path: path) }
@@ -34,6 +35,7 @@ public final class Directory {
             self.path = path
             isNew = true
             FileAttributes.removeInheritedLists(of: .open(descriptor))
+            SystemCalls.stagingMade(descriptor, path)
             return
         }
     }
@@ -63,6 +65,7 @@ public final class Directory {
     /// Removes this directory, which has to be empty.
     public func removeDirectory() throws(SystemError) {
         try SystemCalls.rmdir(path).get("rmdir", path: path)
+        SystemCalls.stagingGone()
     }
 
     /// syncfs(2): everything on this file system is on the disk when it returns.
@@ -119,8 +122,19 @@ public final class Directory {
             guard let process = TemporaryName.process(of: name), process != SystemCalls.getpid(),
                 !SystemCalls.exists(process: process)
             else { continue }
+            if TemporaryName.process(of: name, .staging) != nil { empty(name) }
             remove(name)
         }
+    }
+
+    /// Removes a directory of files that wait for their places, which is flat, with all that is in it.
+    private func empty(_ name: [UInt8]) {
+        guard
+            let staging = try? FileDescriptor.open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, in: descriptor),
+            let names = try? DirectoryNames(of: Array(".".utf8), in: staging.number, path).all
+        else { return }
+        for file in names { _ = SystemCalls.unlinkat(staging.number, file) }
+        _ = SystemCalls.rmdir(descriptor, name)
     }
 
     /// fsync(2): the names in the directory are on the disk when it returns, and where it was made here, its own name

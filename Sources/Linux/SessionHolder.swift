@@ -27,6 +27,8 @@ public struct SessionHolder: ~Copyable {
         SystemCalls.detach(keeping: channel, -1)
         let session = SystemCalls.receiveDescriptor(channel)
         guard !session.failed else { SystemCalls.exit(1) }
+        // What else there is to be held, until a byte comes alone.
+        while !SystemCalls.receiveDescriptor(channel).failed {}
         // Only now: whoever fills memory as one that is spared drives the machine into a panic.
         let path = Array("/proc/self/oom_score_adj".utf8)
         let file = SystemCalls.openat(SystemCalls.workingDirectory, path, O_WRONLY, 0)
@@ -42,11 +44,14 @@ public struct SessionHolder: ~Copyable {
         SystemCalls.waitForEver()
     }
 
-    /// Hands the descriptor over, which may then be closed here.
+    /// Hands the descriptors over, which may then be closed here.
     /// - Returns: whether the OOM killer will spare the holder.
-    public consuming func take(_ descriptor: Int32) throws(SystemError) -> Bool {
-        try SystemCalls.send(channel.number, descriptor: descriptor).get("sendmsg")
+    public consuming func take(_ descriptors: [Int32]) throws(SystemError) -> Bool {
+        for descriptor in descriptors {
+            try SystemCalls.send(channel.number, descriptor: descriptor).get("sendmsg")
+        }
         var answer: UInt8 = 0
+        try SystemCalls.write(channel.number, &answer, 1).get("write", path: channel.path)
         let got = try SystemCalls.read(channel.number, &answer, 1).get("read", path: channel.path)
         guard got == 1 else { throw SystemError("read", code: ENODATA, path: channel.path) }
         return answer == 1
@@ -75,6 +80,11 @@ public enum ProcessFacts {
         if startTime(process) == started { SystemCalls.kill(process) }
     }
 
+    /// Waits up to a second until it is gone.
+    public static func waitForEnd(_ process: Int32, started: UInt64) {
+        for _ in 0..<100 where startTime(process) == started { SystemCalls.sleep(microseconds: 10_000) }
+    }
+
     /// The sessions of /dev/liveupdate that a process has open: descriptors and names. `anon_inode:[luo_session] NAME` is
     /// what /proc/PID/fd shows of one.
     /// - Returns: nil where nobody tells.
@@ -101,6 +111,21 @@ public enum ProcessFacts {
         let kind: StaticString = "anon_inode:[luo_session]"
         guard !answer.failed, answer.value <= text.count, text[..<answer.value].begin(with: kind) else { return nil }
         return Array(text[..<answer.value].dropFirst(kind.utf8CodeUnitCount + 1))
+    }
+
+    /// A copy of the file in memory that a process of ours holds.
+    /// - Throws: ENOENT where it holds none.
+    public static func memoryFile(of process: Int32) throws(SystemError) -> FileDescriptor {
+        let folder = Array("/proc/\(process)/fd".utf8)
+        // The name says nothing: the kernel hands none over. But it holds no other file.
+        for name in try DirectoryNames(of: folder, in: SystemCalls.workingDirectory, folder).all {
+            guard let number = decimalNumber(name[...]).flatMap({ Int32(exactly: $0) }) else { continue }
+            let copy = SystemCalls.descriptor(number, of: process)
+            try copy.get("pidfd_getfd")
+            let file = FileDescriptor(adopting: copy.number, path: Array("memfd".utf8))
+            if try file.status().isRegular { return file }
+        }
+        throw SystemError("open", code: ENOENT, path: folder)
     }
 
     /// A copy of a session that another process has open: systemd takes them all for the units that stored them.

@@ -142,6 +142,13 @@ extension SystemCalls {
         withCString(name) { pv_temporary_gone(directory, $0) }
     }
 
+    /// A directory of files that wait for their places goes as well.
+    static func stagingMade(_ directory: Int32, _ path: [UInt8]) {
+        withCString(path) { pv_staging_made(directory, $0) }
+    }
+
+    static func stagingGone() { pv_staging_gone() }
+
     /// What an image becomes again when a signal ends the program.
     static func growthBegan(_ number: Int32, _ path: [UInt8], _ before: off_t) {
         withCString(path) { pv_growth_began(number, $0, before) }

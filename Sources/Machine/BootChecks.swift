@@ -227,6 +227,10 @@ extension SetupEvidence {
             if isGood && !isLive { return .ok("the last look at memory said \(escaped(lastStatus))") }
             return .unknown("it was not looked at now\(last)")
         case .none:
+            if lastStatus.spell("unnamed") {
+                return .problem(
+                    "the last look has found a chain that no command line names", "pram-verify status tells more")
+            }
             if lastStatus.spell("failed") {
                 return .warning("there is no chain now, and the check at boot failed", "pram-verify status tells more")
             }

@@ -21,6 +21,8 @@ public struct HandOver {
     public var isCrashKernel = false
     /// For a chain in ordinary memory that the kernel itself is to hand over: whether it will.
     public var keeping: Keeping?
+    /// That of its links, which names the session that keeps it.
+    public var generation: UInt64?
 
     public enum Keeping: Equatable, Sendable {
         /// Somebody holds its session.
@@ -61,6 +63,8 @@ public struct HandOver {
         case notReservedNext(PhysicalRange)
         /// Pages that the next kernel's KASLR does not keep off, and why.
         case kaslr(PhysicalRange, KaslrView.Unseen, hidesNokaslr: Bool)
+        /// Pages that a word of the next line gives to somebody else.
+        case claimed(PhysicalRange, Claimant)
         /// Nobody holds the session that would keep it; a sentence.
         case sessionGone(String)
         /// It has arrived, and is not handed on by that.
@@ -71,6 +75,26 @@ public struct HandOver {
         case loadHandsNothingOver
         /// kexec_file_load is to be used, which does not spare the chain of a kernel with pram.
         case fileLoad
+    }
+
+    public enum Claimant: CaseIterable, Sendable {
+        case ramoops, crashKernel, initrd
+
+        func ranges(on line: ParameterLine) -> [PhysicalRange] {
+            switch self {
+            case .ramoops: WritableRegion.ramoops(on: line).map { [$0] } ?? []
+            case .crashKernel: WritableRegion.crashReservations(on: line)
+            case .initrd: WritableRegion.initrds(on: line)
+            }
+        }
+
+        var parameter: StaticString {
+            switch self {
+            case .ramoops: "ramoops.mem_address="
+            case .crashKernel: "crashkernel="
+            case .initrd: "initrdmem="
+            }
+        }
     }
 
     /// nil when the next kernel may be told.
@@ -94,14 +118,23 @@ public struct HandOver {
             case .arrived: return .onlyArrived
             }
         }
-        return isPramKernel ? pramKernelsObstacle(on: next) : stockKernelsObstacle(on: next)
+        if let obstacle = isPramKernel ? pramKernelsObstacle(on: next) : stockKernelsObstacle(on: next) {
+            return obstacle
+        }
+        for claimant in Claimant.allCases {
+            for range in claimant.ranges(on: next) where pages.contains(where: { $0.overlaps(range) }) {
+                return .claimed(range, claimant)
+            }
+        }
+        return nil
     }
 
     /// What would help; empty where nothing would. Pages that the former kernel has handed over nobody can write.
     public func remedy(for obstacle: Obstacle) -> String {
         switch (obstacle, keeping) {
         case (.damaged, .arrived?), (.indeterminate, .arrived?):
-            "load what is good of it, and save that once more; save --again hands on what is intact"
+            "load what is good of it (--repair brings back what parity can), and save that once more; save --again hands on "
+                + "what is intact"
         case (.damaged, .held?), (.indeterminate, .held?): "save once more"
         default: obstacle.remedy
         }
@@ -175,6 +208,8 @@ extension HandOver.Obstacle {
             "\(range.text) belongs to the chain and is not reserved by the new command line (memmap=)"
         case .kaslr(let range, let reason, _):
             "\(range.text) belongs to the chain, and KASLR may put the next kernel right there: \(reason.sentence)"
+        case .claimed(let range, let claimant):
+            "the new command line gives \(range.text), in which the chain has pages, to others by \(claimant.parameter)"
         case .sessionGone(let sentence): sentence
         case .onlyArrived:
             "it came from the former kernel, and is in no session for the next one: the next kexec would lose it"
@@ -194,6 +229,7 @@ extension HandOver.Obstacle {
         case .refused, .notHeld: ""
         case .crashKernel: "do this after a normal boot"
         case .damaged, .indeterminate: "pram-verify drop, or quarantine, leaves what is good as an intact chain"
+        case .claimed: "give them another address, or save the files into another range"
         case .sessionGone: "save once more"
         case .loadHandsNothingOver: KexecOptions.Obstacle.handsNothingOver.remedy
         case .onlyArrived: "run pram-verify save --again, or load it"

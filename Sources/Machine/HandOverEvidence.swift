@@ -129,6 +129,34 @@ public struct FrameCensus: Sendable {
     /// KPF_RESERVED, and what a build without some of the flags sets nothing for.
     private static let zeroPageBits: UInt64 = 1 << 32
 
+    /// Calls `body` with each run of page frames without any flag, in ascending order; false ends it.
+    public static func forEachRunWithoutFlags(
+        in range: PhysicalRange, _ paths: MachinePaths = MachinePaths(), _ body: (Range<UInt64>) -> Bool
+    ) {
+        guard let file = try? FileDescriptor.open(paths.pageFlags) else { return }
+        var words = [UInt64](repeating: 0, count: 4096)
+        var page = (range.start + UInt64(pageSize) - 1) / UInt64(pageSize)
+        let end = range.last / UInt64(pageSize) + 1
+        var start = page
+        while page < end {
+            let wanted = Int(min(UInt64(words.count), end - page))
+            let (number, name) = (file.number, file.path)
+            let got = words.withUnsafeMutableBytes { bytes -> Int in
+                let room = UnsafeMutableRawBufferPointer(rebasing: bytes[..<(wanted * 8)])
+                return (try? FileDescriptor.read(number, name, at: page * 8, into: room)) ?? 0
+            }
+            guard got >= 8 else { break }
+            for word in words[..<(got / 8)] {
+                if word & ~FrameCensus.zeroPageBits != 0 {
+                    if start < page, !body(start..<page) { return }
+                    start = page + 1
+                }
+                page += 1
+            }
+        }
+        if start < page { _ = body(start..<page) }
+    }
+
     /// - Parameter ranges: whole pages.
     public static func take(_ ranges: [PhysicalRange], _ paths: MachinePaths = MachinePaths()) -> FrameCensus {
         var census = FrameCensus()

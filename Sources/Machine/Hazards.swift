@@ -7,6 +7,7 @@ public final class Hazards {
     private let systemRAM: [PhysicalRange]
     private let crashKernel: [PhysicalRange]
     private let initrd: [PhysicalRange]
+    private let ramoops: [PhysicalRange]
     private let lacksNokaslr: Bool
     private let isStock: Bool
     private let reserved: ReservedMemory
@@ -17,6 +18,7 @@ public final class Hazards {
     private var isHandedOver = false
     private var inCrashKernel: UInt64 = 0
     private var inInitrd: UInt64 = 0
+    private var inRamoops: UInt64 = 0
     private var unseenByKaslr: UInt64 = 0
     private var whyUnseen: KaslrView.Unseen?
 
@@ -28,6 +30,7 @@ public final class Hazards {
             .filter { resource in crash.withUTF8Buffer { $0.elementsEqual(resource.name) } }.map { $0.range }
             + WritableRegion.crashReservations(on: machine.line)
         initrd = (machine.initrd.map { [$0] } ?? []) + WritableRegion.initrds(on: machine.line)
+        ramoops = [machine.ramoops, WritableRegion.ramoops(on: machine.line)].compactMap { $0 }
         // A kernel that holds a chain has reserved its pages.
         systemRAM = kernelsHead ?? 0 == 0 ? machine.iomem.kernelMemory : []
         reserved = ReservedMemory(machine.line)
@@ -48,6 +51,7 @@ public final class Hazards {
         }
         if crashKernel.contains(where: { $0.contains(page) }) { inCrashKernel += 1 }
         if initrd.contains(where: { $0.contains(page) }) { inInitrd += 1 }
+        if ramoops.contains(where: { $0.contains(page) }) { inRamoops += 1 }
     }
 
     /// A chain that the former kernel has handed over lies in memory that this one leaves alone, although the memory map
@@ -64,6 +68,7 @@ public final class Hazards {
             add(inSystemRAM, "in memory that this kernel manages and reuses: its command line lacks memmap=nn$ss")
         }
         add(inCrashKernel, "in what crashkernel= sets aside")
+        add(inRamoops, "where ramoops keeps the logs of crashed kernels")
         add(inInitrd, "where the boot loader put the initrd")
         if let whyUnseen {
             let pages = counted(Int(clamping: unseenByKaslr), "page")

@@ -220,6 +220,9 @@ public final class ChainEvaluation {
     /// Findings beyond those kept.
     public var findingsOmitted: UInt64 { findingCounts.reduce(0, +) - UInt64(findings.count) }
 
+    /// Whether the page that was named as head holds zeros only.
+    public var isHeadCleared: Bool { links.isEmpty && findings.contains { $0.kind == .noChain && $0.detail == 1 } }
+
     public var verdict: Verdict {
         var doubt = false
         for kind in Finding.Kind.allCases where findingCounts[kind.rawValue] > 0 {

@@ -42,13 +42,17 @@ public struct StoredFile: Sendable {
     /// Whether an earlier file has the same name.
     public var isDuplicate = false
 
-    /// Whether it has the name that is reserved for parity: no file of a user's, and never restored.
-    public var isParity: Bool { FileImage.isParity(name) }
+    /// Whether it has the name that is reserved for parity, and the mode, as far as that is known: no file of a user's,
+    /// and never restored.
+    public var isParity: Bool { FileImage.isParity(name) && (!metaFits || mode & 0o7777 == FileImage.parityMode) }
 }
 
 extension FileImage {
     /// The name that is reserved for the file that holds parity (Documentation/PARITY.md).
     public static let parityName: StaticString = ".pram-parity"
+
+    /// Its permissions. A user's file of that name, which a kernel with pram has saved, has others.
+    public static let parityMode: UInt32 = 0o400
 
     public static func isParity(_ name: [UInt8]) -> Bool {
         parityName.withUTF8Buffer { unsafe $0.elementsEqual(name) }

@@ -14,19 +14,21 @@
 ///      72  u64 protected   digest over their numbers and checksums
 ///      80  u64 groups      0: there is no parity file, only the mirror
 ///      88  u64 rows        parity pages a group; 0 with groups
-///      96  zeros
+///      96  u64[500] runs   of the mirror and the links' parity, where they do not lie side by side (see `MirrorPlaces`);
+///                       zeros behind them, and zeros where they do
 ///
 /// All numbers are little endian.
 public struct GeometryPage: Equatable, Sendable {
     public static let mark: UInt64 = 0x3159_5449_5241_5650
     static let digestStart = 16
-    static let end = 96
+    static let runsStart = 96
 
     public var generation: UInt64
     public var head: UInt64
     public var front: UInt64
     public var back: UInt64
-    public var mirror: UInt64
+    /// Where the copies of links lie, and the links' parity behind them.
+    public var copies: MirrorPlaces
     public var links: Int
     public var pages: Int
     public var protected: UInt64
@@ -36,14 +38,23 @@ public struct GeometryPage: Equatable, Sendable {
     /// The code of the links' parity, whose pages follow the mirror.
     public let linkCode: Interleaving
 
+    /// The page of the head's copy.
+    public var mirror: UInt64 { copies.runs[0].lowerBound }
+    /// The page of the copy of link `number`.
+    public func copy(ofLink number: Int) -> UInt64 { copies[number] }
+    /// The page of the links' parity with this number.
+    public func linkParity(_ index: Int) -> UInt64 { copies[links + index] }
+
     /// What a layout says. nil when the digest is not over as many pages as the layout has.
     public init?(_ layout: ParityLayout, generation: UInt64, protected: ProtectedDigest) {
-        guard protected.count == layout.pages else { return nil }
+        guard protected.count == layout.pages,
+            let copies = MirrorPlaces(first: layout.mirror, count: layout.links + layout.linkCode.parityPages)
+        else { return nil }
         self.generation = generation
         head = layout.head
         front = layout.frontLocator
         back = layout.backLocator
-        mirror = layout.mirror
+        self.copies = copies
         links = layout.links
         pages = layout.pages
         self.protected = protected.value
@@ -55,7 +66,7 @@ public struct GeometryPage: Equatable, Sendable {
     /// - Parameters: as the properties of these names.
     /// - Returns: nil for numbers that cannot be true together.
     public init?(
-        head: UInt64, front: UInt64, back: UInt64, mirror: UInt64, links: Int, code: Interleaving?,
+        head: UInt64, front: UInt64, back: UInt64, copies: MirrorPlaces, links: Int, code: Interleaving?,
         generation: UInt64, protected: ProtectedDigest
     ) {
         guard (1...Interleaving.mostPages).contains(protected.count), (1...Interleaving.mostPages).contains(links),
@@ -65,7 +76,7 @@ public struct GeometryPage: Equatable, Sendable {
         self.head = head
         self.front = front
         self.back = back
-        self.mirror = mirror
+        self.copies = copies
         self.links = links
         pages = protected.count
         self.protected = protected.value
@@ -80,21 +91,22 @@ public struct GeometryPage: Equatable, Sendable {
         guard page.count == parityPageSize, page.word(at: 0) == GeometryPage.mark,
             page.word(at: 8) == Digest.ofPage(page, from: GeometryPage.digestStart, seed: GeometryPage.mark)
         else { return nil }
-        for byte in page[GeometryPage.end...] where byte != 0 { return nil }
         generation = page.word(at: 16)
         head = page.word(at: 24)
         front = page.word(at: 32)
         back = page.word(at: 40)
-        mirror = page.word(at: 48)
         protected = page.word(at: 72)
         guard let links = Int(exactly: page.word(at: 56)), let pages = Int(exactly: page.word(at: 64)),
             let groups = Int(exactly: page.word(at: 80)), let rows = Int(exactly: page.word(at: 88)),
             (1...Interleaving.mostPages).contains(pages), (1...Interleaving.mostPages).contains(links),
-            let linkCode = Interleaving(links: links)
+            let linkCode = Interleaving(links: links), let words = GeometryPage.runs(in: page),
+            let copies = MirrorPlaces(
+                first: page.word(at: 48), count: links + linkCode.parityPages, words: words)
         else { return nil }
         self.links = links
         self.pages = pages
         self.linkCode = linkCode
+        self.copies = copies
         if groups == 0 && rows == 0 {
             code = nil
         } else {
@@ -107,14 +119,27 @@ public struct GeometryPage: Equatable, Sendable {
     /// Whether each page that is named exists and is named once, and no link is empty.
     private var isConsistent: Bool {
         let pageNumbers = 1..<ParityLayout.pageLimit
-        guard pageNumbers.contains(head), pageNumbers.contains(front), pageNumbers.contains(back),
-            pageNumbers.contains(mirror), head != front, front != back, head != back,
-            links <= pages + (code?.parityPages ?? 0) + 2
-        else { return false }
-        // No overflow: mirror is below 2^52, and the two counts are below 2^41.
-        let copies = mirror..<mirror + UInt64(links + linkCode.parityPages)
-        return copies.upperBound <= ParityLayout.pageLimit && !copies.contains(head) && !copies.contains(front)
-            && !copies.contains(back)
+        return pageNumbers.contains(head) && pageNumbers.contains(front) && pageNumbers.contains(back)
+            && pageNumbers.contains(mirror) && head != front && front != back && head != back
+            && links <= pages + (code?.parityPages ?? 0) + 2 && copies.count == links + linkCode.parityPages
+            && !copies.contains(head) && !copies.contains(front) && !copies.contains(back)
+    }
+
+    /// What is listed of runs; nil where something stands behind zeros.
+    private static func runs(in page: [UInt8]) -> [UInt64]? {
+        var words: [UInt64] = []
+        var hasEnded = false
+        for number in 0..<MirrorPlaces.mostRuns {
+            let word = page.word(at: runsStart + 8 * number)
+            if word == 0 {
+                hasEnded = true
+            } else if hasEnded {
+                return nil
+            } else {
+                words.append(word)
+            }
+        }
+        return words
     }
 
     public func encoded() -> [UInt8] {
@@ -130,6 +155,7 @@ public struct GeometryPage: Equatable, Sendable {
         page.store(protected, at: 72)
         page.store(UInt64(code?.groups ?? 0), at: 80)
         page.store(UInt64(code?.rows ?? 0), at: 88)
+        for (number, word) in copies.words.enumerated() { page.store(word, at: GeometryPage.runsStart + 8 * number) }
         page.store(Digest.ofPage(page, from: GeometryPage.digestStart, seed: GeometryPage.mark), at: 8)
         return page
     }

@@ -31,16 +31,26 @@ public struct LinkRecovery {
         self.memory = memory
         places = []
         sources = []
+        // Where links lie as `save` puts them into a range, more of them can be found than otherwise.
+        guard find(guesses: true) || find(guesses: false) else { return nil }
+    }
+
+    /// - Parameter guesses: whether a link behind one that is lost is looked for where `save` puts it in a range.
+    private mutating func find(guesses: Bool) -> Bool {
+        places = []
+        sources = []
+        rebuilt = []
         var losses = ParityLosses(geometry.linkCode)
         for index in 0..<geometry.linkCode.parityPages where parity(index) == nil { losses.insert(.parity(index)) }
         var next: UInt64? = geometry.head
         for number in 0..<geometry.links {
-            // Where the link before is lost, it lies where `save` puts it, or nobody knows.
+            // Where the link before is lost, the copy tells more than a guess: something else may lie there.
+            let isKnown = next != nil
             let place = next ?? geometry.head &+ 1 &+ UInt64(number)
-            let copy = geometry.mirror + UInt64(number)
+            let copy = geometry.copy(ofLink: number)
             places.append(place)
             next = nil
-            for source in [place, copy] {
+            for source in isKnown ? [place, copy] : guesses ? [copy, place] : [copy] {
                 guard let (_, link) = sound(source) else { continue }
                 sources.append(source)
                 next = link.next.number
@@ -49,9 +59,9 @@ public struct LinkRecovery {
             guard next == nil else { continue }
             sources.append(0)
             losses.insert(.page(number))
-            guard losses.areRecoverable else { return nil }
+            guard losses.areRecoverable else { return false }
         }
-        guard rebuild(losses), follow() else { return nil }
+        return rebuild(losses) && follow()
     }
 
     /// The same from one of the locators of the chain that starts at `head`.
@@ -83,7 +93,7 @@ public struct LinkRecovery {
 
     /// Whether the copy of a link is as it should be.
     public func isMirrored(_ number: Int) -> Bool {
-        guard let copy = sound(geometry.mirror + UInt64(number)), let link = link(number) else { return false }
+        guard let copy = sound(geometry.copy(ofLink: number)), let link = link(number) else { return false }
         return copy.page.bytes == link.page.bytes
     }
 
@@ -105,7 +115,7 @@ public struct LinkRecovery {
 
     private func parity(_ index: Int) -> PageBytes? {
         var state = PageState.absent
-        let page = PFN(geometry.mirror + UInt64(geometry.links + index))
+        let page = PFN(geometry.linkParity(index))
         let bytes = PageBytes(page, of: memory, state: &state)
         guard state == .present,
             LinkParityPage.isSound(bytes.bytes, generation: geometry.generation, index: index)
@@ -122,7 +132,7 @@ public struct LinkRecovery {
         var members = GroupMembers(in: memory) { member in
             switch member {
             case .page(let number): sources[number]
-            case .parity(let index): geometry.mirror + UInt64(geometry.links + index)
+            case .parity(let index): geometry.linkParity(index)
             }
         } taken: { member, bytes in
             guard case .page(let number) = member else { return true }
@@ -157,8 +167,14 @@ public struct LinkRecovery {
     private mutating func follow() -> Bool {
         var next = geometry.head
         for number in places.indices {
-            guard next != 0, let link = link(number)?.link else { return false }
+            guard next != 0, let (page, link) = link(number) else { return false }
             places[number] = next
+            // What was looked for elsewhere may be where it belongs.
+            if sources[number] != next {
+                let isElsewhere = sources[number] != 0 && sources[number] != geometry.copy(ofLink: number)
+                if isElsewhere { return false }
+                if sound(next)?.page.bytes == page.bytes { sources[number] = next }
+            }
             next = link.next.number
         }
         return next == 0

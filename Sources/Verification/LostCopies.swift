@@ -30,14 +30,14 @@ public struct LostCopies {
             lost.append((page, content))
         }
         for (number, place) in links.prefix(geometry.links).enumerated() {
-            look(geometry.mirror + UInt64(number), .link(number)) { copy in
+            look(geometry.copy(ofLink: number), .link(number)) { copy in
                 var state = PageState.absent
                 let link = PageBytes(PFN(place), of: memory, state: &state)
                 return state == .present && link.bytes == copy.bytes
             }
         }
         for index in 0..<geometry.linkCode.parityPages {
-            look(geometry.mirror + UInt64(geometry.links + index), .parity(index)) {
+            look(geometry.linkParity(index), .parity(index)) {
                 LinkParityPage.isSound($0.bytes, generation: geometry.generation, index: index)
             }
         }

@@ -23,8 +23,8 @@ public final class RecoveredMemory: PhysicalMemory {
         below = recovery.linked
         rebuilder = recovery.losses.map { ParityRebuilder($0.code) }
         made = recovery.madePages
-        // A group brings back at most 16.
-        capacity = max(16, min(RecoveredMemory.pagesKept, recovery.lostPages + recovery.lostParityPages))
+        // A group brings back at most 16, for which there is always to be room, and all of them where they are few.
+        capacity = min(RecoveredMemory.pagesKept, recovery.lostPages + recovery.lostParityPages + 16)
         buffer = .allocate(byteCount: capacity * pageSize, alignment: pageSize)
     }
 

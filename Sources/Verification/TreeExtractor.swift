@@ -50,6 +50,7 @@ public struct TreeExtractor {
         writing.changesTop = names.isEmpty
         let run = Run(manifest, options, WantedPaths(names))
         let writer = try TreeWriter(target, options: writing) { run.fell($0) }
+        try Directory(target).removeLeftovers()
         let staging = try Directory(stagingIn: target)
         run.select()
         var extractor = Extractor(
@@ -93,8 +94,10 @@ public struct TreeExtractor {
         private var omitted: UInt64 = 0
         private var recorded = 0
         private var serial = 0
-        /// Where something that is no regular file and has several names was made.
-        private var groups: [(number: UInt64, path: TreePath)] = []
+        /// Of what no entry tells: whether one has its name, or a directory in which it lies has.
+        private var isNameTaken: [Bool]
+        /// What is no regular file and has several names, by the numbers of the groups, which ascend.
+        private var groups: [(number: UInt64, entry: TreeEntry)] = []
 
         private static let mostFailures = 10_000
         private static let mostGroups = 4096
@@ -109,6 +112,7 @@ public struct TreeExtractor {
             isStaged = isSelected
             isNamed = isSelected
             isPlaced = isSelected
+            isNameTaken = isSelected
             results = files.map { _ in nil }
         }
 
@@ -159,6 +163,7 @@ public struct TreeExtractor {
         func place(_ writer: TreeWriter, _ staging: Directory) {
             manifest.read { [self] event in
                 guard case .entry(let entry) = event, wanted.holds(entry.path, takes: true) else { return }
+                takeName(of: entry)
                 do throws(SystemError) {
                     switch entry.kind {
                     case .directory: try writer.makeDirectory(entry)
@@ -176,16 +181,37 @@ public struct TreeExtractor {
             }
         }
 
+        private static let gone = "its content has gone to an earlier entry"
+
         private static func sentence(_ error: SystemError) -> String {
             error.code == ErrorCode.exists ? "something of this name exists; --force replaces it" : error.message
         }
 
+        /// The first of a group makes what the others are further names of, if they say the same of it.
         private func placeSpecial(_ entry: TreeEntry, _ writer: TreeWriter) throws(SystemError) {
-            if let number = entry.linkGroup, let first = groups.first(where: { $0.number == number }) {
-                return try writer.link(entry, to: first.path)
+            guard let number = entry.linkGroup else { return try writer.makeSpecial(entry) }
+            var (low, high) = (0, groups.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if groups[middle].number < number { low = middle + 1 } else { high = middle }
             }
-            try writer.makeSpecial(entry)
-            if let number = entry.linkGroup, groups.count < Run.mostGroups { groups.append((number, entry.path)) }
+            guard low < groups.count, groups[low].number == number else {
+                try writer.makeSpecial(entry)
+                if groups.count < Run.mostGroups { groups.insert((number, entry), at: low) }
+                return
+            }
+            let first = groups[low].entry
+            if first.kind == entry.kind && first.target == entry.target {
+                try writer.link(entry, to: first.path)
+            } else {
+                try writer.makeSpecial(entry)
+            }
+        }
+
+        /// What no entry tells of keeps its name in the chain only where no entry has that name.
+        private func takeName(of entry: TreeEntry) {
+            let name = entry.path.bytes.prefix { $0 != UInt8(ascii: "/") }
+            if !name.isEmpty, let file = index[Array(name)], !isNamed[file] { isNameTaken[file] = true }
         }
 
         private func placeFile(_ entry: TreeEntry, _ writer: TreeWriter, _ staging: Directory) throws(SystemError) {
@@ -193,6 +219,7 @@ public struct TreeExtractor {
                 return fail(entry.path.bytes, "no readable file of the chain has its content", .refused)
             }
             guard isStaged[file], let staged = results[file] else {
+                if isPlaced[file] { return fail(entry.path.bytes, Run.gone) }
                 // Each name of a file that cannot be had is named.
                 let result = results[file]
                 return fail(entry.path.bytes, result?.message ?? "its content is missing", result?.outcome ?? .failed)
@@ -210,7 +237,7 @@ public struct TreeExtractor {
                 }
             } else {
                 guard !isPlaced[file] else {
-                    return fail(entry.path.bytes, "its content has gone to an earlier entry")
+                    return fail(entry.path.bytes, Run.gone)
                 }
                 try writer.adoptFile(entry, name, from: staging.number)
                 isStaged[file] = false
@@ -227,6 +254,10 @@ public struct TreeExtractor {
                 let name = files[number].name
                 guard isStaged[number], let path = try? TreePath(name) else {
                     fail(name, result.message, result.outcome)
+                    continue
+                }
+                guard !isNameTaken[number] else {
+                    fail(name, "something else has its name in the tree; --flat extracts it", .refused)
                     continue
                 }
                 var entry = TreeEntry(path: path, kind: .regular)

@@ -5,21 +5,33 @@ import Testing
 import Verification
 
 /// Pages that lie at scattered frames, as those of a file in memory do.
-private final class ScatteredMemory: WritableMemory {
+final class ScatteredMemory: WritableMemory {
     private let base: UnsafeMutableRawPointer
     private let frames: [UInt64]
+    /// In the order of frames; nil where they come as the file has them.
+    private let order: FrameOrder?
     let pages: Range<UInt64>
     /// What is seen by frame.
     let seen: Seen
 
     final class Seen: PhysicalMemory {
         let base: UnsafeMutableRawPointer
-        /// The place of each frame.
+        /// The place of each frame in the file.
         var places: [UInt64: Int] = [:]
         /// A frame that shows something else, as where a page was moved.
         var moved: UInt64?
 
         init(_ base: UnsafeMutableRawPointer) { self.base = base }
+
+        func bytes(_ frame: UInt64) -> [UInt8] {
+            Array(UnsafeRawBufferPointer(start: base + places[frame]! * pageSize, count: pageSize))
+        }
+
+        func put(_ bytes: [UInt8], _ frame: UInt64) {
+            bytes.withUnsafeBytes {
+                (base + places[frame]! * pageSize).copyMemory(from: $0.baseAddress!, byteCount: pageSize)
+            }
+        }
 
         var kind: String { "frames" }
         var zerosMayBeHoles: Bool { true }
@@ -41,10 +53,18 @@ private final class ScatteredMemory: WritableMemory {
         }
     }
 
-    init(_ frames: [UInt64]) {
+    convenience init(_ order: FrameOrder) {
+        var file = [UInt64](repeating: 0, count: order.count)
+        for place in 0..<order.count { file[order.page(place)] = order.frames[place] }
+        self.init(file, order)
+    }
+
+    init(_ file: [UInt64], _ order: FrameOrder? = nil) {
+        let frames = file
+        self.order = order
         base = .allocate(byteCount: frames.count * pageSize, alignment: pageSize)
         base.initializeMemory(as: UInt8.self, repeating: 0, count: frames.count * pageSize)
-        self.frames = frames
+        self.frames = order?.frames ?? frames
         pages = 1..<UInt64(frames.count) + 1
         seen = Seen(base)
         for (place, frame) in frames.enumerated() { seen.places[frame] = place }
@@ -52,13 +72,18 @@ private final class ScatteredMemory: WritableMemory {
 
     deinit { base.deallocate() }
 
+    private func address(_ page: PFN) -> UnsafeMutableRawPointer {
+        let place = Int(page.number - 1)
+        return base + (order?.page(place) ?? place) * pageSize
+    }
+
     var kind: String { "memfd" }
     var zerosMayBeHoles: Bool { false }
     var readBack: any PhysicalMemory { seen }
     func frame(of page: PFN) -> PFN { pages.contains(page.number) ? PFN(frames[Int(page.number) - 1]) : page }
     func contains(_ page: PFN) -> Bool { pages.contains(page.number) }
     func mapped(_ page: PFN) -> UnsafeRawPointer? {
-        contains(page) ? UnsafeRawPointer(base + Int(page.number - 1) * pageSize) : nil
+        contains(page) ? UnsafeRawPointer(address(page)) : nil
     }
     func read(
         _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
@@ -72,12 +97,17 @@ private final class ScatteredMemory: WritableMemory {
     func fill(
         _ first: PFN, count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
     ) throws(SystemError) {
-        try body(
-            UnsafeMutableRawBufferPointer(start: base + Int(first.number - 1) * pageSize, count: count * pageSize))
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count * pageSize, alignment: pageSize)
+        defer { buffer.deallocate() }
+        try body(buffer)
+        for index in 0..<count {
+            address(PFN(first.number + UInt64(index))).copyMemory(
+                from: buffer.baseAddress! + index * pageSize, byteCount: pageSize)
+        }
     }
     func write(_ page: PFN, _ bytes: PageBytes) throws(SystemError) {
         bytes.bytes.withUnsafeBytes {
-            (base + Int(page.number - 1) * pageSize).copyMemory(from: $0.baseAddress!, byteCount: pageSize)
+            address(page).copyMemory(from: $0.baseAddress!, byteCount: pageSize)
         }
     }
     func synchronize() throws(SystemError) {}
@@ -129,5 +159,13 @@ struct ScatteredTests {
         #expect(String(decoding: KeptSession.name(generation), as: UTF8.self) == "pram-verify-1b2c3d4e-000000a5")
         #expect(KeptSession.name(0).count == 29 && KeptSession.name(.max).count == 29)
         #expect(KeptSession.generation(boot: [], random: 1) == 1)
+        #expect(KeptSession.words(generation) == Array("1b2c3d4e-000000a5".utf8))
+        #expect(KeptSession.generation(named: KeptSession.words(generation)) == generation)
+        #expect(KeptSession.isName(KeptSession.name(0)) && KeptSession.isName(KeptSession.name(.max)))
+        for wrong in ["", "1b2c3d4e-000000a", "1b2c3d4e-000000a55", "1B2c3d4e-000000a5", "1b2c3d4e+000000a5", "-"] {
+            #expect(KeptSession.generation(named: Array(wrong.utf8)) == nil)
+            #expect(!KeptSession.isName(Array("pram-verify-\(wrong)".utf8)))
+        }
+        #expect(!KeptSession.isName(Array("xram-verify-1b2c3d4e-000000a5".utf8)))
     }
 }

@@ -42,6 +42,13 @@ struct NextLineTests {
         #expect(text(next(before).handingOver().text) == after)
     }
 
+    @Test func namesTheSessionOnce() {
+        let session = Array("1b2c3d4e-000000a5".utf8)
+        let line = next("ro pram_verify.session=00000000-00000001 -- x").handingOver(session: session)
+        #expect(text(line.text) == "ro pram_verify.session=1b2c3d4e-000000a5 kho=on liveupdate=on -- x")
+        #expect(text(next(text(line.text)).text) == "ro kho=on liveupdate=on -- x")
+    }
+
     @Test func removesNames() {
         #expect(text(next("quiet ro splash=1 quiet x", removing: ["quiet", "splash"]).text) == "ro x")
         #expect(text(next("rd-x.y=1 rd_x.y", removing: ["rd_x-y", "rd_x.y"]).text) == "")

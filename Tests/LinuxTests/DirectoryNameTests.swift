@@ -46,9 +46,14 @@ import Testing
         for name in kept + [".pram-verify-4194303-1.tmp"] {
             _ = FileManager.default.createFile(atPath: file(name), contents: nil)
         }
+        for name in [".pram-verify-4194303-2.staging", ".pram-verify-1-2.staging"] {
+            let inside = file(name) + "/half"
+            try FileManager.default.createDirectory(atPath: file(name), withIntermediateDirectories: true)
+            _ = FileManager.default.createFile(atPath: inside, contents: nil)
+        }
         let own = try directory.createTemporary()
         directory.removeLeftovers()
         let names = try Directory.names(in: Array(root.utf8)).map { String(decoding: $0, as: UTF8.self) }
-        #expect(Set(names) == Set(kept + [String(decoding: own.path, as: UTF8.self)]))
+        #expect(Set(names) == Set(kept + [".pram-verify-1-2.staging", String(decoding: own.path, as: UTF8.self)]))
     }
 }

@@ -137,11 +137,35 @@ struct HandOverTests {
         #expect(chain.obstacle(on: line(reserved)) == nil)
     }
 
+    /// What the next kernel's own line gives to others is overwritten, whoever reserves it.
+    @Test func whatTheNextLineGivesToOthersIsNotHandedOn() {
+        for (words, claimant) in [
+            ("ramoops.mem_address=0x10002000 ramoops.mem_size=0x1000", HandOver.Claimant.ramoops),
+            ("ramoops.mem_address=0x0fff0000 ramoops.mem_size=0x20000", .ramoops),
+            ("crashkernel=64M@0x10000000", .crashKernel), ("initrdmem=0x10001000,1M", .initrd),
+        ] {
+            guard case .claimed(_, let found)? = stock().obstacle(on: line("\(reserved) \(words)")) else {
+                Issue.record("\(words)")
+                continue
+            }
+            #expect(found == claimant)
+        }
+        for words in [
+            "ramoops.mem_address=0x0f000000 ramoops.mem_size=0x1000", "crashkernel=64M@0x20000000", "crashkernel=256M",
+            "initrdmem=0x30000000,1M", "initrd=/boot/initrd",
+        ] { #expect(stock().obstacle(on: line("\(reserved) \(words)")) == nil, "\(words)") }
+        guard case .claimed(_, .ramoops)? = pram().obstacle(on: line("ro ramoops.mem_address=0x20000000")) else {
+            Issue.record("a kernel with pram")
+            return
+        }
+    }
+
     @Test func everyObstacleHasASentence() {
         let page = range(0x1000, 0x1000)
         for obstacle in [
             HandOver.Obstacle.refused, .crashKernel, .damaged, .indeterminate, .notHeld(0), .notHeld(1), .refitFirst(1),
             .otherLayout, .pastLimit(1), .notReservedHere(page), .systemRAM(page), .notReservedNext(page), .fileLoad,
+            .claimed(page, .ramoops), .claimed(page, .crashKernel), .claimed(page, .initrd),
         ] { #expect(!obstacle.sentence.isEmpty && !obstacle.sentence.hasSuffix(".")) }
     }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import KernelCommandLine
 import PRAM
 import Testing
@@ -113,5 +114,35 @@ struct KernelHandOverTests {
     ])
     func switchesAreReadAsTheKernelDoes(_ value: String, _ isOn: Bool) {
         #expect(HandOverSupport.isOn("kho", line("ro kho=\(value)")) == isOn)
+    }
+}
+
+struct FramesWithoutFlagsTests {
+    @Test func `runs of them are told in order, across what is read at once`() throws {
+        let root = FileManager.default.temporaryDirectory.appendingPathComponent("pram-verify-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: root) }
+        try FileManager.default.createDirectory(
+            at: root.appendingPathComponent("proc"), withIntermediateDirectories: true)
+        var words = [UInt64](repeating: 0x400, count: 9000)
+        for frame in [1, 2, 3, 10, 4095, 4096, 4097, 8999] { words[frame] = 0 }
+        words[11] = 1 << 32
+        let data = words.withUnsafeBytes { Data($0) }
+        try data.write(to: root.appendingPathComponent("proc/kpageflags"))
+        let paths = MachinePaths(root: Array(root.path.utf8))
+        func runs(_ start: UInt64, _ end: UInt64, most: Int = .max) throws -> [Range<UInt64>] {
+            var found: [Range<UInt64>] = []
+            let range = try #require(PhysicalRange(start: start * 4096, end: end * 4096))
+            FrameCensus.forEachRunWithoutFlags(in: range, paths) {
+                found.append($0)
+                return found.count < most
+            }
+            return found
+        }
+        #expect(try runs(0, 9000) == [1..<4, 10..<12, 4095..<4098, 8999..<9000])
+        #expect(try runs(2, 4096) == [2..<4, 10..<12, 4095..<4096])
+        #expect(try runs(0, 9000, most: 1) == [1..<4])
+        // Behind the end of what is told.
+        #expect(try runs(8000, 20_000) == [8999..<9000])
+        #expect(try runs(20_000, 20_001) == [])
     }
 }

@@ -62,3 +62,22 @@ import Testing
         #expect(FileImage(decoding: written.encoded().bytes[..<272]) == written)
     }
 }
+
+/// The name alone does not make a file parity: a kernel with pram may have saved a user's file of that name.
+@Suite struct ReservedNameTests {
+    @Test(arguments: [(0o100400 as UInt32, true), (0o100644, false), (0o100600, false), (0o104400, false)])
+    func parityIsToldByNameAndMode(_ mode: UInt32, _ isParity: Bool) {
+        let chain = Chain()
+        chain.link([chain.meta(".pram-parity", size: 0, mode: mode), chain.meta("other", size: 0, mode: 0o100400)])
+        #expect(chain.judge().files.map(\.isParity) == [isParity, false])
+    }
+
+    @Test func whereTheModeIsNotKnownItMayBe() {
+        let chain = Chain()
+        let meta = chain.meta(".pram-parity", size: 0, mode: 0o100644)
+        chain.link([meta])
+        chain.memory.pages[meta.page.number]![4000] ^= 1
+        #expect(chain.judge().files.map(\.metaFits) == [false])
+        #expect(chain.judge().files.map(\.status) == [.damaged])
+    }
+}

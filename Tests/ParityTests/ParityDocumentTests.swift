@@ -62,7 +62,8 @@ struct ParityDocumentTests {
             let row = try #require(rows[field], "\(field)")
             #expect(row.size == 8 && page.word(at: row.offset) == number, "\(field)")
         }
-        #expect(rows["zeros"]?.offset == GeometryPage.end && page[GeometryPage.end...].allSatisfy { $0 == 0 })
+        #expect(
+            rows["runs"]?.offset == GeometryPage.runsStart && page[GeometryPage.runsStart...].allSatisfy { $0 == 0 })
         #expect(Array(page[..<8]) == Array("PVARITY1".utf8))
         #expect(rows.count == 13)
     }

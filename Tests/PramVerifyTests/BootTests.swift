@@ -23,7 +23,8 @@ private func text(_ name: StaticString) -> String { "\(name)" }
     @Test func eachIsTaken() {
         let configuration = configured(
             "pram_verify.policy=quarantine pram-verify.on-damage=halt pram_verify.timeout=7 pram_verify.quick "
-                + "pram_verify.region=0x10000000+16M pram_verify.device=PARTLABEL=pram")
+                + "pram_verify.region=0x10000000+16M pram_verify.device=PARTLABEL=pram "
+                + "pram_verify.session=1b2c3d4e-000000a5")
         #expect(configuration.policy == .quarantine)
         #expect(configuration.onDamage == .halt)
         #expect(configuration.timeout == 7)
@@ -55,7 +56,8 @@ private func text(_ name: StaticString) -> String { "\(name)" }
         "pram_verify.policy", "pram_verify.policy=", "pram_verify.timeout=0", "pram_verify.timeout=86401",
         "pram_verify.timeout=0x10", "pram_verify.timeout=-1", "pram_verify.quick=", "pram_verify.quick=yes",
         "pram_verify.quick=2", "pram_verify.quick=/", "pram_verify.quick=11",
-        "pram_verify.region=1+", "pram_verify.device", "pram_verify.", "pram_verify", "pram_verify.Policy=drop",
+        "pram_verify.region=1+", "pram_verify.session", "pram_verify.session=1b2c3d4e", "pram_verify.device",
+        "pram_verify.", "pram_verify", "pram_verify.Policy=drop",
         "pram_verify.policy=drop\u{e9}",
     ])
     func whatIsMalformedIsNamedAndChangesNothing(_ word: String) {

@@ -76,7 +76,7 @@ class Lines(CmdlineTest):
         self.assertEqual(self.cmdline(f'{RESERVED} a="b c'), f'{RESERVED} pram=10 a="b c')
 
     def test_this_boots_own(self):
-        own = "BOOT_IMAGE=x elfcorehdr=1K kexec_jump_back_entry=0x5fa00041 disable_cpu_apicid=0 dmcryptkeys=0x1"
+        own = "BOOT_IMAGE=x elfcorehdr=1K kexec_jump_back_entry=0x5fa00041 disable_cpu_apicid=0 dmcryptkeys=0x1 pram_verify.session=1-2"
         self.assertEqual(self.cmdline(f"{own} {RESERVED}"), f"{RESERVED} pram=10")
 
     def test_append_and_remove(self):

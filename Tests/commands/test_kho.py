@@ -9,7 +9,7 @@ NOTE = "head 1234\\nsession pram-verify-00000000-00000000\\n"
 
 class Kho(KexecTest):
     def test_calls_that_contradict_themselves(self):
-        for words in ("--kho --again", "--kho --memory=x $src", "--kho --device=/dev/pmem0 $src", "--kho --parity=5 $src",
+        for words in ("--kho --again", "--kho --memory=x $src", "--kho --device=/dev/pmem0 $src", "--kho --parity=51 $src",
                       "--kho --region=1M+1M $src", "--kho --size=8M $src", "--kho", "--again $src", "--again --replace"):
             with self.subTest(words):
                 result = self.machine(f"$pv save {words}")

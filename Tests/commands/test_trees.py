@@ -1,6 +1,7 @@
 """Whole trees: what `save` keeps of one, what comes back, and what a hostile or damaged manifest can do."""
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -712,6 +713,50 @@ class OlderFiles(TreeTest):
         self.assertEqual(self.read(), self.contents)
 
 
+class Ended(TreeTest):
+    """`load` that is ended on its way: nothing that is half of a file is left to be saved."""
+
+    def setUp(self):
+        super().setUp()
+        self.source = self.scratch / "source"
+        (self.source / "sub").mkdir(parents=True)
+        (self.source / "large").write_bytes(os.urandom(6 * MIB))
+        (self.source / "sub/small").write_bytes(b"small")
+        self.save(self.source)
+        self.target = self.scratch / "target"
+        self.target.mkdir()
+
+    def end(self, number, when):
+        """Ends the process in a write of the file's content."""
+        done = subprocess.run(
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
+             f"inject=pwritev,pwrite64:signal={number}:when={when}", PROGRAM, "load", "--force", "--memory", self.path,
+             "--pfn", self.pfn, str(self.target)], capture_output=True, timeout=120, check=False)
+        self.assertNotEqual(done.returncode, 0, done)
+
+    def left(self):
+        return [name for name in os.listdir(self.target) if name.startswith(".pram-verify-")]
+
+    def test_a_signal_that_can_be_seen_coming_leaves_nothing(self):
+        for number in ("SIGTERM", "SIGINT", "SIGHUP"):
+            self.end(number, 2)
+            self.assertEqual(os.listdir(self.target), [], number)
+
+    def test_what_a_killed_one_has_left_is_not_saved_and_the_next_clears_it_away(self):
+        self.end("SIGKILL", 2)
+        [left] = self.left()
+        self.assertTrue(os.listdir(self.target / left))
+        (self.target / "other").write_bytes(b"other")
+        image = self.scratch / "again"
+        saved = self.slowly("save", str(self.target), "--memory", image, "--size", "16M")
+        self.assertEqual(saved.status, INTACT, saved)
+        self.assertIn(left.encode() + b" is left out", saved.err)
+        self.assertNotIn(b"staging", self.run_program("list", "--memory", image).out)
+        done = self.slowly("load", "--memory", self.path, "--pfn", self.pfn, str(self.target))
+        self.assertEqual((done.status, self.left()), (INTACT, []), done)
+        self.assertEqual((self.target / "large").read_bytes(), (self.source / "large").read_bytes())
+
+
 class Damage(TreeTest):
     def setUp(self):
         super().setUp()
@@ -863,6 +908,31 @@ class Hostile(TreeTest):
         self.assertEqual((checked.status, checked.report["verdict"]), (DAMAGED, "indeterminate"), checked)
         self.assertEqual(kinds(checked.report).count("manifest-contents"), 2)
         self.assertIn("manifest-unnamed", kinds(checked.report))
+
+    def names(self):
+        return sorted(name for name in os.listdir(self.target))
+
+    def test_content_goes_to_one_entry_only_unless_the_entries_are_links(self):
+        done = self.restore(b"#mtree\n./p type=file contents=file nlink=1\n./q type=file contents=file nlink=1\n", "--json")
+        told = {entry["name"]: entry["outcome"] for entry in json.loads(done.out)["extracted"]}
+        self.assertEqual((done.status, told["p"], told["q"]), (DAMAGED | FAILED, "written", "failed"), done)
+        self.assertNotIn("q", self.names())
+        done = self.restore(b"#mtree\n./p type=file contents=file nlink=2\n./q type=file contents=file nlink=2\n", "--json")
+        self.assertEqual((self.target / "p").stat().st_ino, (self.target / "q").stat().st_ino)
+
+    def test_what_no_entry_tells_of_replaces_nothing_of_the_tree(self):
+        for words in ([], ["--force"]):
+            done = self.restore(b"#mtree\n./file type=file contents=sub%file\n", *words)
+            self.assertEqual(done.status, DAMAGED, done)
+            self.assertEqual((self.target / "file").read_bytes(), b"other")
+            self.assertIn(b"--flat", done.err + done.out)
+
+    def test_symbolic_links_of_one_group_that_differ(self):
+        done = self.restore(b"#mtree\n#linked 7\n./l type=link link=a\n#linked 7\n./m type=link link=b\n"
+                            b"#linked 7\n./n type=link link=a\n#linked 7\n./o type=fifo\n")
+        self.assertEqual([os.readlink(self.target / name) for name in "lmn"], ["a", "b", "a"], done)
+        self.assertEqual((self.target / "l").lstat().st_ino, (self.target / "n").lstat().st_ino)
+        self.assertTrue((self.target / "o").is_fifo())
 
     def test_seeded_mutations(self):
         _, text = self.manifest()

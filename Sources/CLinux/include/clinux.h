@@ -67,6 +67,9 @@ const char *pv_next_name(DIR *stream);
  * SIGINT or SIGHUP; and forgets it. For one thread at a time. */
 void pv_temporary_made(int directory, const char *name);
 void pv_temporary_gone(int directory, const char *name);
+/* The same of an open, flat directory of files that wait for their places, with all that is in it. */
+void pv_staging_made(int directory, const char *path);
+void pv_staging_gone(void);
 
 /* The same for one file that is made or grows: it is removed, or becomes as large again as it was before (-1 for one that
  * is new). The descriptor stays open until that is over. */

@@ -7,7 +7,7 @@ import Text
 /// The parameters `pram_verify.NAME` on the kernel command line: the one table behind `boot`, --help, and the checks of
 /// the documentation. The kernel takes names with a dot for a module's, so PID 1 never sees them.
 enum BootParameter: Int, CaseIterable, Sendable {
-    case policy, onDamage, timeout, quick, region, device
+    case policy, onDamage, timeout, quick, region, device, session
 
     var name: StaticString {
         switch self {
@@ -17,6 +17,7 @@ enum BootParameter: Int, CaseIterable, Sendable {
         case .quick: "pram_verify.quick"
         case .region: "pram_verify.region"
         case .device: "pram_verify.device"
+        case .session: "pram_verify.session"
         }
     }
 
@@ -28,6 +29,7 @@ enum BootParameter: Int, CaseIterable, Sendable {
         case .quick: "0|1"
         case .region: "START+SIZE"
         case .device: "PATH|PARTUUID=ID|PARTLABEL=NAME"
+        case .session: "BOOT-SAVE"
         }
     }
 
@@ -39,6 +41,7 @@ enum BootParameter: Int, CaseIterable, Sendable {
         case .quick: "look at links only; nothing is called intact then"
         case .region: "the reserved range to write, where there are several"
         case .device: "the pmem device to write"
+        case .session: "the session that keeps the chain; put there by cmdline"
         }
     }
 }
@@ -128,6 +131,7 @@ struct BootConfiguration: Equatable {
         case .device:
             guard DeviceName(Array(value)) != nil else { return false }
             device = Array(value)
+        case .session: return KeptSession.generation(named: value) != nil
         }
         return true
     }

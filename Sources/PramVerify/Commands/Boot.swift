@@ -217,7 +217,7 @@ struct Boot: Command {
         return watch
     }
 
-    /// A head page of zeros may be a lost one: where a chain was erased, nothing is left that brings it back.
+    /// Where a head page of zeros is a lost one, something may be left that brings it back, though no locator says so.
     private func isToBeCorrected(_ status: RunStatus) -> Bool {
         switch configuration.policy {
         case .repair, .repairDrop: status == .damaged || status == .indeterminate || status == .empty

@@ -54,7 +54,14 @@ enum Load: Command {
         if let arrived { head = arrived } else { head = try Head.choose(call, target, image: opened?.memory) }
         report.head = head
         guard let page = head.page else { return try Restoration.refusePouring(call) }
-        if opened == nil { opened = try open(call, choice, target, &report) }
+        if opened == nil {
+            do throws(Failure) {
+                opened = try open(call, choice, target, &report)
+            } catch {
+                guard arrived != nil, case .memory = error else { throw error }
+                opened = try openKept(page, instead: error, &report)
+            }
+        }
         guard let opened else { return }
         let lock = opened.lock
         var memory = opened.memory
@@ -87,6 +94,8 @@ enum Load: Command {
         }
         guard let target else {
             report.written = release(chain, page)
+            // What was said of its session is true no more.
+            if report.written?.changed == true { report.warnings = nil }
             return
         }
         report.written = try target.clear(page)
@@ -111,6 +120,21 @@ enum Load: Command {
             base: try call.base(), unpackLimit: try call.unpackLimit(), raw: call.has(.raw))
         report.memory = Report.Memory(choice, memory)
         return (memory, lock)
+    }
+
+    /// A chain that has arrived in memory that nobody may read, as its session gives it back.
+    private static func openKept(
+        _ head: PFN, instead failure: Failure, _ report: inout Report
+    ) throws(Failure) -> (memory: any PhysicalMemory, lock: ReadingLock?) {
+        guard let kept = try KeptMemory.take(head) else {
+            report.warnings = [
+                "the session that keeps the chain is not named either: pram-verify cmdline puts pram_verify.session= on the line"
+            ]
+            throw failure
+        }
+        report.memory = Report.Memory(path: "memfd", kept.memory)
+        report.warnings = kept.sentences
+        return (kept.memory, nil)
     }
 
     /// - Returns: whether every file of an intact chain is in the directory now.

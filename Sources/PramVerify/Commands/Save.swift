@@ -123,21 +123,26 @@ enum Save: Command {
         return EstimateReport(estimate: estimate, parity: parity, warnings: plan.warnings)
     }
 
-    /// Says what a small range has no room for.
-    private static func shortfall(_ save: ChainSave, of percent: Int) -> [String] {
+    /// Says what a small range, or memory, has no room for.
+    static func shortfall(_ save: ChainSave, of percent: Int, in place: StaticString = "the range") -> [String] {
         guard percent > 0, let wanted = save.parityWanted(percent) else { return [] }
         if save.isOfStream { return ["a stream is saved without parity, and links once: what is lost stays lost"] }
+        if save.isScattered {
+            return ["the page frames lie too scattered for parity: what is lost stays lost; --parity=0 asks for none"]
+        }
         guard let layout = save.protection else {
-            return ["the range has no room for parity, nor for a second copy of the links: what is lost stays lost"]
+            let reason: StaticString =
+                "has no room for parity, nor for a second copy of the links: what is lost stays lost"
+            return [Phrase("\(place) \(reason)").text]
         }
         guard let code = layout.code else {
-            return ["the range has no room for parity: links come back, and no other page"]
+            return [Phrase("\(place) has no room for parity: links come back, and no other page").text]
         }
         guard code.parityPages < wanted else { return [] }
         let needed = save.pagesNeeded(percent) ?? 0
         return [
             Phrase(
-                "the range has room for \(code.parityPages) of \(wanted) parity pages; a run of "
+                "\(place) has room for \(code.parityPages) of \(wanted) parity pages; a run of "
                     + "\(counted(layout.longestRun, "lost page")) comes back; \(needed) pages have room for all"
             ).text
         ]

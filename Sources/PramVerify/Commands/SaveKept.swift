@@ -13,21 +13,18 @@ import Verification
 extension Save {
     static func keep(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands((call.has(.stdin) ? 0 : 1)...1, "a directory")
-        if call.has(.parity), try call.parityPercent() > 0 {
-            throw .usage(UsageError("--kho goes with --parity=0 alone: parity needs adjacent pages"))
-        }
         if call.has(.size) && !call.has(.stdin) {
             throw .usage(
                 UsageError("--size goes with --kho only where --stdin does: what a directory takes is counted"))
         }
         let threads = try call.threadCount()
+        let parity = try call.parityPercent()
         let lock = try lockMemory()
         let machine = try supportingMachine()
         try refuseHeldOver(call, machine)
         let keeper = try Keeper.choose()
         let source = try SaveSource(call)
-        let pages = try pageCount(source.plan, call)
-        try requireRoom(pages)
+        let pages = try takeRoom(try pageCount(source.plan, call), parity: parity, source.plan)
         let live = try readBackMemory()
         SaveNote(.unfinished).write()
 
@@ -44,10 +41,12 @@ extension Save {
         report.memory = Report.Memory(path: "memfd", memory)
         let head: PFN
         let chain: ChainEvaluation
+        let chainSave: ChainSave
         do throws(WritingFailure) {
-            var chainSave = try ChainSave(
-                source.plan, from: source.directory, into: memory, generation: generation)
-            (head, chain) = try chainSave.run(threads: threads, seed: randomNumber())
+            var saving = try ChainSave(
+                source.plan, from: source.directory, into: memory, generation: generation, parity: parity)
+            (head, chain) = try saving.run(threads: threads, seed: randomNumber())
+            chainSave = saving
         } catch {
             throw .writing(error.wantingRoom("--size gives the chain more memory"))
         }
@@ -58,7 +57,8 @@ extension Save {
         if let old, case .process(let process, let started) = old.holder { ProcessFacts.end(process, started: started) }
         report.written = Written(
             purpose: .chain, head: head,
-            warnings: source.plan.warnings + sentences + loadedKernelWarning(head, call))
+            warnings: source.plan.warnings + sentences + loadedKernelWarning(head, call)
+                + shortfall(chainSave, of: parity, in: "memory"))
         withExtendedLifetime(lock) {}
     }
 
@@ -112,7 +112,8 @@ extension Save {
                     .holdsChain, "a chain is saved already: \(note.standing.sentence)",
                     remedy: "kexec to hand it on, or save another in its place with --replace"))
         }
-        let named = try Head.find(call, live: true)
+        var named = try Head.find(call, live: true)
+        if named.page == nil, !named.isReleased, case .head(let found)? = UnnamedHandOver.find() { named.page = found }
         guard let page = named.page, !HoldNote.isReleased(page),
             HandOverEvidence.collect(machine.line).concerns(
                 page, machine, kernelsHead: MachineEvidence.kernelsHead()),
@@ -122,7 +123,9 @@ extension Save {
         throw .writing(
             WritingFailure(
                 .holdsChain, "the chain at page \(hexadecimal(page.number)) has arrived, and was not loaded",
-                remedy: "load it with --erase, hand it on with --again, or leave it behind with --replace"))
+                remedy:
+                    "load it with --erase, hand it on with --again, both with --pfn where the command line does not name "
+                    + "it, or leave it behind with --replace"))
     }
 
     private static func pageCount(_ plan: SavePlan, _ call: Call) throws(Failure) -> Int {
@@ -139,18 +142,25 @@ extension Save {
     }
 
     /// Looks before anything is taken: where memory runs out, the kernel ends processes, or panics.
-    private static func requireRoom(_ pages: Int) throws(Failure) {
-        let bytes = UInt64(pages) * UInt64(pageSize)
+    /// - Parameter least: pages that the chain has without parity.
+    /// - Returns: how many it is to have, with as much parity as there is room for.
+    private static func takeRoom(_ least: Int, parity: Int, _ plan: SavePlan) throws(Failure) -> Int {
+        let wanted = parity > 0 ? SaveEstimate(plan, parity: parity)?.pages ?? 0 : 0
+        let most = max(least, Int(clamping: wanted))
         let forKernel = 2 * NextKernelFiles.size()
+        var free: UInt64 = 0
         for attempt in 0..<2 {
-            guard let free = HandOverRoom.freeNow() else {
+            guard let now = HandOverRoom.freeNow() else {
                 throw .writing(WritingFailure(.tooSmall, "/proc/meminfo does not tell how much memory is free"))
             }
-            if HandOverRoom(free: free, forKernel: forKernel).hasRoom(for: bytes) { return }
-            guard attempt == 1 else {
-                HandOverRoom.dropCaches()
-                continue
+            free = now
+            if HandOverRoom(free: free, forKernel: forKernel).hasRoom(for: UInt64(most) &* UInt64(pageSize)) {
+                return most
             }
+            if attempt == 0 { HandOverRoom.dropCaches() }
+        }
+        let bytes = UInt64(least) &* UInt64(pageSize)
+        guard HandOverRoom(free: free, forKernel: forKernel).hasRoom(for: bytes) else {
             throw .writing(
                 WritingFailure(
                     .tooSmall,
@@ -158,6 +168,7 @@ extension Save {
                         + "\(byteCount(free)) are free outside of what the kernel sets aside for the next one",
                     remedy: "save less, end what takes memory, or set aside less with kho_scratch="))
         }
+        return max(least, Int(clamping: (free - forKernel - 1) / UInt64(pageSize)))
     }
 
     private static func readBackMemory() throws(Failure) -> LiveMemory {
@@ -194,16 +205,17 @@ extension Save {
             throw .writing(
                 WritingFailure(
                     .notVerified, "the chain at page \(hexadecimal(head.number)) is not intact",
-                    remedy: "load what is good of it, and save that"))
+                    remedy: "load what is good of it, with --repair what parity brings back, and save that"))
         }
         let name = KeptSession.name(generation)
-        let session = try move(name)
+        let device = try calling { () throws(SystemError) in try LiveUpdate.open() }
+        let moved = try ArrivedSession.move(name, device)
         guard check(head, live, threads).verdict == .intact else {
             throw .writing(WritingFailure(.notVerified, "the chain does not lie where it was once it is kept again"))
         }
         report.written = Written(
             purpose: .chain, head: head,
-            warnings: try keeper.take(session, name, head: head.number) + loadedKernelWarning(head, call))
+            warnings: try keeper.take(moved.session, name, head: head.number) + loadedKernelWarning(head, call))
         withExtendedLifetime(lock) {}
     }
 
@@ -211,18 +223,5 @@ extension Save {
         var options = ChainCheck.Options()
         options.threads = threads
         return ChainCheck(head: head, memory: memory, options: options, seed: randomNumber()).run()
-    }
-
-    /// A new session of the old one's name, with its file.
-    private static func move(_ name: [UInt8]) throws(Failure) -> LiveSession {
-        let device = try calling { () throws(SystemError) in try LiveUpdate.open() }
-        let old = try ArrivedSession.retrieve(name, device)
-        return try calling(remedy: "load the chain while this kernel runs") { () throws(SystemError) in
-            let next = try device.create(name)
-            let file = try old.retrieve(token: FrameMemory.token)
-            try old.finish()
-            try next.preserve(file, token: FrameMemory.token)
-            return next
-        }
     }
 }

@@ -62,8 +62,8 @@ extension Service {
         guard let line else { return status }
         if RunFolder.lastStatus == .unnamed {
             complain(
-                "a chain lies in the reserved range, and no pram= names it: it is not restored, as nobody has handed it "
-                    + "on; look at it with `pram-verify check`, then `pram-verify load` it or `pram-verify erase` it")
+                "a chain lies in memory, and no pram= names it: it is not restored, as nobody has handed it on; what can be "
+                    + "done with it is told by `pram-verify check`")
             return .damaged
         }
         guard PramParameter.find(in: line).pfn ?? 0 != 0 || MachineEvidence.kernelsHead() ?? 0 != 0 else {

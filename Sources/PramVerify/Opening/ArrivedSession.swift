@@ -35,6 +35,26 @@ enum ArrivedSession {
         }
     }
 
+    /// A new session of the old one's name, for the next kernel, and the file that both have kept.
+    struct Moved: ~Copyable {
+        let session: LiveSession
+        let file: FileDescriptor
+    }
+
+    /// Takes the file out of its session, and puts it into a new one of the same name: the same frames.
+    static func move(_ name: [UInt8], _ device: borrowing LiveUpdate) throws(Failure) -> Moved {
+        let old = try retrieve(name, device)
+        do throws(SystemError) {
+            let next = try device.create(name)
+            let file = try old.retrieve(token: FrameMemory.token)
+            try old.finish()
+            try next.preserve(file, token: FrameMemory.token)
+            return Moved(session: next, file: file)
+        } catch {
+            throw .system(error, remedy: "load the chain while this kernel runs")
+        }
+    }
+
     /// Ends the session of the chain with this head.
     /// - Parameters:
     ///   - generation: that of its links; nil where they have none.
@@ -57,6 +77,25 @@ enum ArrivedSession {
     {
         let name = KeptSession.name(generation)
         let before = HandOverRoom.memFree()
+        if let note = HoldNote.read(), note.head == head, note.session == name, note.standing.isHeld {
+            switch note.holder {
+            case .process(let process, let started):
+                ProcessFacts.end(process, started: started)
+                ProcessFacts.waitForEnd(process, started: started)
+            case .store(let unit):
+                guard environment("NOTIFY_SOCKET") != nil else {
+                    return (
+                        nil,
+                        Phrase(
+                            "the chain's memory stays taken: its session is in the fd store of \(escaped(unit)): systemctl "
+                                + "clean --what=fdstore \(escaped(unit))")
+                    )
+                }
+                ServiceNotification.remove(name: Keeper.storeName)
+            case .released: break
+            }
+            return released(head, name, before: before, pages: pages)
+        }
         do throws(Failure) {
             let device: LiveUpdate
             do throws(SystemError) { device = try LiveUpdate.open() } catch {
@@ -78,6 +117,13 @@ enum ArrivedSession {
         } catch {
             return (nil, Phrase("the chain's memory stays taken until the next boot: \(error.message)"))
         }
+        return released(head, name, before: before, pages: pages)
+    }
+
+    /// Notes that nobody has it any more.
+    private static func released(
+        _ head: UInt64, _ name: [UInt8], before: UInt64?, pages: UInt64?
+    ) -> (bytes: UInt64?, sentence: Phrase) {
         HoldNote(head: head, session: name, holder: .released).write()
         // What is freed is not all counted as free at once: some waits in lists of the processors.
         let after = HandOverRoom.memFree()
@@ -99,10 +145,16 @@ extension Head {
         guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region),
             let machine = try? MachineEvidence.collect(), let head = try? Head.find(call, live: true),
             head.origin == .procCmdline || head.origin == .option,
-            let page = head.page, PramParameter.find(in: machine.line).pfn == page.number,
+            let page = head.page,
+            isNamed(page, machine.line),
             HandOverEvidence.collect(machine.line).concerns(
                 page, machine, kernelsHead: MachineEvidence.kernelsHead())
         else { return nil }
         return head
+    }
+
+    /// Whether the command line names it, or something has arrived of which somebody else may know the head.
+    private static func isNamed(_ page: PFN, _ line: ParameterLine) -> Bool {
+        PramParameter.find(in: line).pfn == page.number || HandOverEvidence.collect(line).arrived == true
     }
 }

@@ -111,10 +111,10 @@ final class ChainDrawing {
             add(page, links.hasLocator(at: page) ? .parity : .repairable)
         }
         for number in 0..<geometry.links {
-            add(geometry.mirror + UInt64(number), links.isMirrored(number) ? .parity : .repairable)
+            add(geometry.copy(ofLink: number), links.isMirrored(number) ? .parity : .repairable)
         }
         for index in 0..<geometry.linkCode.parityPages {
-            let page = geometry.mirror + UInt64(geometry.links + index)
+            let page = geometry.linkParity(index)
             add(page, links.hasParity(index) ? .parity : .repairable)
         }
     }

@@ -83,6 +83,7 @@ struct ChainSearch {
         var chain = HandOver(head: candidate.page, verdict: evaluation.verdict, thisLine: thisLine)
         chain.linksToRefit = evaluation.links.count { $0.reading != .asIs }
         chain.layout = layout
+        chain.generation = evaluation.links.first?.generation
         chain.pages = pages.ranges
         chain.isRefused = candidate.isRefused
         chain.kernelsHead = kernelsHead

@@ -1,3 +1,4 @@
+import ChainWriting
 import InitrdImages
 import KernelCommandLine
 import Linux
@@ -73,6 +74,6 @@ extension NextLine {
     /// The line for a kernel that is to find the chain.
     func handingOn(_ chain: HandOver) -> NextLine? {
         guard let line = handingOn(chain.head.number) else { return nil }
-        return chain.keeping == nil ? line : line.handingOver()
+        return chain.keeping == nil ? line : line.handingOver(session: chain.generation.map { KeptSession.words($0) })
     }
 }

@@ -56,8 +56,11 @@ enum Keeper: ~Copyable {
     }
 
     /// Hands the session over, and notes who has it.
+    /// - Parameter file: what it keeps, where that is to be had again while this kernel runs; only a process holds it.
     /// - Returns: sentences about it for people.
-    consuming func take(_ session: borrowing LiveSession, _ name: [UInt8], head: UInt64) throws(Failure) -> [String] {
+    consuming func take(
+        _ session: borrowing LiveSession, _ name: [UInt8], head: UInt64, file: Int32? = nil
+    ) throws(Failure) -> [String] {
         var sentences: [String] = []
         switch consume self {
         case .store(let unit):
@@ -72,7 +75,7 @@ enum Keeper: ~Copyable {
             let started = ProcessFacts.startTime(process) ?? 0
             let isSpared: Bool
             do throws(SystemError) {
-                isSpared = try holder.take(session.number)
+                isSpared = try holder.take([session.number] + (file.map { [$0] } ?? []))
             } catch {
                 throw .system(error, remedy: "save once more")
             }

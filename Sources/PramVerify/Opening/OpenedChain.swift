@@ -2,6 +2,7 @@ import Linux
 import Machine
 import MemorySources
 import PRAM
+import Parity
 import Text
 import Verification
 
@@ -79,12 +80,20 @@ struct OpenedChain {
         }
         report.lookAtHandOver(head, frames)
         report.hasStaleParity = !linksOnly && witness.isStale(evaluation, in: memory)
+        report.isHeadLost = evaluation.isHeadCleared && hasLocator
         if !linksOnly { report.lostCopies = lostCopies(evaluation, witness) }
         if !evaluation.links.isEmpty { report.layout = check.layout }
         if !linksOnly && evaluation.findingCounts[Finding.Kind.timeout.rawValue] == 0 {
             report.lookAtManifest(of: evaluation, head: head, memory: memory)
         }
         return evaluation
+    }
+
+    /// Whether a page that tells of a chain names this head: whoever erases one clears it.
+    private var hasLocator: Bool {
+        ([head.number &+ 1] + Recovering.ends(call, MemoryChoice(call[.memory]), head: head)).contains {
+            GeometryPage(locator: $0, in: memory)?.head == head.number
+        }
     }
 
     /// What is lost of what protects an intact chain, and no link lists; nil where there is no such thing.

@@ -11,6 +11,24 @@ extension Head {
     ///
     /// Where such memory cannot be looked at, the report says so, as "no chain" was not proved then.
     mutating func lookForUnnamed(_ report: inout Report) {
+        lookAtReserved(&report)
+        guard page == nil, !isReleased else { return }
+        switch UnnamedHandOver.find() {
+        case .head(let found):
+            page = found
+            isUnnamed = true
+            origin = .session
+        case .session(let name):
+            report.warnings =
+                (report.warnings ?? []) + [
+                    "session \(escaped(name)) has come from the former kernel, and no pram= names a chain: boot with the line "
+                        + "that was made for it"
+                ]
+        case nil: break
+        }
+    }
+
+    private mutating func lookAtReserved(_ report: inout Report) {
         let paths = MachinePaths()
         guard let line = try? paths.parameterLine() else { return }
         let starts = ReservedMemory(line).elements.map { PFN(containing: $0.start) }

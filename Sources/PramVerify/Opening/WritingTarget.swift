@@ -55,8 +55,8 @@ struct WritingTarget {
             throw .refused(
                 WriteRefusal(
                     .notReserved, "the chain lies in System RAM, which nobody can write",
-                    remedy: "load what is good of it, and save that once more with save --kho; save --again hands on "
-                        + "what is intact"))
+                    remedy: "load what is good of it, with --repair what parity brings back, and save that once more "
+                        + "with save --kho; save --again hands on what is intact"))
         }
         if let text = call[.device] {
             return try openDevice(text, overwrite: call.has(.force), machine, keeper)

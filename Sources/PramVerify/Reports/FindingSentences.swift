@@ -9,6 +9,7 @@ extension Report {
         let inFile = finding.file >= 0 ? " of \(fileName(finding.file))" : ""
         switch finding.kind {
         case .noChain:
+            if isHeadLost { return "the head page holds zeros only, and a locator says that a chain begins there" }
             return finding.detail == 1
                 ? "the head page holds zeros only: no chain is there, or it was erased"
                 : "neither magic nor checksum of the head page fits: no chain is there"
@@ -91,6 +92,13 @@ extension Report {
             return Phrase(head?.malformed[Int(finding.detail)] ?? "")
         case .kernelRefused:
             return "the kernel has refused this chain, or a mount has consumed it: /sys/kernel/pram is 0"
+        case .chainUnnamed where head?.origin == .session:
+            let page = hexadecimal(head?.page?.number ?? 0)
+            let number = String(head?.page?.number ?? 0, radix: 16)
+            return
+                "a chain lies at page \(page), in memory that the former kernel handed over, and no pram= names it: `load "
+                + "--pfn=\(number)` restores it, with --erase it gives the memory back, and `save --again --pfn=\(number)` "
+                + "hands it on"
         case .chainUnnamed:
             return
                 "a chain lies at page \(hexadecimal(head?.page?.number ?? 0)), in memory that the command line reserves, "
@@ -101,9 +109,11 @@ extension Report {
             return
                 "the parity is of another chain, or of what this one was: it is not used, and what is lost stays lost"
         case .copiesLost:
-            return
-                "the chain is whole, and protection of it is lost (\(lostCopies?.inWords ?? "")): pram-verify repair makes "
-                + "it anew"
+            let lost = lostCopies?.inWords ?? ""
+            if handOver != nil {
+                return "the chain is whole, and protection of it is lost (\(lost)): load it while it is"
+            }
+            return "the chain is whole, and protection of it is lost (\(lost)): pram-verify repair makes it anew"
         case .findingsOmitted:
             return "\(finding.detail) further findings are counted, but not listed"
         }

@@ -63,8 +63,10 @@ extension Report {
     mutating func lookAtHandOver(_ head: PFN, _ frames: ChainFrames) {
         guard memory?.isLive == true, let machine = try? MachineEvidence.collect() else { return }
         let note = HoldNote.read().flatMap { $0.head == head.number ? $0 : nil }
-        guard note != nil || PramParameter.find(in: machine.line).pfn == head.number else { return }
         let evidence = HandOverEvidence.collect(machine.line)
+        guard note != nil || evidence.arrived == true || PramParameter.find(in: machine.line).pfn == head.number else {
+            return
+        }
         guard note != nil || evidence.concerns(head, machine, kernelsHead: MachineEvidence.kernelsHead()) else {
             return
         }

@@ -89,15 +89,20 @@ struct RepairReport {
         }
     }
 
-    /// - Parameter isRestored: whether files are restored, by a command that could bring back what is lost on the way.
-    func write(to output: Output, isRestored: Bool = false) {
+    /// - Parameters:
+    ///   - isRestored: whether files are restored, by a command that could bring back what is lost on the way.
+    ///   - isHandedOver: whether the chain lies in memory that nobody can write.
+    func write(to output: Output, isRestored: Bool = false, isHandedOver: Bool = false) {
         let word: StaticString = doing == .possible ? "repairable" : "repaired"
         switch possible {
         case .all:
             let by: StaticString =
                 switch doing {
                 case .possible:
-                    isRestored ? "with --repair" : lacksPlace ? "by extract --repair" : "by pram-verify repair"
+                    isRestored
+                        ? "with --repair"
+                        : isHandedOver
+                            ? "by load --repair" : lacksPlace ? "by extract --repair" : "by pram-verify repair"
                 case .done: "in its place"
                 case .onTheWay: "on the way, not in memory"
                 }
@@ -106,7 +111,10 @@ struct RepairReport {
             let whole = files.count { $0.isRepairable }
             output.write("\(word): not all of it: \(comingBack) of \(counted(lost, "lost page"))")
             output.write(", \(whole) of \(counted(files.count, "damaged file"))")
-            let by: StaticString = isRestored ? ", with --repair\n" : ", by pram-verify repair --partial\n"
+            let by: StaticString =
+                isRestored
+                ? ", with --repair\n"
+                : isHandedOver ? ", by load --repair\n" : ", by pram-verify repair --partial\n"
             output.write("\(doing == .possible ? by : "\n")")
         case .none: output.write("\(word): nothing: \(reason)\n")
         }

@@ -30,6 +30,8 @@ struct Report {
     var repair: RepairReport?
     /// Whether the chain holds parity of what it was, or of another one.
     var hasStaleParity = false
+    /// The head page holds zeros, and a locator says that a chain begins there.
+    var isHeadLost = false
     /// What is lost of what protects an intact chain besides its parity; nil where nobody has looked, or nothing does.
     var lostCopies: LostCopies?
     /// What there is to say of memory that the former kernel has handed over, or should have; nil where the chain is

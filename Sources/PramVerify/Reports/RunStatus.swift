@@ -42,11 +42,7 @@ extension Report {
         }
         if handOver?.loss != nil { return .lost }
         // A head page of zeros is what a chain leaves that was erased, and what a machine has after a cold boot.
-        if let evaluation, evaluation.links.isEmpty,
-            evaluation.findings.contains(where: { $0.kind == .noChain && $0.detail == 1 })
-        {
-            return .empty
-        }
+        if let evaluation, evaluation.isHeadCleared, !isHeadLost { return .empty }
         switch verdict {
         case .intact: return head?.isUnnamed == true ? .unnamed : .intact
         case .damaged: return .damaged

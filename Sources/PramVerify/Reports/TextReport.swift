@@ -22,7 +22,8 @@ struct TextReport {
             writeChain(report, evaluation, output)
             writeFiles(evaluation, report.manifest?.file, limit, output)
             writeTree(report, output)
-            report.repair?.write(to: output, isRestored: report.extractions != nil)
+            report.repair?.write(
+                to: output, isRestored: report.extractions != nil, isHandedOver: report.handOver != nil)
             if let wayOut = report.wayOut { output.write("way out: \(wayOut)\n") }
         }
         let findings = report.findings

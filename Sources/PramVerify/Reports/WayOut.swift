@@ -19,6 +19,10 @@ extension Report {
             verdict == .damaged || verdict == .indeterminate, repair?.possible != .all
         else { return nil }
         guard memory?.isLive == true else { return "pram-verify extract takes out what is intact" }
+        if handOver != nil {
+            return
+                "pram-verify load restores what is intact, and with --repair what parity brings back; nobody can write it"
+        }
         return
             "pram-verify repair brings back what parity can, load restores what is intact, and drop cuts out the rest"
     }

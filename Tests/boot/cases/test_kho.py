@@ -5,6 +5,7 @@ The two kernels do not understand each other's hand-over. Both are built for tes
 """
 
 import functools
+import time
 import types
 
 from cases.support import *
@@ -374,6 +375,95 @@ class LockedAgainstReading(KhoCase):
         self.assertTrue(report.says("lockdown|locked down"), f"\n{report}")
 
 
+class LoadedFromItsSession(KhoCase):
+    """Locked down against reading, with the session's name on the line: load takes the chain out of its session, and keeps
+    it in another until --erase."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+        cls.fill(64)
+        cls.save()
+
+    def test_it_is_loaded_kept_and_given_back(self):
+        machine = self.machine
+        line = run(machine, "cmdline", "--kernel", f"/boot/{FIRST}", "--append", "lockdown=confidentiality")
+        self.assert_run(line, 0)
+        session = re.search("session pram-verify-([0-9a-f]{8}-[0-9a-f]{8}) is held by process", self.saved.errors).group(1)
+        self.assertIn(f"pram_verify.session={session}", line.output.split())
+        machine.must(f"kexec -s -l /boot/{FIRST} --initrd=/boot/initrd --command-line='{line.output.strip()}'")
+        machine.kexec()
+        self.assertIn("[confidentiality]", machine.must(
+            "mount -t securityfs none /sys/kernel/security; cat /sys/kernel/security/lockdown"))
+        machine.must("pram-verify boot")
+        self.assertNotIn("is ignored", machine.must("cat /run/pram-verify/report.txt"))
+        self.assertEqual(machine.run("head -c 4096 /proc/kcore >/dev/null").status, 1)
+        self.assertNotIn(in_guest(machine).verdict, ("lost", "damaged", "intact", "absent"))
+        before = free(machine)
+        loaded = run(machine, "load", "/tmp/out")
+        self.assert_run(loaded, 0, None, None)
+        self.assertEqual(sums(machine, "/tmp/out"), self.sums)
+        self.assertRegex(loaded.output, f"(?s)out of its session.*session pram-verify-{session} is held by process")
+        self.assertIn("is held by process", run(machine, "status").output)
+        machine.must("rm -r /tmp/out; mkdir /tmp/small; mount -t tmpfs -o size=1M none /tmp/small")
+        full = run(machine, "load", "--erase", "/tmp/small")
+        self.assertNotEqual(full.status, 0, full)
+        machine.must("umount /tmp/small")
+        erased = run(machine, "load", "--erase", "/tmp/out")
+        self.assert_run(erased, 0, None, None)
+        self.assertEqual(sums(machine, "/tmp/out"), self.sums)
+        self.assertRegex(erased.output, "memory is given back")
+        machine.must("rm -r /tmp/out")
+        # Some of it waits in the processor's own lists.
+        self.assertGreater(free(machine) - before, 30 << 10, erased)
+        self.assert_verdict(in_guest(machine), "absent")
+
+
+class NobodyNamesIt(KhoCase):
+    """The next kernel is started without pram=: what lies there is found, and nothing is restored by itself."""
+
+    words = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+        cls.fill(16)
+        cls.save("/tmp/tree", *cls.words)
+
+    def test_it_is_found_and_named(self):
+        machine = self.machine
+        machine.must(f"kexec -s -l /boot/{FIRST} --initrd=/boot/initrd "
+                     f"--command-line='console=ttyS0 panic=-1 {BUSY_HOST} {LINE}'")
+        machine.kexec()
+        started = time.monotonic()
+        machine.must("pram-verify boot")
+        print(f"    boot took {time.monotonic() - started:.1f} s")
+        self.assertEqual(machine.must("cat /run/pram-verify/status"), "unnamed")
+        report = in_guest(machine)
+        self.assertEqual((report.verdict, report.status), ("intact", 0), f"\n{report}")
+        self.assertEqual([finding["kind"] for finding in report.findings if finding["kind"] == "chain-unnamed"],
+                         ["chain-unnamed"], f"\n{report}")
+        self.assertEqual(report.json["head"], report.json["head"] | {"pfn": f"0x{self.head:x}", "origin": "session"})
+        self.assertEqual(report.json["hand_over"]["state"], "held")
+        status = run(machine, "status")
+        self.assertEqual(status.status, 4, f"\n{status}")
+        self.assertIn(f"load --pfn={self.head:x}", status.output)
+        self.assertIn("that no command line names", machine.run("pram-verify doctor").output.replace("\n", " ").replace("  ", ""))
+        self.assertEqual(machine.run("pram-verify load /tmp/out && ls /tmp/out").output.count("small"), 0)
+        self.assert_run(run(machine, "save", "--kho", "/bin"), 8, "", "has arrived, and was not loaded")
+        loaded = run(machine, "load", "--erase", f"--pfn={self.head:x}", "/tmp/out")
+        self.assert_run(loaded, 0)
+        self.assertEqual(sums(machine, "/tmp/out"), self.sums)
+        self.assertRegex(loaded.output, "memory is given back")
+        self.assert_verdict(in_guest(machine), "absent")
+
+
+class NobodyNamesItWithoutParity(NobodyNamesIt):
+    """The same where only its links tell where it begins."""
+
+    words = ("--parity=0",)
+
+
 class TwoSaves(KhoCase):
     """The second one is refused, and with --replace it takes the first one's place."""
 
@@ -530,6 +620,68 @@ class OneByteChanged(KhoCase):
         arrived = sums(machine, "/tmp/out")
         self.assertEqual(set(self.sums.splitlines()) - set(arrived.splitlines()),
                          {line for line in self.sums.splitlines() if line.endswith("./page")})
+
+
+class HealedOnTheWay(KhoCase):
+    """What is lost between the kernels comes back while it is loaded: nobody can write that memory."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.boot()
+        cls.fill(16)
+        cls.save()
+
+    def change(self, page):
+        address = page * chain.PAGE + 1000
+        self.machine.write_memory(address, bytes([self.machine.memory(address, 1)[0] ^ 0xFF]))
+
+    def assert_comes_back(self, machine, *words):
+        report = in_guest(machine)
+        self.assert_verdict(report, "damaged")
+        self.assertEqual(report.json["hand_over"]["state"], "held")
+        self.assertEqual(report.json["repair"]["possible"], "all", f"\n{report}")
+        self.assertIn("repairable: all of it, by load --repair", machine.run("pram-verify check").output)
+        self.assert_run(run(machine, "repair"), 8, "", "(?s)System RAM, which nobody can write.*--repair")
+        extracted = run(machine, "extract", "--repair", "/tmp/beside")
+        self.assertEqual(sums(machine, "/tmp/beside"), self.sums, extracted)
+        machine.must("rm -r /tmp/beside")
+
+    def test_everything_comes_back(self):
+        machine = self.machine
+        self.assert_run(self.saved, 0)
+        self.assertNotIn("parity", self.saved.errors)
+        self.assert_run(self.load_next(FIRST), 0)
+        machine.kexec()
+        self.assert_verdict(in_guest(machine), "intact")
+        reader = page_reader(machine)
+        links = list(chain.walk(reader, self.head))
+        entries = [entry for link in links for entry in link.entries]
+        frames = sorted({entry.pfn for entry in entries} | {link.pfn for link in links})
+        print(f"    {len(frames)} frames in {1 + sum(a + 1 != b for a, b in zip(frames, frames[1:]))} runs")
+        names = {}
+        for number, entry in enumerate(entries):
+            if entry.type == chain.META:
+                content = reader(entry.pfn)
+                names[content[16:16 + content[12]]] = number
+        # A page of a file, a page that names a file, the manifest's first page, a link that is not the head.
+        for lost in ([entries[names[b".pram-manifest.mtree"] + 1].pfn], [entries[names[b"page"] + 1].pfn, entries[names[b"large"]].pfn],
+                     [links[3].pfn], [self.head]):
+            for page in lost:
+                self.change(page)
+            with self.subTest(f"{lost}"):
+                self.assert_comes_back(machine)
+        # A run of 4 % of all frames.
+        start = len(frames) // 2
+        for page in frames[start:start + len(frames) * 3 // 100]:
+            self.change(page)
+        self.assert_comes_back(machine)
+        before = free(machine)
+        loaded = run(machine, "load", "--repair", "--erase", "/tmp/out")
+        self.assert_run(loaded, 0)
+        self.assertEqual(sums(machine, "/tmp/out"), self.sums)
+        machine.must("rm -r /tmp/out")
+        self.assertRegex(loaded.output, "memory is given back")
+        self.assertGreater(free(machine) - before, 16 * 1024 * 8 // 10)
 
 
 class TooLarge(KhoCase):

@@ -81,7 +81,9 @@ class OverwrittenByKexec(BootCase):
 
     @classmethod
     def setUpClass(cls):
-        append = f"nokaslr memmap=128M${cls.start_of_range:#x} pram_verify.policy=repair"
+        append = f"nokaslr memmap=128M${cls.start_of_range:#x} pram_verify.policy=repair "
+        # An emulated processor decodes slowly.
+        append += "pram_verify.timeout=1200"
         cls.machine = machine = cls.start(provision.stock_kernel().image, stock_image(), append, "1G")
         fill(machine, "/tmp/files", 48)
         cls.files = contents(machine, "/tmp/files")

@@ -1,0 +1,50 @@
+import Linux
+import MemorySources
+import PRAM
+
+/// A file in memory that a session has kept, by the page frames that its pages have: what the links of a chain name.
+///
+/// So a chain can be read where nobody may read this machine's memory as such (lockdown=confidentiality closes
+/// /proc/kcore, and leaves /proc/self/pagemap open to CAP_SYS_ADMIN).
+public final class KeptFile: PhysicalMemory {
+    private let mapping: Mapping
+    private let base: UnsafeMutableRawPointer
+    private let order: FrameOrder
+
+    public var kind: String { "memfd" }
+    public var zerosMayBeHoles: Bool { false }
+
+    /// - Parameter file: of whole pages; it may be closed afterwards.
+    /// - Throws: EPERM where page frames are hidden; EINVAL for an empty file.
+    public init(_ file: borrowing FileDescriptor) throws(SystemError) {
+        let size = try file.status().size
+        guard let count = Int(exactly: size / UInt64(pageSize)), count > 0,
+            let mapping = try? Mapping(file, offset: 0, count: count * pageSize)
+        else { throw SystemError("mmap", code: ErrorCode.invalid, path: file.path) }
+        base = mapping.base
+        guard let order = FrameOrder(try PageFrames.find(base, count: count)) else {
+            throw SystemError("mmap", code: ErrorCode.outOfMemory, path: file.path)
+        }
+        self.order = order
+        self.mapping = consume mapping
+    }
+
+    public func contains(_ page: PFN) -> Bool { order.place(ofFrame: page.number) != nil }
+
+    public func mapped(_ page: PFN) -> UnsafeRawPointer? {
+        order.place(ofFrame: page.number).map { UnsafeRawPointer(base + order.page($0) * pageSize) }
+    }
+
+    public func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
+        for index in 0..<count {
+            guard let page = first.advanced(by: UInt64(index)), let source = mapped(page) else {
+                states[index] = .absent
+                continue
+            }
+            let isWhole = guardedCopy(source, to: destination + index * pageSize, count: pageSize)
+            states[index] = isWhole ? .present : .unreadable
+        }
+    }
+}

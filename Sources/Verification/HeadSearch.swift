@@ -1,0 +1,50 @@
+import Linux
+import PRAM
+import Parity
+
+/// Finds the head of a chain that this program has written, among pages of which nobody knows what they are: links of such
+/// a chain prove themselves, and a locator says where the head lies.
+public struct HeadSearch {
+    private static let mostLinks = 1 << 16
+
+    private var links: [(page: UInt64, next: UInt64)] = []
+    /// What a locator says.
+    public private(set) var told: PFN?
+
+    public init() {}
+
+    /// Whether a page that begins so is worth a look.
+    public static func mayBegin(_ start: UInt64) -> Bool {
+        start == GeometryPage.mark || UInt32(truncatingIfNeeded: start) == Link.magic
+    }
+
+    /// Takes a page, in ascending order.
+    public mutating func take(_ page: UInt64, _ bytes: PageBytes) {
+        if let geometry = GeometryPage(decoding: bytes.bytes), geometry.isLocator(at: page) {
+            if told == nil { told = PFN(geometry.head) }
+            return
+        }
+        let link = Link(decoding: bytes, .amd64)
+        guard link.magic == Link.magic, link.hasSoundCount, link.stamp != nil, link.checksum == bytes.linkChecksum,
+            links.count < HeadSearch.mostLinks
+        else { return }
+        links.append((page, link.next.number))
+    }
+
+    /// The head: what a locator says, or the only link that no other one names.
+    public var head: PFN? {
+        if let told { return told }
+        var named = links.map { $0.next }
+        named.sort()
+        var heads: [UInt64] = []
+        for link in links {
+            var (low, high) = (0, named.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if named[middle] < link.page { low = middle + 1 } else { high = middle }
+            }
+            if low == named.count || named[low] != link.page { heads.append(link.page) }
+        }
+        return heads.count == 1 ? PFN(heads[0]) : nil
+    }
+}
