@@ -120,8 +120,8 @@ class Limits(CommandTest):
         self.assertIn("page-not-in-source", {finding["kind"] for finding in report["findings"]})
 
     def test_every_dump_that_is_refused_names_a_way_out(self):
-        for content in (b"EMiL", b"KDUMP   ", b"\x7fELF\2\1\1".ljust(64, b"\0"), b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\4",
-                        b"makedumpfile\0\0\0\0", b"KDUMP   ".ljust(8192, b"\0"), b"\x1f\x8b\x08"):
+        for content in (b"EMiL", b"KDUMP   ", b"KDUMP   ".ljust(8192, b"\0"), b"makedumpfile\0\0\0\0", b"\x1f\x8b\x08",
+                        b"\x7fELF\2\1\1".ljust(64, b"\0"), b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\4"):
             status, report = self.looked_at("dump", content, 1)
             self.assertEqual(status, FAILED)
             self.assertTrue(report["failure"]["remedy"], content[:8])
