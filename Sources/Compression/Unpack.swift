@@ -40,13 +40,15 @@ public func unpack(
 
         let isPart = keepingPart && output.length > 0
         let rest: Unpacked.Rest
+        var damage = ""
         switch step.ending {
         case .failed(let cause, let detail):
             guard isPart, cause == .corrupt else {
                 throw CompressionError(
                     cause, wrapping, input.offset, "\(words(cause, wrapping)) at offset \(input.offset) (\(detail))")
             }
-            rest = .damaged(input.offset, detail)
+            rest = .damaged(input.offset)
+            damage = detail
         case .streamEnd:
             guard let found = try input.moveToNextStream(of: file, keepingPart: isPart) else {
                 guard decoder.restart() else {
@@ -67,7 +69,7 @@ public func unpack(
             rest = .cutShort(input.offset)
         }
         do { try output.finish(unpacked) } catch { throw ioError(error, wrapping, input.offset) }
-        return Unpacked(file: unpacked, rest: rest)
+        return Unpacked(file: unpacked, rest: rest, detail: damage)
     }
 }
 
@@ -76,12 +78,14 @@ public struct Unpacked: ~Copyable {
     /// What stands behind the last stream, and from which offset of the packed file on.
     public enum Rest: Equatable, Sendable {
         case nothing, zeros(UInt64), ignored(UInt64)
-        /// Only where a part is kept: the file ends within a stream, or the decoder met what cannot be, and says what.
-        case cutShort(UInt64), damaged(UInt64, String)
+        /// Only where a part is kept: the file ends within a stream, or the decoder met what cannot be (`detail`).
+        case cutShort(UInt64), damaged(UInt64)
     }
 
     public let file: FileDescriptor
     public let rest: Rest
+    /// What the decoder says of damage, a few words; else empty.
+    public let detail: String
 
     public consuming func takeFile() -> FileDescriptor { file }
 }

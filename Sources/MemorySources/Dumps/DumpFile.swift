@@ -40,11 +40,11 @@ public enum DumpFile {
         var start = try source.bytes(at: 0, count: DumpForm.beginning)
         var form = DumpForm(start)
         if case .packed(let wrapping) = form?.reader {
-            let (unpacked, rest) = try unpacked(file, wrapping, limit: unpackLimit)
+            let (unpacked, rest, detail) = try unpacked(file, wrapping, limit: unpackLimit)
             source = unpacked
             start = try source.bytes(at: 0, count: DumpForm.beginning)
             form = DumpForm(start)
-            if let note = try note(rest, wrapping, unpacked, isRaw: form == nil) { notes.append(note) }
+            if let note = try note(rest, detail, wrapping, unpacked, isRaw: form == nil) { notes.append(note) }
             if case .packed(let inner) = form?.reader {
                 throw MemoryFailure(
                     .unsupported, source: name, "it is \(inner.name) data within \(wrapping.name) data",
@@ -138,7 +138,7 @@ public enum DumpFile {
 
     private static func unpacked(
         _ source: FileSource, _ wrapping: Wrapping, limit: UInt64
-    ) throws(MemoryFailure) -> (FileSource, Unpacked.Rest) {
+    ) throws(MemoryFailure) -> (FileSource, Unpacked.Rest, detail: String) {
         let unpacked: Unpacked
         do throws(CompressionError) {
             unpacked = try unpack(source.file, wrapping, limit: limit, keepingPart: true)
@@ -147,16 +147,16 @@ public enum DumpFile {
         }
         let status: FileStatus
         do throws(SystemError) { status = try unpacked.file.status() } catch { throw error.failure(source.name) }
-        let rest = unpacked.rest
+        let rest = unpacked.rest, detail = unpacked.detail
         let file = unpacked.takeFile()
-        return (FileSource(file, size: status.size, name: source.name, mappable: true), rest)
+        return (FileSource(file, size: status.size, name: source.name, mappable: true), rest, detail)
     }
 
     /// What is to be said of the bytes behind the packed data, or of those that did not unpack. Where what was unpacked
     /// is a raw image, the file may be one itself whose first page happens to hold a gzip file: then all else is
     /// ignored. So the way out is named, and where what was unpacked is no memory at all, it is refused.
     private static func note(
-        _ rest: Unpacked.Rest, _ wrapping: Wrapping, _ unpacked: FileSource, isRaw: Bool
+        _ rest: Unpacked.Rest, _ detail: String, _ wrapping: Wrapping, _ unpacked: FileSource, isRaw: Bool
     ) throws(MemoryFailure) -> String? {
         let size = UInt64(pageSize)
         let name = wrapping.name
@@ -174,7 +174,7 @@ public enum DumpFile {
             let cut: Phrase = "the \(name) data is cut short at offset \(offset)"
             noted = cut + ": what did not unpack is not in this source"
             refused = unpacked.size >= size ? nil : cut + ", and no whole page unpacks"
-        case .damaged(let offset, let detail):
+        case .damaged(let offset):
             let damaged: Phrase = "the \(name) data is corrupt at offset \(offset) (\(detail))"
             noted = damaged + ": what did not unpack is not in this source"
             refused = unpacked.size >= size ? nil : damaged + ", and no whole page unpacks"
