@@ -96,7 +96,7 @@ public struct ChainSave {
             nextPage = placement?.firstPage ?? pages.lowerBound + 1
             end = pages.upperBound
         }
-        if let placement, let most = plan.entryCount, !placement.fitsFrames(of: memory, pages: most) {
+        if standing == nil, let placement, let most = plan.entryCount, !placement.fitsFrames(of: memory, pages: most) {
             self.placement = nil
             isScattered = true
             nextPage = pages.lowerBound + 1

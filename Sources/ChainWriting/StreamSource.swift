@@ -23,12 +23,14 @@ final class StreamSource {
             hasEnded = count == 0
             done += count
         }
-        // Up to the page's end: what lies behind it is not taken.
-        let rest = (pageSize - done % pageSize) % pageSize
-        if rest > 0 {
-            let zeros = PageBytes()
-            let isDone = zeros.bytes.withUnsafeBytes { guardedCopy($0.baseAddress!, to: base + done, count: rest) }
+        // Up to the end of the room, which may all be written.
+        let zeros = PageBytes()
+        var end = done
+        while end < bytes.count {
+            let count = min(pageSize - end % pageSize, bytes.count - end)
+            let isDone = zeros.bytes.withUnsafeBytes { guardedCopy($0.baseAddress!, to: base + end, count: count) }
             if !isDone { throw SystemError("write", code: ErrorCode.badAddress, path: path) }
+            end += count
         }
         return done
     }

@@ -148,7 +148,8 @@ public final class MemoryFile: WritableMemory {
         try file.write(UnsafeRawBufferPointer(bytes), at: fileOffset(of: first))
     }
 
-    /// Where what goes by write(2) is put together; valid until the next call.
+    /// Where what goes by write(2) is put together; valid until the next call. Nobody fills from two threads at once: parity
+    /// is made by several, and stored by one at a time.
     private func room(for count: Int) -> UnsafeMutableRawBufferPointer {
         if buffer.count < count {
             buffer.deallocate()

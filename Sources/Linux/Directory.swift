@@ -64,8 +64,9 @@ public final class Directory {
 
     /// Removes this directory, which has to be empty.
     public func removeDirectory() throws(SystemError) {
-        try SystemCalls.rmdir(path).get("rmdir", path: path)
+        // Whatever becomes of it, its descriptor may soon be another's.
         SystemCalls.stagingGone()
+        try SystemCalls.rmdir(path).get("rmdir", path: path)
     }
 
     /// syncfs(2): everything on this file system is on the disk when it returns.

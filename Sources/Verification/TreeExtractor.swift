@@ -67,8 +67,8 @@ public struct TreeExtractor {
         for number in run.isStaged.indices where run.isStaged[number] {
             staging.remove(manifest.evaluation.files[number].name)
         }
+        do throws(SystemError) { try staging.removeDirectory() } catch { run.fail([], error.message) }
         do throws(SystemError) {
-            try staging.removeDirectory()
             try writer.finish()
             if options.synchronizes { try Directory(target).synchronizeFileSystem() }
         } catch {

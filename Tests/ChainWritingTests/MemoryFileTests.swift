@@ -23,8 +23,8 @@ private final class ImageFile {
 
     deinit { _ = withCString(path) { unlink($0) } }
 
-    /// The file from its second page on, as pages 100 and up.
-    /// As memory is, which is written through its mapping; or as a device that is not mapped.
+    /// The file from its second page on, as pages 100 and up: as memory is, which is written through its mapping, or as a
+    /// device that is not mapped.
     func memory(isMapped: Bool, isBuffered: Bool? = nil) throws -> MemoryFile {
         MemoryFile(
             try FileDescriptor.open(path, O_RDWR),

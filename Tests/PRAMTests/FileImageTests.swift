@@ -78,6 +78,7 @@ import Testing
         chain.link([meta])
         chain.memory.pages[meta.page.number]![4000] ^= 1
         #expect(chain.judge().files.map(\.metaFits) == [false])
+        #expect(chain.judge().files.map(\.isParity) == [true])
         #expect(chain.judge().files.map(\.status) == [.damaged])
     }
 }

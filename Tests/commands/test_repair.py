@@ -438,9 +438,46 @@ class Repair(CommandTest):
 
     def test_parity_of_another_chain_is_said_and_not_used(self):
         parity = self.dice.randbytes(3 * PAGE)
-        image, head = self.chain_image([chain.File("a", b"first"), chain.File(".pram-parity", parity)])
+        image, head = self.chain_image([chain.File("a", b"first"), chain.File(".pram-parity", parity, 0o100400)])
         report = self.run_json("check", "--memory", image, "--pfn", head).report
         self.assertEqual((report["verdict"], kinds(report)), ("intact", ["parity-stale"]))
         self.save()
         report = self.check().report
         self.assertEqual(kinds(report), [])
+
+    # A lost head
+
+    def lose_head(self):
+        with open(self.path, "r+b") as image:
+            os.pwrite(image.fileno(), bytes(PAGE), PAGE)
+
+    def test_those_who_read_say_that_a_head_of_zeros_is_lost_where_a_locator_names_it(self):
+        self.save()
+        self.lose_head()
+        for words in (["check"], ["load", str(self.scratch / "target")]):
+            result = self.run_program(*words, "--memory", self.path, "--pfn", "1")
+            self.assertNotEqual(result.status, INTACT, result)
+            self.assertIn(b"a locator says that a chain begins there", result.out + result.err, words)
+
+    def test_nothing_is_saved_over_a_chain_whose_head_is_lost(self):
+        self.save()
+        for lose in (self.lose_head, lambda: self.overwrite(1), lambda: self.overwrite(1, 2)):
+            lose()
+            before = self.bytes()
+            result = self.run_program("save", str(self.source), "--memory", self.path)
+            self.assertEqual(result.status, FAILED, result)
+            self.assertIn(b"whose head is lost", result.err)
+            self.assertEqual(self.bytes(), before)
+        self.assertEqual(self.repair().status, CORRECTED)
+        self.lose_head()
+        result = self.run_program("save", str(self.source), "--memory", self.path, "--replace")
+        self.assertEqual(result.status, INTACT, result)
+
+    def test_erase_takes_away_what_would_bring_a_lost_head_back(self):
+        self.save()
+        self.lose_head()
+        self.assertEqual(self.run_program("erase", "--memory", self.path, "--pfn", "1").status, INTACT)
+        self.assertIn(b"no chain is there, or it was erased", self.run_program("check", "--memory", self.path, "--pfn", "1").out)
+        self.assertEqual(self.repair("--pfn", "1").report["written"]["changed"], False)
+        again = self.run_program("erase", "--memory", self.path, "--pfn", "1")
+        self.assertIn(b"holds zeros already", again.out + again.err)

@@ -80,6 +80,7 @@ enum Cutting {
         }
         var survey = SurveyedChain(head: page, memory: target.memory, threads: threads, seed: randomNumber())
         let lying = survey
+        defer { report.lookForLostHead(page, in: target.memory, ends: [target.memory.pages.upperBound &- 1]) }
         report.written = Written(purpose: .cutting, head: page, changed: false)
         if survey.evaluation.verdict != .intact && !call.has(.noRepair) {
             survey = try repaired(survey, call, target, page, threads: threads, &report)

@@ -80,6 +80,8 @@ enum Load: Command {
             let ends = end + Recovering.ends(call, choice, head: page)
             report.recover(call, page, ends: ends, threads: threads, &chain, &memory)
         }
+        let last = target.map { [$0.memory.pages.upperBound &- 1] } ?? []
+        report.lookForLostHead(page, in: memory, ends: last + Recovering.ends(call, choice, head: page))
         if arrived != nil { report.lookAtHandOver(page, frames) }
         report.lookAtManifest(of: chain, head: page, memory: memory)
         let isComplete = try restore(chain, page, memory, call, &report)

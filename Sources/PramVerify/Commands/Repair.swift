@@ -43,6 +43,7 @@ enum Repair: Command {
         report.memory = Report.Memory(path: target.name, target.memory)
         report.written = Written(purpose: .repairing, head: head.page, changed: false)
         guard let page = head.page else { return }
+        defer { report.lookForLostHead(page, in: target.memory, ends: [target.memory.pages.upperBound &- 1]) }
         try refuseConsumed(head)
         let repairing = Repairing(target: target, head: page, threads: threads)
         guard let found = repairing.find(&report) else {

@@ -78,6 +78,8 @@ struct ChainSearch {
         report.layout = layout
         report.memory?.notes = memory.notes
         report.evaluation = evaluation
+        report.lookForLostHead(
+            candidate.page, in: memory, ends: Recovering.ends(call, choice, head: candidate.page))
         report.duration = report.elapsedNanoseconds
 
         var chain = HandOver(head: candidate.page, verdict: evaluation.verdict, thisLine: thisLine)

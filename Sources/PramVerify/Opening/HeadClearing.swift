@@ -17,8 +17,16 @@ extension WritingTarget {
         try refuseKernelsChain(page)
         var before = PageState.absent
         if PageBytes(page, of: memory, state: &before).isZero && before == .present {
-            return Written(
-                purpose: .clearing, head: nil, changed: false, warnings: ["the head page holds zeros already"])
+            guard Locators.name(page, in: memory) else {
+                return Written(
+                    purpose: .clearing, head: nil, changed: false, warnings: ["the head page holds zeros already"])
+            }
+            if let refusal = memory.refusal { throw .memory(refusal) }
+            try calling { () throws(SystemError) in
+                try Locators.clear(head: page, in: memory)
+                try memory.synchronize()
+            }
+            return Written(purpose: .clearing, head: nil)
         }
         var walk = ChainWalk(head: page, memory: memory, seed: randomNumber())
         guard walk.next()?.link != nil else {

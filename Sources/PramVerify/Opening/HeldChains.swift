@@ -11,6 +11,12 @@ extension WritingTarget {
     func refuseHeldChains(_ call: Call) throws(Failure) {
         try refuseKernelsChain(head)
         guard !call.has(.replace) else { return }
+        guard !Locators.name(head, in: memory) || holdsPagesOfChain(from: head, memory) else {
+            throw .writing(
+                WritingFailure(
+                    .holdsChain, "the range holds what is left of a chain, whose head is lost",
+                    remedy: "repair it, erase it, or write over it with --replace"))
+        }
         let whole = try wholeMemory(call)
         for page in try heads(call) where holdsPagesOfChain(from: page, whole) {
             let place: Phrase =

@@ -2,7 +2,6 @@ import Linux
 import Machine
 import MemorySources
 import PRAM
-import Parity
 import Text
 import Verification
 
@@ -80,20 +79,13 @@ struct OpenedChain {
         }
         report.lookAtHandOver(head, frames)
         report.hasStaleParity = !linksOnly && witness.isStale(evaluation, in: memory)
-        report.isHeadLost = evaluation.isHeadCleared && hasLocator
+        report.lookForLostHead(head, in: memory, ends: Recovering.ends(call, MemoryChoice(call[.memory]), head: head))
         if !linksOnly { report.lostCopies = lostCopies(evaluation, witness) }
         if !evaluation.links.isEmpty { report.layout = check.layout }
         if !linksOnly && evaluation.findingCounts[Finding.Kind.timeout.rawValue] == 0 {
             report.lookAtManifest(of: evaluation, head: head, memory: memory)
         }
         return evaluation
-    }
-
-    /// Whether a page that tells of a chain names this head: whoever erases one clears it.
-    private var hasLocator: Bool {
-        ([head.number &+ 1] + Recovering.ends(call, MemoryChoice(call[.memory]), head: head)).contains {
-            GeometryPage(locator: $0, in: memory)?.head == head.number
-        }
     }
 
     /// What is lost of what protects an intact chain, and no link lists; nil where there is no such thing.

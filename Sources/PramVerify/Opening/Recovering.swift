@@ -2,6 +2,7 @@ import KernelCommandLine
 import Linux
 import Machine
 import PRAM
+import Parity
 import Text
 import Verification
 
@@ -73,6 +74,15 @@ struct Recovering {
 }
 
 extension Report {
+    /// Where the head page of what was looked at holds zeros: whether a page that tells of a chain names it all the same.
+    /// Whoever erases a chain clears those.
+    /// - Parameter ends: see `ChainRecovery`.
+    mutating func lookForLostHead(_ head: PFN, in memory: any PhysicalMemory, ends: @autoclosure () -> [UInt64]) {
+        isHeadLost =
+            evaluation?.isHeadCleared == true
+            && ([head.number &+ 1] + ends()).contains { GeometryPage(locator: $0, in: memory)?.head == head.number }
+    }
+
     /// Looks for what comes back of a damaged chain; with --repair, whoever restores files gets the chain with all of
     /// that in it.
     /// - Parameter ends: see `ChainRecovery`.

@@ -81,7 +81,8 @@ class OverwrittenByKexec(BootCase):
 
     @classmethod
     def setUpClass(cls):
-        append = f"nokaslr memmap=128M${cls.start_of_range:#x} pram_verify.policy=repair "
+        # With nokaslr the kernel would run where it was put, on the range, and nothing could be written there.
+        append = f"memmap=128M${cls.start_of_range:#x} pram_verify.policy=repair "
         # An emulated processor decodes slowly.
         append += "pram_verify.timeout=1200"
         cls.machine = machine = cls.start(provision.stock_kernel().image, stock_image(), append, "1G")
