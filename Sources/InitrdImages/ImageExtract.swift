@@ -89,7 +89,7 @@ private class Layout: ImageVisitor {
         return false
     }
 
-    func counting<Result>(
+    final func counting<Result>(
         _ path: [UInt8], _ body: (inout RootTree) throws(RootTree.Excess) -> Result
     ) throws(ImageFailure) -> Result {
         do throws(RootTree.Excess) {
