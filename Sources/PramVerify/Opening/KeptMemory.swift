@@ -8,7 +8,7 @@ import Text
 /// The memory of a chain that has arrived, where this machine's memory cannot be read: its session gives it back.
 ///
 /// To take it out ends the session. So it is put into a new one at once, which the next kernel would get, and somebody
-/// holds that before anything is read: whatever becomes of this process, nothing is lost.
+/// holds that before more is read than the head. What cannot be kept so is read all the same: this process has the file.
 struct KeptMemory {
     let memory: KeptFile
     /// What became of the session, for people.
@@ -20,7 +20,7 @@ struct KeptMemory {
         do throws(LockFailure) { lock = LockKeeper(try FileLock.exclusive()) } catch { throw .locked(error) }
         defer { withExtendedLifetime(lock) {} }
         if let note = HoldNote.read(), note.head == head.number, case .process(let process, _) = note.holder,
-            note.standing.isHeld
+            note.keepsMemory
         {
             // It was taken out before.
             return try calling { () throws(SystemError) in
@@ -31,9 +31,20 @@ struct KeptMemory {
         let keeper = try Keeper.choose()
         let device = try calling { () throws(SystemError) in try LiveUpdate.open() }
         let moved = try ArrivedSession.move(name, device)
-        let sentences = try keeper.take(moved.session, name, head: head.number, file: moved.file.number)
+        var sentences = ["\(whatIsDone)"]
+        do throws(Failure) {
+            if let obstacle = moved.obstacle {
+                sentences = [Phrase("\(whatIsLost): \(obstacle.message)").text]
+                sentences += try keeper.take(file: moved.file, of: name, head: head.number)
+            } else {
+                sentences += try keeper.take(moved.session, name, head: head.number, file: moved.file.number)
+            }
+        } catch {
+            // The file is here as long as this process is.
+            sentences = [Phrase("\(whatIsLost), and it is lost when this ends: \(error.message)").text]
+        }
         return try calling { () throws(SystemError) in
-            KeptMemory(memory: try KeptFile(moved.file), sentences: ["\(whatIsDone)"] + sentences)
+            KeptMemory(memory: try KeptFile(moved.file), sentences: sentences)
         }
     }
 
@@ -43,7 +54,9 @@ struct KeptMemory {
     }
 
     private static let whatIsDone: StaticString =
-        "this machine's memory cannot be read, so the chain was taken out of its session, and put into one for the next kernel"
+        "memory cannot be read, so the chain was taken out of its session, and put into one for the next kernel"
+    private static let whatIsLost: StaticString =
+        "the chain was taken out of its session, and the next kernel does not get it"
 
     /// From the command line, as the links that tell it cannot be read; else the only one that systemd has for anybody.
     private static func sessionName() -> [UInt8]? {
