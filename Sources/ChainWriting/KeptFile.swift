@@ -29,6 +29,9 @@ public final class KeptFile: PhysicalMemory {
         self.mapping = consume mapping
     }
 
+    /// The frame of its first place, where the head of a chain is.
+    public var first: PFN { PFN(order.frames[0]) }
+
     public func contains(_ page: PFN) -> Bool { order.place(ofFrame: page.number) != nil }
 
     public func mapped(_ page: PFN) -> UnsafeRawPointer? {
