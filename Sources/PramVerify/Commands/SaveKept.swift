@@ -3,6 +3,7 @@ import Linux
 import Machine
 import MemorySources
 import PRAM
+import Parity
 import Text
 import Verification
 
@@ -119,6 +120,7 @@ extension Save {
                 page, machine, kernelsHead: MachineEvidence.kernelsHead()),
             let memory = try? MemoryChoice.thisMachine.open(base: 0, unpackLimit: 0, raw: false),
             try Head.startsChain(page, in: memory)
+                || GeometryPage(locator: page.number &+ 1, in: memory)?.head == page.number
         else { return }
         throw .writing(
             WritingFailure(

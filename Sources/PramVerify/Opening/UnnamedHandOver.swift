@@ -39,8 +39,15 @@ enum UnnamedHandOver {
             FrameCensus.forEachRunWithoutFlags(in: range) { search.look($0) }
             if search.hasEnded { break }
         }
-        guard let head = search.found.head, (try? Head.startsChain(head, in: memory)) == true else { return nil }
-        return .head(head)
+        guard let head = search.found.head else { return nil }
+        // A head that a locator tells may be lost. What was handed over holds its frame all the same.
+        let isThere = search.found.told == nil ? (try? Head.startsChain(head, in: memory)) == true : isHeld(head)
+        return isThere ? .head(head) : nil
+    }
+
+    private static func isHeld(_ page: PFN) -> Bool {
+        page.address.flatMap { PhysicalRange(start: $0, size: UInt64(pageSize)) }
+            .map { FrameCensus.take([$0]).held == 1 } ?? false
     }
 
     private final class Searching {
@@ -57,7 +64,7 @@ enum UnnamedHandOver {
             states.deallocate()
         }
 
-        var hasEnded: Bool { found.told != nil || seen >= mostFrames }
+        var hasEnded: Bool { found.proved != nil || seen >= mostFrames }
 
         /// - Returns: whether to go on.
         func look(_ frames: Range<UInt64>) -> Bool {
