@@ -41,6 +41,15 @@ public final class KeptFile: PhysicalMemory {
     public func read(
         _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
     ) {
+        readMapped(first, count: count, into: destination, states: states)
+    }
+}
+
+extension PhysicalMemory {
+    /// Reads pages out of this process's own mapping of them, page by page: what is mapped may be cut off by others.
+    func readMapped(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
         for index in 0..<count {
             guard let page = first.advanced(by: UInt64(index)), let source = mapped(page) else {
                 states[index] = .absent
