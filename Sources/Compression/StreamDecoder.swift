@@ -136,6 +136,11 @@ func liblzmaStep(
 
 final class ZstdDecoder: StreamDecoder {
     private let stream: OpaquePointer
+    /// How much zstd wants next: the rest of a header, a block or a checksum. More is not offered, as what a call has
+    /// unpacked is lost where a later part of its input is damaged.
+    private var wanted = headerSize
+    /// ZSTD_FRAMEHEADERSIZE_MIN: the least that tells how much more is wanted.
+    private static let headerSize = 5
 
     init?(memoryLimit: UInt64 = Decoding.memoryLimit) {
         guard let stream = ZSTD_createDStream() else { return nil }
@@ -148,10 +153,13 @@ final class ZstdDecoder: StreamDecoder {
 
     deinit { ZSTD_freeDStream(stream) }
 
-    func restart() -> Bool { ZSTD_isError(ZSTD_DCtx_reset(stream, ZSTD_reset_session_only)) == 0 }
+    func restart() -> Bool {
+        wanted = Self.headerSize
+        return ZSTD_isError(ZSTD_DCtx_reset(stream, ZSTD_reset_session_only)) == 0
+    }
 
     func decode(_ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer) -> DecodingStep {
-        var from = ZSTD_inBuffer(src: input.baseAddress, size: input.count, pos: 0)
+        var from = ZSTD_inBuffer(src: input.baseAddress, size: min(input.count, wanted), pos: 0)
         var to = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
         let left = ZSTD_decompressStream(stream, &to, &from)
         let ending: DecodingStep.Ending
@@ -167,6 +175,7 @@ final class ZstdDecoder: StreamDecoder {
             ending = .failed(cause, String(cString: ZSTD_getErrorName(left)))
         } else {
             ending = left == 0 ? .streamEnd : .more
+            wanted = max(1, Int(clamping: left))
         }
         return DecodingStep(consumed: from.pos, produced: to.pos, ending: ending)
     }

@@ -13,9 +13,12 @@ import Linux
 /// - Parameters:
 ///   - file: the compressed file; its own position is neither used nor changed.
 ///   - limit: how long the result may become, in bytes, holes included.
+///   - keepingPart: whether what was unpacked up to a cut, or up to damage, is a result, too: then `rest` says so. Its
+///     last bytes may be wrong, as no checksum vouches for them.
 /// - Returns: the unpacked file, its `path` being the directory that it lies in, and what followed the packed data.
 public func unpack(
-    _ file: borrowing FileDescriptor, _ wrapping: Wrapping, limit: UInt64 = Decoding.lengthLimit
+    _ file: borrowing FileDescriptor, _ wrapping: Wrapping, limit: UInt64 = Decoding.lengthLimit,
+    keepingPart: Bool = false
 ) throws(CompressionError) -> Unpacked {
     let unpacked: FileDescriptor
     do { unpacked = try temporaryFile() } catch { throw ioError(error, wrapping, 0) }
@@ -35,27 +38,38 @@ public func unpack(
         }
         do { try output.take(step.produced, for: unpacked) } catch { throw ioError(error, wrapping, input.offset) }
 
+        let isPart = keepingPart && output.length > 0
+        let rest: Unpacked.Rest
+        var damage = ""
         switch step.ending {
         case .failed(let cause, let detail):
-            throw CompressionError(
-                cause, wrapping, input.offset, "\(words(cause, wrapping)) at offset \(input.offset) (\(detail))")
-        case .streamEnd:
-            if let rest = try input.moveToNextStream(of: file) {
-                do { try output.finish(unpacked) } catch { throw ioError(error, wrapping, input.offset) }
-                return Unpacked(file: unpacked, rest: rest)
-            }
-            guard decoder.restart() else {
+            guard isPart, cause == .corrupt else {
                 throw CompressionError(
-                    .outOfResources, wrapping, input.offset, "no memory for the \(wrapping.name) decoder")
+                    cause, wrapping, input.offset, "\(words(cause, wrapping)) at offset \(input.offset) (\(detail))")
             }
+            rest = .damaged(input.offset)
+            damage = detail
+        case .streamEnd:
+            guard let found = try input.moveToNextStream(of: file, keepingPart: isPart) else {
+                guard decoder.restart() else {
+                    throw CompressionError(
+                        .outOfResources, wrapping, input.offset, "no memory for the \(wrapping.name) decoder")
+                }
+                continue
+            }
+            rest = found
         case .more:
             // Nothing taken, nothing given, nothing more to give it.
-            if step.consumed == 0 && step.produced == 0 && input.isAtEnd {
+            guard step.consumed == 0 && step.produced == 0 && input.isAtEnd else { continue }
+            guard isPart else {
                 throw CompressionError(
                     .truncated, wrapping, input.offset,
                     "the \(wrapping.name) data is cut short at offset \(input.offset)")
             }
+            rest = .cutShort(input.offset)
         }
+        do { try output.finish(unpacked) } catch { throw ioError(error, wrapping, input.offset) }
+        return Unpacked(file: unpacked, rest: rest, detail: damage)
     }
 }
 
@@ -64,10 +78,14 @@ public struct Unpacked: ~Copyable {
     /// What stands behind the last stream, and from which offset of the packed file on.
     public enum Rest: Equatable, Sendable {
         case nothing, zeros(UInt64), ignored(UInt64)
+        /// Only where a part is kept: the file ends within a stream, or the decoder met what cannot be (`detail`).
+        case cutShort(UInt64), damaged(UInt64)
     }
 
     public let file: FileDescriptor
     public let rest: Rest
+    /// What the decoder says of damage, a few words; else empty.
+    public let detail: String
 
     public consuming func takeFile() -> FileDescriptor { file }
 }
@@ -112,7 +130,9 @@ private final class Input {
     }
 
     /// Goes on behind a stream that ended: to the next one (nil), or tells what there is instead.
-    func moveToNextStream(of file: borrowing FileDescriptor) throws(CompressionError) -> Unpacked.Rest? {
+    func moveToNextStream(
+        of file: borrowing FileDescriptor, keepingPart: Bool
+    ) throws(CompressionError) -> Unpacked.Rest? {
         // Only where the next magic is not there as a whole: a file of many small streams is not read anew for each.
         if unreadRange.count < 6 && !ended { try read(from: file) }
         if Wrapping(recognising: unread) == wrapping { return nil }
@@ -124,6 +144,7 @@ private final class Input {
             if zeros % 4 == 0 { return .nothing }
             throw trailingGarbage(at: end)
         }
+        if keepingPart, zeros == 0 || wrapping == .xz, holdsCutMagic { return .cutShort(offset) }
         switch wrapping {
         case .xz:
             if zeros % 4 == 0, Wrapping(recognising: unread) == wrapping { return nil }
@@ -133,6 +154,12 @@ private final class Input {
         case .zstd: break
         }
         throw trailingGarbage(at: end)
+    }
+
+    /// Whether the file ends within the magic of another stream.
+    private var holdsCutMagic: Bool {
+        let magic = wrapping.magic
+        return ended && unread.count < magic.count && magic.prefix(unread.count).elementsEqual(unread)
     }
 
     private var startsLikeMember: Bool {

@@ -195,35 +195,12 @@ public struct ImageAppend {
 
     /// Follows the links that an image has in place of directories: lib to usr/lib, usr/sbin to bin.
     private func resolve(_ path: [UInt8], _ image: ImageFile, _ facts: ImageFacts) throws(ImageFailure) -> [UInt8] {
-        var path = path
-        for _ in 0..<16 {
-            guard let link = linkAbove(path, facts) else { return path }
-            let rest = Array(path[link.path.count...])
-            let target = link.content ?? []
-            let base = target.first == UInt8(ascii: "/") ? [] : ArchivePath.parent(link.path) + [UInt8(ascii: "/")]
-            path = folded(base + target + rest)
-        }
+        if let resolved = try facts.resolved(path) { return resolved }
         throw ImageFailure(
             .refused(
                 reason: Phrase("links lead in a circle on the way to \(escaped(path))").text,
                 remedy: "Make the image again."),
             path: image.path)
-    }
-
-    private func linkAbove(_ path: [UInt8], _ facts: ImageFacts) -> ImageFacts.Entry? {
-        for ancestor in ArchivePath.ancestors(path) {
-            if let entry = facts.entry(at: ancestor), entry.record.type == .symbolicLink { return entry }
-        }
-        return nil
-    }
-
-    /// Without `.` and `..`.
-    private func folded(_ path: [UInt8]) -> [UInt8] {
-        var parts: [ArraySlice<UInt8>] = []
-        for part in path.split(separator: UInt8(ascii: "/")) where !part.elementsEqual(".".utf8) {
-            if part.elementsEqual("..".utf8) { _ = parts.popLast() } else { parts.append(part) }
-        }
-        return Array(parts.joined(separator: [UInt8(ascii: "/")]))
     }
 
     // MARK: Bytes

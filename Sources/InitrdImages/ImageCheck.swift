@@ -186,16 +186,24 @@ public struct ImageCheck: Sendable {
 
     private mutating func judgeHelpers(_ image: ImageFile, _ facts: ImageFacts) {
         // Scripts call it by this name.
-        guard
-            let helper = facts.helpers.last(where: { Self.isReached($0.path, facts) }) ?? facts.helpers.last
-        else {
+        let called = try? facts.resolved(program: HookFiles.program)
+        var found = facts.helpers.last { $0.path == called }
+        // What is there and no program hides those that lie elsewhere.
+        if found == nil, called.map({ facts.entry(at: $0) == nil }) ?? true {
+            found = facts.helpers.last { Self.isReached($0.path, facts) } ?? facts.helpers.last
+        }
+        guard let helper = found else {
             // Where not all of the image was seen, it may be in the rest.
             let isWhole = failure == nil && !facts.segments.contains { !$0.isUnpacked }
-            add(.helper, isWhole ? .bad : .unknown, "pram-verify is not in what was read of the image", Self.putIn)
+            if let called, facts.entry(at: called) != nil {
+                add(.helper, .bad, "\(escaped(called)) is no program", Self.putIn)
+            } else {
+                add(.helper, isWhole ? .bad : .unknown, "pram-verify is not in what was read of the image", Self.putIn)
+            }
             return
         }
         let name = escaped(helper.path)
-        if !Self.isReached(helper.path, facts) {
+        if helper.path != called && !Self.isReached(helper.path, facts) {
             add(.helper, .bad, "pram-verify is at \(name), where no hook looks for it", Self.putIn)
         } else if !helper.isExecutable {
             add(.helper, .bad, "\(name) is not executable", Self.putIn)

@@ -3,52 +3,52 @@ import Linux
 import Text
 
 /// `image extract IMAGE PATH`: what one path holds once the whole image is unpacked, for what comes later takes the place
-/// of what was there.
+/// of what was there, and links that are made on the way lead paths elsewhere.
 public enum ImageExtract {
+    /// Reads the image three times: where the path leads is known only at the end, which record has the data only when
+    /// that is known.
     /// - Parameter sink: takes the content piece by piece; the memory is good until it returns.
-    /// - Throws: also `noSuchPath`, and `noContent` for anything but a file. Nothing has reached the sink then.
+    /// - Throws: also `noSuchPath`, `noContent` for anything but a file, and `notUnpacked` where nobody can know. Nothing
+    ///   has reached the sink then.
     public static func file(
         _ path: [UInt8], of image: ImageFile, limits: ImageLimits = ImageLimits(),
         to sink: @escaping (UnsafeRawBufferPointer) -> Void
     ) throws(ImageFailure) {
-        var wanted = ArchivePath.normalized(path)
+        let wanted = ArchivePath.normalized(path)
         guard !ArchivePath.climbs(wanted) else {
             throw ImageFailure(
                 .refused(reason: "it has .. in its path", remedy: "Name a path below the image's top directory."),
                 path: path)
         }
-        var last = LastRecord(wanted)
-        try ImageWalk(image, limits).run(last)
-        var links = 0
-        while last.record == nil, links < mostLinks, let next = last.pathBehindLink {
-            links += 1
-            wanted = next
-            last = LastRecord(wanted)
-            try ImageWalk(image, limits).run(last)
+        let layout = Layout(image.path)
+        try ImageWalk(image, limits, verifyingChecksums: true).run(layout)
+        guard let spot = try layout.spot(wanted) else { throw missing(path, wanted, layout) }
+        let found = FoundFile(layout.path(spot))
+        try ImageWalk(image, limits).run(found)
+        guard let record = found.record else {
+            if layout.isDirectory(spot) { throw ImageFailure(.noContent("a directory"), path: path) }
+            throw missing(path, layout.path(spot), layout)
         }
-        guard let found = last.record else {
-            guard links > 0 else { throw ImageFailure(.noSuchPath, path: path) }
-            let reason = Phrase("symbolic links lead to \(escaped(wanted)), and there is no such path in the image")
-            throw ImageFailure(.refused(reason: reason.text, remedy: "Name a path that image list shows."), path: path)
+        guard record.type == .regular else {
+            if let target = record.target { throw ImageFailure(.isLink(to: target), path: path) }
+            throw ImageFailure(.noContent(record.type == .directory ? "a directory" : "a device or a FIFO"), path: path)
         }
-        guard found.type == .regular else {
-            if let target = found.target { throw ImageFailure(.isLink(to: target), path: path) }
-            throw ImageFailure(.noContent(found.type == .directory ? "a directory" : "a device or a FIFO"), path: path)
-        }
-        // Of hard links one has the data, mostly the last.
-        var place = last.place
-        if found.linkCount >= 2 {
-            let data = LinkedData(found, archive: last.archive)
-            try ImageWalk(image, limits).run(data)
-            guard let linked = data.place else { return }
-            place = linked
-        }
+        let place = found.place
         guard place.size > 0 else { return }
         try ImageWalk(image, limits).run(OneRecord(place.index, sink))
     }
 
-    /// How many symbolic links are followed on the way to a path: each takes one more look at the whole image.
-    private static let mostLinks = 8
+    /// - Parameter place: where the path leads, as far as that is known.
+    private static func missing(_ path: [UInt8], _ place: [UInt8], _ layout: Layout) -> ImageFailure {
+        let wanted = ArchivePath.normalized(path)
+        guard place != wanted || layout.hasLink(above: wanted) else { return ImageFailure(.noSuchPath, path: path) }
+        let reason =
+            place == wanted
+            ? "symbolic links lead to no directory of the image"
+            : Phrase("symbolic links lead to \(escaped(place)), and there is no such path in the image")
+        return ImageFailure(
+            .refused(reason: reason.text, remedy: "Name a path that image list shows."), path: path)
+    }
 
     /// Which record of the image, all counted.
     struct Place {
@@ -57,69 +57,111 @@ public enum ImageExtract {
     }
 }
 
-/// Finds the last record of a path, and those of the directories on the way to it.
-private final class LastRecord: ImageVisitor {
-    private let wanted: [UInt8]
-    private var index: UInt64 = 0
-    private var archives: UInt64 = 0
-    private(set) var record: NewcRecord?
-    private(set) var place = ImageExtract.Place()
-    /// Which archive it is in: hard links reach no further.
-    private(set) var archive: UInt64 = 0
-    /// From the top: each directory on the way, and where it leads if it is a symbolic link.
-    private var way: [(path: [UInt8], target: [UInt8]?)]
+/// Goes through the records, and learns where they end up.
+private class Layout: ImageVisitor {
+    fileprivate var tree = RootTree()
+    private let image: [UInt8]
 
-    init(_ wanted: [UInt8]) {
-        self.wanted = wanted
-        way = ArchivePath.ancestors(wanted).map { ($0, nil) }
-    }
+    init(_ image: [UInt8]) { self.image = image }
 
-    /// The path once the first symbolic link on the way is followed; nil where there is none.
-    var pathBehindLink: [UInt8]? {
-        guard let link = way.first(where: { $0.target != nil }), let target = link.target else { return nil }
-        return ArchivePath.behind(link.path, leadingTo: target, wanted[link.path.count...])
-    }
-
-    func record(_ record: NewcRecord, in segment: Segment) -> Bool {
-        index += 1
-        for step in way.indices
-        where ArchivePath.lastComponent(record.name) == ArchivePath.lastComponent(way[step].path) {
-            if ArchivePath.normalized(record.name) == way[step].path { way[step].target = record.target }
-        }
-        guard ArchivePath.lastComponent(record.name) == ArchivePath.lastComponent(wanted),
-            ArchivePath.normalized(record.name) == wanted
-        else { return false }
-        self.record = record
-        place = ImageExtract.Place(index: index, size: record.size)
-        archive = archives
+    func record(_ record: NewcRecord, in segment: Segment) throws(ImageFailure) -> Bool {
+        try counting(record.name) { tree throws(RootTree.Excess) in _ = try tree.place(record) }
         return false
     }
 
-    func trailer() { archives += 1 }
+    func end(_ segment: Segment) throws(ImageFailure) { try segment.requireUnpacked(image) }
+
+    func spot(_ path: [UInt8]) throws(ImageFailure) -> RootTree.Spot? {
+        try counting(path) { tree throws(RootTree.Excess) in try tree.spot(path) }
+    }
+
+    func isDirectory(_ spot: RootTree.Spot) -> Bool { tree.isDirectory(spot) }
+
+    func path(_ spot: RootTree.Spot) -> [UInt8] { tree.path(spot) }
+
+    /// Whether one of the directories above a path, which leads nowhere, is a link.
+    func hasLink(above path: [UInt8]) -> Bool {
+        for ancestor in ArchivePath.ancestors(path) {
+            guard let spot = try? tree.spot(ancestor) else { return true }
+            if tree.isLink(spot) { return true }
+            if !tree.isDirectory(spot) { return false }
+        }
+        return false
+    }
+
+    func counting<Result>(
+        _ path: [UInt8], _ body: (inout RootTree) throws(RootTree.Excess) -> Result
+    ) throws(ImageFailure) -> Result {
+        do throws(RootTree.Excess) {
+            return try body(&tree)
+        } catch {
+            throw ImageFailure(.tooManyDirectories, path: path)
+        }
+    }
 }
 
-/// Finds which of several hard links in an archive has the data: the last one with any.
-private final class LinkedData: ImageVisitor {
-    private let file: NewcRecord
-    private let archive: UInt64
+/// Finds the last record of a place, and which one has the data that are there in the end.
+private final class FoundFile: ImageVisitor {
+    /// Without links.
+    private let wanted: [UInt8]
+    private var spot: RootTree.Spot?
+    private var tree = RootTree()
     private var index: UInt64 = 0
-    private var archives: UInt64 = 0
-    private(set) var place: ImageExtract.Place?
+    private(set) var record: NewcRecord?
+    private var last = ImageExtract.Place()
+    private var links = HardLinks()
+    /// Of files with more than one name, by the number that the tree keeps.
+    private var contents: [ImageExtract.Place] = []
 
-    init(_ file: NewcRecord, archive: UInt64) {
-        self.file = file
-        self.archive = archive
+    init(_ wanted: [UInt8]) { self.wanted = wanted }
+
+    /// The record with the data.
+    var place: ImageExtract.Place {
+        guard let spot, let number = tree.file(at: spot) else { return last }
+        return contents[number]
     }
 
-    func record(_ record: NewcRecord, in segment: Segment) -> Bool {
+    func record(_ record: NewcRecord, in segment: Segment) throws(ImageFailure) -> Bool {
         index += 1
-        if archives == archive && record.size > 0 && record.isSameFile(as: file) {
-            place = ImageExtract.Place(index: index, size: record.size)
+        do throws(RootTree.Excess) {
+            guard let spot = try tree.place(record) else { return false }
+            let isThere = record.type != .regular ? true : try follow(record, spot)
+            guard spot.name[...] == ArchivePath.lastComponent(wanted), tree.path(spot) == wanted else { return false }
+            self.spot = spot
+            self.record = isThere ? record : nil
+            last = ImageExtract.Place(index: index, size: record.size)
+        } catch {
+            throw ImageFailure(.tooManyDirectories, path: record.name)
         }
         return false
     }
 
-    func trailer() { archives += 1 }
+    func trailer() { links = HardLinks() }
+
+    /// Notes which record has the data of a file with several names.
+    /// - Returns: false where the kernel does not make it: what it was to be one file with is no longer there.
+    private func follow(_ record: NewcRecord, _ spot: RootTree.Spot) throws(RootTree.Excess) -> Bool {
+        var number = tree.file(at: spot)
+        if record.linkCount >= 2 {
+            let path = ArchivePath.normalized(record.name)
+            if let first = links.path(of: record) {
+                if first != path {
+                    number = nil
+                    if let old = try tree.spot(first) { number = tree.file(at: old) }
+                    try tree.note(file: number, at: spot)
+                    guard number != nil else { return false }
+                }
+                if record.size == 0 { return true }
+            } else if links.add(record, path), number == nil {
+                number = contents.count
+                contents.append(ImageExtract.Place())
+            }
+        }
+        guard let number else { return true }
+        try tree.note(file: number, at: spot)
+        contents[number] = ImageExtract.Place(index: index, size: record.size)
+        return true
+    }
 }
 
 /// Hands over the data of one record.

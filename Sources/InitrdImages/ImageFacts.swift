@@ -43,6 +43,9 @@ public final class ImageFacts: ImageVisitor {
     private(set) var drivers: [StaticString] = []
     private var builtIn: [StaticString] = []
 
+    /// Where each record ends up.
+    private var tree = RootTree()
+
     private let running: RunningProgram
     private var capture = Capture()
 
@@ -65,6 +68,28 @@ public final class ImageFacts: ImageVisitor {
     }
 
     func entry(at path: [UInt8]) -> Entry? { entries.last { $0.path == path } }
+
+    /// Where a path leads once all is unpacked, through the links in place of directories; directories that are not there
+    /// are taken to be made.
+    /// - Returns: nil where links lead in a circle.
+    func resolved(_ path: [UInt8]) throws(ImageFailure) -> [UInt8]? {
+        do throws(RootTree.Excess) {
+            return try tree.spot(path, missing: .made).map { tree.path($0) }
+        } catch {
+            throw ImageFailure(.tooManyDirectories, path: path)
+        }
+    }
+
+    /// The same, for a program that is called by this path: a link at its end is followed too.
+    func resolved(program path: [UInt8]) throws(ImageFailure) -> [UInt8]? {
+        var path = path
+        for _ in 0..<RootTree.linkLimit {
+            guard let place = try resolved(path) else { return nil }
+            guard let entry = entry(at: place), entry.record.type == .symbolicLink else { return place }
+            path = ArchivePath.behind(place, leadingTo: entry.content ?? [], [])
+        }
+        return nil
+    }
 
     /// A program of this name in any of the four directories for them.
     func program(_ name: StaticString) -> Entry? {
@@ -128,11 +153,18 @@ public final class ImageFacts: ImageVisitor {
         let isHelperName = name.elementsEqual(Interest.helperName)
         capture = Capture()
         let peeks = machine == nil && record.type == .regular && record.size >= 20 && Interest.mayBeELF(record, name)
+        let spot: RootTree.Spot?
+        do throws(RootTree.Excess) {
+            spot = try tree.place(record)
+        } catch {
+            throw ImageFailure(.tooManyDirectories, path: record.name)
+        }
+        guard let spot else { return false }
         note(driver: name)
         guard isHelperName || Interest.isNamed(name) || record.type == .directory || record.type == .symbolicLink else {
             return peeks
         }
-        let path = ArchivePath.normalized(record.name)
+        let path = tree.path(spot)
         let canonical = ArchivePath.withoutUsr(path)
         guard Interest.isWanted(canonical, record.type) || isHelperName else { return peeks }
 

@@ -23,6 +23,8 @@ public struct ImageFailure: Error {
         case tooLong(UInt64)
         /// Something in the image is larger than is kept in memory: "the list of hard links".
         case tooMuch(StaticString)
+        /// The segment is packed in a form that is not unpacked here, so nobody has looked what is in it.
+        case notUnpacked(SegmentFormat)
         case noSuchPath
         /// The path names something that has no content: "a directory".
         case noContent(StaticString)
@@ -77,6 +79,10 @@ public struct ImageFailure: Error {
         case .notAFile: "Name a regular file."
         case .isLink(let target): Phrase("Name the file that it points to: \(escaped(target)).").text
         case .refused(_, let remedy): remedy
+        case .notUnpacked(let format):
+            Phrase(
+                "Unpack it first, and read what comes out: tail -c +\((offset ?? 0) + 1) IMAGE | \(tool(format)) -dc >FILE."
+            ).text
         default: nil
         }
     }
@@ -94,10 +100,19 @@ public struct ImageFailure: Error {
         case .recordBeyondStream(let format): "the \(format.name) stream ends, but the record in it goes on"
         case .tooLong(let limit): "it unpacks to more than the limit of \(limit) bytes"
         case .tooMuch(let what): "\(what) is too long"
+        case .notUnpacked(let format): "the \(format.name) data are not unpacked here, and what is in them is not known"
         case .noSuchPath: "there is no such path in the image"
         case .noContent(let kind): "it is \(kind), which has no content"
         case .isLink(let target): "it is a symbolic link to \(escaped(target))"
         case .refused(let reason, _): Phrase(reason)
+        }
+    }
+
+    private func tool(_ format: SegmentFormat) -> StaticString {
+        switch format {
+        case .bzip2: "bzip2"
+        case .lzo: "lzop"
+        default: "lz4"
         }
     }
 
@@ -123,4 +138,8 @@ public struct ImageLimits: Sendable {
     public var memory: UInt64 = 48 << 20
 
     public init() {}
+}
+
+extension ImageFailure.Cause {
+    static var tooManyDirectories: Self { .tooMuch("the list of directories and links") }
 }

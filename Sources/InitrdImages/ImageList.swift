@@ -18,20 +18,25 @@ public final class ImageList: ImageVisitor {
     private let sink: ([UInt8]) -> Void
     private var line: [UInt8] = []
 
-    private init(_ form: ListForm, _ sink: @escaping ([UInt8]) -> Void) {
+    private let image: [UInt8]
+
+    private init(_ form: ListForm, _ image: [UInt8], _ sink: @escaping ([UInt8]) -> Void) {
         self.form = form
+        self.image = image
         self.sink = sink
     }
 
     /// - Parameter sink: takes the text, in pieces.
-    /// - Throws: where the image cannot be read on; what is before has been printed.
+    /// - Throws: where the image cannot be read on, or a segment is not looked into; what is before has been printed.
     public static func write(
         _ image: ImageFile, _ form: ListForm, limits: ImageLimits = ImageLimits(), to sink: @escaping ([UInt8]) -> Void
     ) throws(ImageFailure) {
-        let list = ImageList(form, sink)
+        let list = ImageList(form, image.path, sink)
         if form == .segments { list.sections(of: image) }
         var failure: ImageFailure?
-        do throws(ImageFailure) { try ImageWalk(image, limits).run(list) } catch { failure = error }
+        do throws(ImageFailure) { try ImageWalk(image, limits, verifyingChecksums: true).run(list) } catch {
+            failure = error
+        }
         sink(list.line)
         if let failure { throw failure }
     }
@@ -49,8 +54,9 @@ public final class ImageList: ImageVisitor {
         return false
     }
 
-    public func end(_ segment: Segment) {
-        guard form == .segments else { return }
+    public func end(_ segment: Segment) throws(ImageFailure) {
+        // The list of segments says itself that one was not looked into.
+        guard form == .segments else { return try segment.requireUnpacked(image) }
         append(number: segment.offset, width: 12)
         append(number: segment.length, width: 12)
         line.append(UInt8(ascii: " "))

@@ -6,7 +6,12 @@ import Text
 public final class ImageListJSON: ImageVisitor {
     private var json: JSONWriter
 
-    private init(_ sink: @escaping ([UInt8]) -> Void) { json = JSONWriter(sink: sink) }
+    private let image: [UInt8]
+
+    private init(_ image: [UInt8], _ sink: @escaping ([UInt8]) -> Void) {
+        self.image = image
+        json = JSONWriter(sink: sink)
+    }
 
     /// Also where the image cannot be read on the text is whole: `failure` says why.
     /// - Returns: what ended it, nil when nothing did.
@@ -14,12 +19,14 @@ public final class ImageListJSON: ImageVisitor {
         _ image: ImageFile, version: String, limits: ImageLimits = ImageLimits(),
         to sink: @escaping ([UInt8]) -> Void
     ) -> ImageFailure? {
-        let list = ImageListJSON(sink)
+        let list = ImageListJSON(image.path, sink)
         list.json.beginObject()
         writeHead(image, "list", version, &list.json)
         list.json.beginArray("segments")
         var failure: ImageFailure?
-        do throws(ImageFailure) { try ImageWalk(image, limits).run(list) } catch { failure = error }
+        do throws(ImageFailure) { try ImageWalk(image, limits, verifyingChecksums: true).run(list) } catch {
+            failure = error
+        }
         if failure != nil { list.closeOpenSegment() }
         list.json.endArray()
         writeFailure(failure, &list.json)
@@ -60,7 +67,7 @@ public final class ImageListJSON: ImageVisitor {
         return false
     }
 
-    public func end(_ segment: Segment) {
+    public func end(_ segment: Segment) throws(ImageFailure) {
         json.endArray()
         json.number("length", segment.length)
         json.number("unpacked_length", segment.unpackedLength)
@@ -68,6 +75,7 @@ public final class ImageListJSON: ImageVisitor {
         json.bool("early", segment.isEarly)
         json.endObject()
         isOpen = false
+        try segment.requireUnpacked(image)
     }
 
     private func closeOpenSegment() {

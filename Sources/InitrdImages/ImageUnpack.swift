@@ -18,6 +18,7 @@ public final class ImageUnpack: ImageVisitor {
     }
 
     private let root: RootDirectory
+    private let image: [UInt8]
     private let devices: Bool
     private let isRoot = effectiveUser() == 0
     private let warn: (Phrase) -> Void
@@ -28,8 +29,9 @@ public final class ImageUnpack: ImageVisitor {
     private var failure: SystemError?
     private var links = HardLinks()
 
-    private init(_ root: RootDirectory, devices: Bool, _ warn: @escaping (Phrase) -> Void) {
+    private init(_ root: RootDirectory, _ image: [UInt8], devices: Bool, _ warn: @escaping (Phrase) -> Void) {
         self.root = root
+        self.image = image
         self.devices = devices
         self.warn = warn
     }
@@ -39,6 +41,7 @@ public final class ImageUnpack: ImageVisitor {
     ///   - devices: make device nodes, FIFOs and sockets too; refused for anybody but root.
     ///   - warn: takes one line, without a line break, for each path that was not made.
     ///   - withoutOpenat2: as on a kernel before 5.6, for tests.
+    /// - Throws: also where a segment is not looked into; what lies in others is made.
     public static func run(
         _ image: ImageFile, into directory: [UInt8], devices: Bool = false, limits: ImageLimits = ImageLimits(),
         withoutOpenat2: Bool = false, warn: @escaping (Phrase) -> Void
@@ -54,7 +57,7 @@ public final class ImageUnpack: ImageVisitor {
         } catch {
             throw ImageFailure(.system(error), path: directory)
         }
-        let unpack = ImageUnpack(root, devices: devices, warn)
+        let unpack = ImageUnpack(root, image.path, devices: devices, warn)
         do throws(ImageFailure) {
             try ImageWalk(image, limits, verifyingChecksums: true).run(unpack)
         } catch {
@@ -93,7 +96,10 @@ public final class ImageUnpack: ImageVisitor {
 
     public func trailer() { links = HardLinks() }
 
-    public func end(_ segment: Segment) { closeFile() }
+    public func end(_ segment: Segment) throws(ImageFailure) {
+        closeFile()
+        try segment.requireUnpacked(image)
+    }
 
     // MARK: Making
 
@@ -123,20 +129,19 @@ public final class ImageUnpack: ImageVisitor {
 
     /// Of hard links the first one is the file; the others are made names of it, and whichever has data fills it.
     private func makeFile(_ path: [UInt8], _ record: NewcRecord) throws(SystemError) -> Bool {
-        var keeping = false
         if record.linkCount >= 2 {
             if let first = links.path(of: record) {
                 if first != path { try root.makeHardLink(path, to: first) }
-                keeping = true
+                // It has its data already, or a later name brings them.
+                if record.size == 0 {
+                    outcome.files += 1
+                    return false
+                }
             } else if !links.add(record, path) {
                 problem(record.name, "too many hard links; it becomes a file of its own")
             }
         }
-        if keeping && record.size == 0 {
-            outcome.files += 1
-            return false
-        }
-        file = try root.openFile(path, keeping: keeping)
+        file = try root.openFile(path)
         position = 0
         outcome.files += 1
         return true
@@ -178,31 +183,5 @@ public final class ImageUnpack: ImageVisitor {
     private func problem(_ path: [UInt8], _ reason: Phrase) {
         outcome.problems += 1
         warn("\(escaped(path)): " + reason)
-    }
-}
-
-/// The files of an archive that have more than one name.
-private struct HardLinks {
-    private struct Link {
-        let record: NewcRecord
-        let path: [UInt8]
-    }
-    /// Sorted by nothing but their inodes' low bits.
-    private var buckets = [[Link]](repeating: [], count: 256)
-    private var bytes = 0
-    private static let limit = 16 << 20
-
-    func path(of record: NewcRecord) -> [UInt8]? {
-        buckets[Int(record.inode & 255)].last { $0.record.isSameFile(as: record) }?.path
-    }
-
-    /// False when there are too many to keep.
-    mutating func add(_ record: NewcRecord, _ path: [UInt8]) -> Bool {
-        bytes += path.count + 256
-        guard bytes <= Self.limit, buckets[Int(record.inode & 255)].count < 4096 else { return false }
-        var bare = record
-        bare.name = []
-        buckets[Int(record.inode & 255)].append(Link(record: bare, path: path))
-        return true
     }
 }

@@ -30,6 +30,16 @@ public struct Segment: Sendable {
     public internal(set) var isEarly = false
 }
 
+extension Segment {
+    /// For who cannot do without what is in it.
+    /// - Throws: `notUnpacked`.
+    func requireUnpacked(_ image: [UInt8]) throws(ImageFailure) {
+        guard isUnpacked else {
+            throw ImageFailure(.notUnpacked(format), path: image, offset: offset, segment: index)
+        }
+    }
+}
+
 /// Whoever wants to know what is in an image: called in the order of the archive.
 public protocol ImageVisitor: AnyObject {
     func begin(_ segment: Segment) throws(ImageFailure)

@@ -30,7 +30,7 @@ public final class RootDirectory {
         let (parent, name) = try place(path)
         var made = SystemCalls.mkdirat(parent, name, 0o700)
         if made.code == EEXIST, try FileDescriptor.status(of: name, in: parent, path).kind != .directory {
-            _ = SystemCalls.unlinkat(parent, name)
+            try clear(parent, name, path)
             made = SystemCalls.mkdirat(parent, name, 0o700)
             try made.get("mkdir", path: path)
         }
@@ -48,12 +48,25 @@ public final class RootDirectory {
         }
     }
 
-    /// A new file, or, where `keeping`, the one that is there. What else has the name gives way.
-    public func openFile(_ path: [UInt8], keeping: Bool) throws(SystemError) -> FileDescriptor {
+    /// An empty file: a new one, or the one that is there, with all its names, as the kernel unpacks. What else has the
+    /// name gives way.
+    public func openFile(_ path: [UInt8]) throws(SystemError) -> FileDescriptor {
         let (parent, name) = try place(path)
         let flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
-        if !keeping { try clear(parent, name, path) }
-        let answer = SystemCalls.openat(parent, name, keeping ? flags : flags | O_CREAT | O_EXCL, 0o600)
+        let isThere: Bool
+        do throws(SystemError) {
+            isThere = try FileDescriptor.status(of: name, in: parent, path).kind == .regular
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            isThere = false
+        }
+        if isThere {
+            // Its permissions may keep its owner from writing.
+            _ = SystemCalls.fchmodat(parent, name, 0o600)
+        } else {
+            try clear(parent, name, path)
+        }
+        let answer = SystemCalls.openat(parent, name, flags | (isThere ? O_TRUNC : O_CREAT | O_EXCL), 0o600)
         try answer.get("open", path: path)
         return FileDescriptor(adopting: answer.number, path: path)
     }
@@ -104,7 +117,6 @@ public final class RootDirectory {
         }
         guard let cut else { return (top.number, name) }
         let parent = Array(path[..<cut])
-        // A link may have changed where a path leads, but then to another place in the tree.
         if lastParent != parent {
             do throws(SystemError) {
                 last = try resolution.open(parent[...], in: top)
@@ -123,6 +135,8 @@ public final class RootDirectory {
     private func clear(_ parent: Int32, _ name: [UInt8], _ path: [UInt8]) throws(SystemError) {
         let answer = SystemCalls.unlinkat(parent, name)
         if answer.code == ENOENT { return }
+        // Paths may have led through a link of this name. The directory itself stays open: the caller is in it.
+        lastParent = []
         if answer.code == EISDIR {
             try SystemCalls.rmdir(parent, name).get("rmdir", path: path)
         } else {

@@ -59,7 +59,7 @@ public struct ChainWalk {
         case .present: break
         }
         if bytes.isZero { return reached(number, page, .notALink(zeros: true)) }
-        if number == 0 { layout = ChainLayout(ofLinkIn: bytes) }
+        if number == 0 { layout = ChainLayout(ofLinkIn: bytes) { memory.contains($0) } }
         let link = Link(decoding: bytes, layout)
         let reading = LinkReading(of: bytes, link, layout)
         let magicFits = link.magic == Link.magic

@@ -76,11 +76,39 @@ extension Entry {
 
 extension ChainLayout {
     /// Tells the layout of a link by its entries: read in the wrong layout, the flags of every entry are something else
-    /// (a checksum, half a PFN), and almost never a known type without unknown bits. A tie is x86-64.
-    public init(ofLinkIn page: PageBytes) {
-        func plausible(_ layout: ChainLayout) -> Int {
-            Link(decoding: page, layout).entries.count { $0.kind != .unknown && !$0.hasUnknownFlags }
+    /// (a checksum, half a PFN), and almost never a known type without unknown bits. So a link of which every entry
+    /// makes sense as x86-64 is x86-64. Where as many make sense either way (none, say), the pages tell that the link
+    /// names: read in the wrong layout, PFNs are put together from two fields and lie nowhere. A tie is x86-64.
+    /// - Parameter exists: whether a page is one of the memory's.
+    public init(ofLinkIn page: PageBytes, exists: (PFN) -> Bool = { _ in false }) {
+        let amd64 = Link(decodingAllOf: page, .amd64), i386 = Link(decodingAllOf: page, .i386)
+        let sound = amd64.entries.count { $0.isSound }, otherwise = i386.entries.count { $0.isSound }
+        if otherwise != sound {
+            self = otherwise > sound ? .i386 : .amd64
+        } else if sound == amd64.entries.count {
+            self = .amd64
+        } else {
+            self = i386.pagesThatCanBe(exists) > amd64.pagesThatCanBe(exists) ? .i386 : .amd64
         }
-        self = plausible(.i386) > plausible(.amd64) ? .i386 : .amd64
     }
+}
+
+extension Link {
+    /// A length that cannot be tells nothing of the entries: then all 169 places are taken for some, and those not in
+    /// use are zeros, which make sense in no layout.
+    fileprivate init(decodingAllOf page: PageBytes, _ layout: ChainLayout) {
+        self.init(decoding: page, layout)
+        if !hasSoundCount {
+            entries = (0..<Link.capacity).map { Entry(decoding: page, number: $0, layout) }
+        }
+    }
+
+    /// How many of the pages that the link names can be: the next link's, and those of entries.
+    fileprivate func pagesThatCanBe(_ exists: (PFN) -> Bool) -> Int {
+        (next.number == 0 || exists(next) ? 1 : 0) + entries.count { $0.page.number != 0 && exists($0.page) }
+    }
+}
+
+extension Entry {
+    fileprivate var isSound: Bool { kind != .unknown && !hasUnknownFlags }
 }

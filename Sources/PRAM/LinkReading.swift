@@ -3,14 +3,14 @@
 /// A PRAM kernel clears the LRU flag of every entry in place when it reserves the chain at boot, and leaves the link's
 /// checksum as it was. Entries whose pages the writer had copied (out of banned memory) never had the flag. So a good
 /// link that a kernel has reserved fits only after the flag is restored on the right entries: all DATA entries, or
-/// those on one side of a border of banned memory. META entries never have it.
+/// those on one side of a border of banned memory, or on both sides of a banned range. META entries never have it.
 public enum LinkReading: Equatable, Sendable {
     /// The checksum fits the bytes as they lie.
     case asIs
     /// It fits once the flag is restored on every DATA entry that lacks it.
     case allRestored
-    /// It fits once the flag is restored on one interval of the DATA entries that lack it, and on no other interval.
-    /// Positions count those entries in the named order.
+    /// It fits once the flag is restored on one interval of the DATA entries that lack it, or on all but one interval,
+    /// and on no other such set. Positions count those entries in the named order.
     case intervalRestored(Interval)
     /// No set of flags that is simple enough to mean anything fits, but the link looks in every way like one whose
     /// flags a kernel has cleared: see `ChainEvaluation`, which alone can tell whether the chain as a whole bears that
@@ -23,6 +23,7 @@ public enum LinkReading: Equatable, Sendable {
         public enum Order: Sendable { case pfn, entry }
         public var order: Order
         public var first: Int
+        /// Behind the last entry it goes on with the first one: so all but one interval are one interval, too.
         public var count: Int
         /// The entries concerned, by number in the link.
         public var entries: [Int]
@@ -48,9 +49,9 @@ public enum LinkReading: Equatable, Sendable {
     }
 
     /// Finds the reading of a link. `.asIs` and `.allRestored` stand for themselves. `.intervalRestored` is only a
-    /// candidate: its caller must also find every page of the link good and the indexes ascending. Up to 169 * 170
-    /// intervals (in two orders) meet a 32-bit checksum, so chance alone would let one fit with a probability below
-    /// 2^-17.
+    /// candidate: its caller must also find every page of the link good and the indexes ascending. Up to 169 * 168 + 1
+    /// intervals, in two orders, meet a 32-bit checksum, so chance alone would let one fit with a probability below
+    /// 2^-16.
     ///
     /// A CRC is linear: flipping a bit at a given place changes the checksum by a difference that depends on the place
     /// alone. So a set of restored flags fits exactly when the differences of its members sum (xor) to what is missing.
@@ -70,16 +71,23 @@ public enum LinkReading: Equatable, Sendable {
         }
         // Distinct sets of entries that fit. The same set can be an interval in both orders.
         var found: [Interval] = []
+        func take(_ order: Interval.Order, _ first: Int, _ members: ArraySlice<Int>, _ more: ArraySlice<Int> = []) {
+            let entries = (members + more).sorted()
+            guard found.count < 2, !found.contains(where: { $0.entries == entries }) else { return }
+            found.append(Interval(order: order, first: first, count: entries.count, entries: entries))
+        }
         func search(_ order: Interval.Order, _ members: [Int]) {
             var sums: [UInt32] = [0]
             for member in members { sums.append(sums[sums.count - 1] ^ differences[member]) }
-            for first in 0..<members.count {
+            let count = members.count
+            for first in 0..<count {
                 let wanted = sums[first] ^ missing
-                for end in first + 1..<sums.count where sums[end] == wanted {
-                    let interval = Interval(
-                        order: order, first: first, count: end - first, entries: members[first..<end].sorted())
-                    if !found.contains(where: { $0.entries == interval.entries }) && found.count < 2 {
-                        found.append(interval)
+                let leftOut = wanted ^ sums[count]
+                for end in first + 1...count where sums[end] == wanted || sums[end] == leftOut {
+                    if sums[end] == wanted { take(order, first, members[first..<end]) }
+                    // What reaches the first or the last entry leaves one interval, which is met by itself.
+                    if sums[end] == leftOut, first > 0, end < count {
+                        take(order, end, members[end...], members[..<first])
                     }
                 }
             }

@@ -95,11 +95,11 @@ struct SplitMix: RandomNumberGenerator {
 
 /// Puts the bytes into a file without a name and unpacks that.
 private func unpacked(
-    _ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 << 30
+    _ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 << 30, keepingPart: Bool = false
 ) throws -> (bytes: [UInt8], blocks: Int64, rest: Unpacked.Rest) {
     let input = try FileDescriptor.unlinked(in: Array("/tmp".utf8))
     try packed.withUnsafeBytes { try input.write($0, at: 0) }
-    let result = try unpack(input, wrapping, limit: limit)
+    let result = try unpack(input, wrapping, limit: limit, keepingPart: keepingPart)
     let rest = result.rest
     let output = result.takeFile()
     let status = try output.status()
@@ -156,6 +156,53 @@ private func failure(_ packed: [UInt8], _ wrapping: Wrapping, limit: UInt64 = 1 
             #expect(error?.cause == .truncated, "\(length): \(error?.message ?? "no error")")
             #expect(error?.offset == UInt64(length))
         }
+    }
+
+    @Test(arguments: all) func `a part is kept where that is asked for`(_ wrapping: Wrapping) throws {
+        let plain = Array(sample(pages: 12))
+        let packed = pack(plain, wrapping)
+        var longest = 0
+        for length in Array(stride(from: 1, to: packed.count, by: 97)) + [packed.count - 1] {
+            guard let result = try? unpacked(Array(packed[..<length]), wrapping, keepingPart: true) else { continue }
+            #expect(result.rest == .cutShort(UInt64(length)) && !result.bytes.isEmpty)
+            #expect(plain.starts(with: result.bytes))
+            #expect(result.bytes.count >= longest)
+            longest = result.bytes.count
+        }
+        #expect(longest == plain.count)
+        // Of the second stream what there is, and of its magic nothing.
+        for length in [1, 2, packed.count / 2, packed.count - 1] {
+            let two = try unpacked(packed + packed[..<length], wrapping, keepingPart: true)
+            #expect((plain + plain).starts(with: two.bytes) && two.bytes.count >= plain.count)
+            #expect(two.rest == .cutShort(UInt64(packed.count + (length > 6 ? length : 0))), "\(two.rest)")
+        }
+        // A whole file is one with it or without.
+        #expect(try unpacked(packed, wrapping, keepingPart: true).rest == .nothing)
+        // Nothing is no part.
+        #expect(throws: CompressionError.self) { try unpacked(Array(packed[..<7]), wrapping, keepingPart: true) }
+    }
+
+    @Test(arguments: all) func `damage is said, and what came before it is kept`(_ wrapping: Wrapping) throws {
+        let plain = sample()
+        var packed = pack(plain, wrapping)
+        // In the checksum: gzip's trailer, the four bytes before xz's index (CRC64, then 8 or more bytes of index and 12
+        // of footer), zstd's last four.
+        packed[packed.count - (wrapping == .gzip ? 8 : wrapping == .xz ? 29 : 1)] ^= 1
+        let last = try unpacked(packed, wrapping, keepingPart: true)
+        guard case .damaged(let offset) = last.rest else {
+            Issue.record("\(last.rest)")
+            return
+        }
+        #expect(last.bytes == plain && offset <= UInt64(packed.count))
+        #expect(failure(packed, wrapping)?.cause == .corrupt)
+        // In the middle: what lies well before it is right.
+        packed[packed.count / 2] ^= 0xff
+        let half = try? unpacked(packed, wrapping, keepingPart: true)
+        if let half {
+            let sure = min(half.bytes.count, plain.count / 4)
+            #expect(Array(half.bytes[..<sure]) == Array(plain[..<sure]))
+        }
+        #expect(half != nil || wrapping == .xz)
     }
 
     /// As xz and zstd do: they fail.

@@ -45,6 +45,7 @@ import Testing
         #expect(failure(opening: "/dev/null")?.cause == .notAFile)
         #expect(failure(opening: "/proc/version")?.cause == .notAFile)
         #expect(failure(opening: "/no/such/file")?.cause == .noSuchFile)
+        #expect(failure(opening: "/no/such/file")?.remedy.isEmpty == false)
         #expect(failure(opening: "/dev/null/file")?.cause == .noSuchFile)
         #expect(failure(opening: "")?.cause == .noSuchFile)
         #expect(failure(opening: "/tmp/a\0b")?.cause != nil)
@@ -59,13 +60,58 @@ import Testing
     @Test func `packed twice, cut short, too long`() throws {
         let bytes = pages(0..<20)
         #expect(MemorySourcesTests.failure(gzip(gzip(bytes)))?.cause == .unsupported)
-        #expect(MemorySourcesTests.failure(gzip(bytes).dropLast(1))?.cause == .malformed)
         do throws(MemoryFailure) {
             _ = try Scratch(gzip(bytes)).open(limit: 4096)
             Issue.record("it opened")
         } catch {
             #expect(error.cause == .tooLarge)
         }
+    }
+
+    /// What was unpacked up to a cut is there, and nothing behind it.
+    @Test func `a packed dump that is cut short, or damaged`() throws {
+        let kept = 100
+        var generator = SplitMix(state: 4)
+        // Noise, so that a part of the packed bytes is a part of the pages.
+        let bytes = (0..<kept * 4096).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        for (name, pack) in [("gzip", gzip), ("zstd", { Codec.zstd.pack($0) })] as [(String, ([UInt8]) -> [UInt8])] {
+            let packed = pack(bytes)
+            for length in [packed.count - 1, packed.count - 8, packed.count / 2] {
+                let memory = try opened(Array(packed[..<length]))
+                let held = memory.fetch(0, kept).prefix { $0.state == .present }
+                #expect(held.count > (length > packed.count / 2 ? kept - 2 : 0) && memory.notes.count > 0)
+                #expect(held.flatMap(\.bytes) == Array(bytes[..<(held.count * 4096)]))
+                #expect(memory.fetch(UInt64(held.count), kept).allSatisfy { $0.state == .absent })
+                #expect(memory.notes[0].hasPrefix("the \(name) data is cut short at offset \(length)"))
+                #expect(!memory.notes[0].contains("--raw"))
+            }
+            // Where no page unpacks, the way out is not only --raw.
+            let nothing = MemorySourcesTests.failure(Array(packed[..<12]))
+            #expect(nothing?.message.contains("is cut short at offset 12") == true)
+            #expect(nothing?.remedy.contains("anew") == true)
+        }
+        var wrong = gzip(bytes)
+        wrong[wrong.count - 8] ^= 1
+        let memory = try opened(wrong)
+        #expect(memory.fetch(0, kept).flatMap(\.bytes) == bytes)
+        #expect(memory.notes.map { $0.contains("is corrupt at offset") && $0.contains("--raw") } == [true])
+    }
+
+    /// The first page of a raw image may hold a whole gzip file; only the user can tell.
+    @Test(arguments: [1, 2]) func `--raw is named where the rest of the file is ignored`(_ count: UInt64) throws {
+        let image = gzip(pages(0..<count)).padded(to: 4096) + pages(1..<4)
+        let memory = try opened(image)
+        #expect(memory.notes.map { $0.contains("is ignored") && $0.contains("use --raw") } == [true])
+        #expect(try opened(image, as: .raw).survey(0, 4) == "xPPP")
+        // What is no raw image says by itself what it is.
+        let elf = ElfRecipe(segments: [.init(address: 0, bytes: page(0))]).bytes
+        #expect(try opened(gzip(elf) + page(1)).notes.map { $0.contains("--raw") } == [false])
+    }
+
+    @Test func `what follows zstd data can be left out`() {
+        let packed = Codec.zstd.pack(pages(0..<8))
+        let refused = MemorySourcesTests.failure(packed + Array("junkjunk".utf8))
+        #expect(refused?.remedy.contains("head -c \(packed.count);") == true)
     }
 
     /// Each is named, with what makes memory of it; `--raw` takes it as it is.

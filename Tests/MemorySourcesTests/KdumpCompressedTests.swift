@@ -31,7 +31,7 @@ import Testing
         if version >= 2 {
             #expect(part.survey(0, 7) == "--P--P-")
             #expect(part.survey(60, 4) == "----")
-            #expect(part.notes.count == 1)
+            #expect(part.notes.map { $0.contains("--reassemble") } == [true])
         }
     }
 
@@ -124,7 +124,15 @@ import Testing
 
     @Test func `pages past a cut are unreadable, those before it are there`() throws {
         let bytes = KdumpRecipe([0: .none, 1: .none, 2: .none, 3: .none]).bytes
-        #expect(try opened(Array(bytes.dropLast(4097))).survey(0, 5) == "PP??-")
+        let cut = try opened(Array(bytes.dropLast(4097)))
+        #expect(cut.survey(0, 2) == "PP" && cut.notes.isEmpty)
+        #expect(cut.survey(0, 5) == "PP??-")
+        #expect(cut.notes.map { $0.contains("cut short") } == [true])
+        // Within the table of pages.
+        let table = bytes.count - 4 * 4096 - 30
+        let headless = try opened(Array(bytes[..<table]))
+        #expect(headless.survey(0, 5) == "????-")
+        #expect(headless.notes.map { $0.contains("cut short") } == [true])
     }
 
     @Test func `header fields at their extremes`() {

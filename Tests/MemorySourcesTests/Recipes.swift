@@ -3,6 +3,7 @@ import CZlib
 import CZstd
 import Linux
 import PRAM
+import Testing
 
 @testable import Machine
 @testable import MemorySources
@@ -80,12 +81,13 @@ func opened(
     try Scratch(bytes).open(base: base, as: form)
 }
 
-/// The failure to open these bytes; nil when they open.
+/// The failure to open these bytes, which names a way out; nil when they open.
 func failure(_ bytes: [UInt8], base: UInt64 = 0) -> MemoryFailure? {
     do {
         _ = try opened(bytes, base: base)
         return nil
     } catch {
+        #expect(!error.remedy.isEmpty, "no way out: \(error.message)")
         return error
     }
 }

@@ -163,6 +163,43 @@ import Testing
         }
     }
 
+    /// The flags of all entries are strange, so that they tell nothing: the pages that exist do.
+    @Test(arguments: [UInt32(3), 0x201, 0, 0xffff_ffff], [1, 2, 7])
+    func strangeFlagsLeaveThePagesToTellTheLayout(_ flags: UInt32, _ count: Int) {
+        for next in [UInt64(0), 0x50] {
+            let entries = (0..<UInt64(count)).map {
+                Entry(flags: flags, checksum: 0x9e37_79b9 &* UInt32($0 + 1), page: PFN(0x10 + $0), index: $0)
+            }
+            for layout in [ChainLayout.amd64, .i386] {
+                let page = Link(next: PFN(next), entries: entries).encoded(layout)
+                #expect(ChainLayout(ofLinkIn: page) { $0.number < 0x100 } == layout)
+                // Where nothing exists, nothing tells.
+                if next != 0 { #expect(ChainLayout(ofLinkIn: page) == .amd64) }
+            }
+        }
+    }
+
+    @Test(arguments: [UInt32(0), 170, UInt32.max])
+    func aLengthThatCannotBeHidesNoLayout(_ length: UInt32) {
+        let entries = [Entry(flags: 1, checksum: 0x1234_5678, page: PFN(0x10), index: 0)]
+        for layout in [ChainLayout.amd64, .i386] {
+            var page = Link(next: PFN(0x50), entries: entries).encoded(layout)
+            page.store(length, at: 8)
+            #expect(ChainLayout(ofLinkIn: page) == layout)
+        }
+    }
+
+    /// Indexes of 2^32 and a next link at 16 TiB make flags that make sense in the wrong layout, and memory may hold
+    /// what the wrong layout names: a link that is right as x86-64 stays that.
+    @Test func aLinkThatIsRightAsX86_64IsNeverI386() {
+        let entries = (0..<3).map {
+            Entry(flags: 2, checksum: 0, page: PFN(0x1_0000_0000), index: (2 << 32) + UInt64($0))
+        }
+        let page = Link(next: PFN(0x1_0000_0000), entries: entries).encoded(.amd64)
+        #expect(Link(decoding: page, .i386).entries.allSatisfy { $0.flags == 1 || $0.flags == 2 })
+        #expect(ChainLayout(ofLinkIn: page) { $0.number < 1 << 32 } == .amd64)
+    }
+
     @Test func aLinkThatTellsNoLayoutIsX86_64() {
         #expect(ChainLayout(ofLinkIn: PageBytes()) == .amd64)
         #expect(ChainLayout(ofLinkIn: PageBytes([UInt8](repeating: 0xff, count: 4096))) == .amd64)

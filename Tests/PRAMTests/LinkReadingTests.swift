@@ -80,6 +80,43 @@ import Testing
         #expect(reading.restored(in: link) == Array(11...40))
     }
 
+    /// Pages of a banned range in the middle were copied: the flag was on those before and behind them.
+    @Test(arguments: [ChainLayout.amd64, .i386], [30, 169])
+    func allButOneInterval(_ layout: ChainLayout, _ count: Int) throws {
+        for (order, place) in [
+            (LinkReading.Interval.Order.entry, { UInt64(0x2000 + $0) }), (.entry, scattered), (.pfn, scattered),
+        ] {
+            let ordered = order == .entry ? Array(1..<count) : (1..<count).sorted { scattered($0) < scattered($1) }
+            for leftOut in [1..<2, 1..<count - 2, count - 3..<count - 2, 7..<20] {
+                let kept = Set(ordered[..<leftOut.lowerBound] + ordered[leftOut.upperBound...])
+                let written = link(count, layout, pages: place) { kept.contains($0) }
+                let (link, reading) = read(cleared(written, layout), layout)
+                guard case .intervalRestored(let interval) = reading else {
+                    Issue.record("\(leftOut) in \(order) order: \(reading)")
+                    continue
+                }
+                #expect(interval.entries == kept.sorted())
+                #expect(reading.restored(in: link) == kept.sorted())
+                #expect(interval.count == kept.count)
+                if interval.order == order { #expect(interval.first == leftOut.upperBound) }
+            }
+        }
+    }
+
+    /// A number for FORMAT.md: how many sets are tried.
+    @Test func allSetsThatAreTried() {
+        var sets: Set<[Bool]> = []
+        for first in 0..<13 {
+            for count in 1...13 { sets.insert((0..<13).map { ($0 - first + 13) % 13 < count }) }
+        }
+        #expect(sets.count == 13 * 12 + 1)
+        #expect(2 * (169 * 168 + 1) == 56_786)
+    }
+
+    @Test func twoIntervalsLeftOutAreNoReading() {
+        #expect(read(cleared(link(100) { !(20..<30).contains($0) && !(50..<60).contains($0) })).reading == .none)
+    }
+
     /// A reservation that failed at some entry: the flags before it are cleared, those behind it are still there.
     @Test func aPrefixIsCleared() {
         var page = link(50) { _ in true }

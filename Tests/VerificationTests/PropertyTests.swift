@@ -223,7 +223,8 @@ import Verification
 
     /// Looks at every file that is called intact with nothing but the format in mind.
     private func audit(_ outcome: ChainEvaluation, _ memory: TestMemory, _ place: String) {
-        let layout = outcome.links.first.map { ChainLayout(ofLinkIn: memory[$0.page.number]!) } ?? .amd64
+        let head = outcome.links.first.map { memory[$0.page.number]! }
+        let layout = head.map { page in ChainLayout(ofLinkIn: page) { memory.contains($0) } } ?? .amd64
         for (number, file) in outcome.files.enumerated() where file.status == .intact {
             #expect(file.badPages == 0 && file.metaFits, "\(place) file \(number)")
             #expect(

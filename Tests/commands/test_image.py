@@ -579,6 +579,76 @@ class Extracting(ImageTest):
             self.assertEqual((result.status, result.out), (FAILED, b""), (name, result))
             self.assertIn(words, result.err, name)
 
+    def extracted(self, path, *names):
+        """What is below a directory once all is unpacked, which single paths must agree with; links are not listed."""
+        folder = self.scratch / "unpacked"
+        shutil.rmtree(folder, ignore_errors=True)
+        result = self.run_program("image", "extract", "-d", str(folder), str(path))
+        self.assertEqual(result.status & ~DAMAGED, 0, result)
+        files = {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*")
+                 if file.is_file() and not file.is_symlink()}
+        for name, content in [*files.items(), *((name, (folder / name).read_bytes()) for name in names)]:
+            one = self.run_program("image", "extract", str(path), name)
+            self.assertEqual((one.status, one.out), (0, content), name)
+        return files
+
+    def test_links_lead_later_records_of_the_image(self):
+        start = record("usr/lib", mode=0o40755) + record("lib", b"usr/lib", 0o120777)
+        for content, files in (
+                (archive(start, record("usr/lib/x", b"OLD"), record("lib/x", b"NEW")), {"usr/lib/x": b"NEW"}),
+                (archive(start, record("lib/x", b"OLD"), record("usr/lib/x", b"NEW")), {"usr/lib/x": b"NEW"}),
+                (archive(start, record("usr/lib/x", b"OLD")) + archive(record("lib/x", b"NEW")), {"usr/lib/x": b"NEW"}),
+                (archive(start, record("lib/x", b"OLD")) + archive(record("usr/lib/x", b"NEW")), {"usr/lib/x": b"NEW"})):
+            path = self.write(content)
+            self.assertEqual(self.extracted(path, "lib/x"), files)
+        # A directory takes the place of the link: what was reached through it stays where it is.
+        path = self.write(archive(start, record("lib/x", b"1"), record("lib", mode=0o40755), record("lib/y", b"2")))
+        self.assertEqual(self.extracted(path), {"usr/lib/x": b"1", "lib/y": b"2"})
+        # One with something in it does not give way to a file.
+        path = self.write(archive(record("d", mode=0o40755), record("d/x", b"1"), record("d", b"FILE")))
+        self.assertEqual(self.extracted(path), {"d/x": b"1"})
+        self.assertIn(b"it is a directory", self.run_program("image", "extract", str(path), "d").err)
+
+    def test_names_of_one_file_have_what_was_written_last(self):
+        def name(name, data, links=2):
+            return record(name, data, links=links, inode=3, mode=0o100444)
+
+        for records, files in (
+                ((name("a", b"AAAA"), name("b", b"B")), {"a": b"B", "b": b"B"}),
+                ((name("a", b""), name("a", b"zz", 1), name("b", b"DD")), {"a": b"DD", "b": b"DD"}),
+                ((name("a", b"AA"), name("b", b""), name("a", b"new", 1)), {"a": b"new", "b": b"new"}),
+                ((name("a", b"AA"), name("b", b""), record("b", mode=0o40755), name("a", b"C", 1)), {"a": b"C"}),
+                ((name("a", b"AA"), TRAILER, name("b", b"B")), {"a": b"AA", "b": b"B"}),
+                ((name("a", b""), name("b", b"B"), record("d", mode=0o40755), record("d/x", b"X"), record("e/y", b"Y")),
+                 {"a": b"B", "b": b"B", "d/x": b"X", "e/y": b"Y"})):
+            self.assertEqual(self.extracted(self.write(archive(*records))), files)
+
+    def test_wrong_sums_are_not_handed_out(self):
+        path = self.write(archive(record("good", b"1"), record("a", b"hello", magic=b"070702", check=1)))
+        for words in (["list", str(path)], ["list", "-l", str(path)], ["list", "--json", str(path)],
+                      ["extract", str(path), "a"], ["extract", "-d", str(self.scratch / "new"), str(path)]):
+            result = self.run_program("image", *words)
+            self.assertEqual(result.status, FAILED, words)
+            self.assertIn(b"do not fit the checksum", result.err)
+            self.assertNotIn(b"hello", result.out)
+
+    def test_segments_that_are_not_looked_into_are_not_left_out(self):
+        early = archive(record("kernel/x86/microcode/x", b"1"))
+        rest = archive(record("init", b"2"))
+        for form, remedy in (("bzip2", "bzip2 -dc"), ("lz4-frame", "lz4 -dc")):
+            path = self.write(early + packed(rest, form))
+            folder = self.scratch / form
+            for words in (["list", str(path)], ["list", "-l", str(path)], ["list", "--json", str(path)],
+                          ["extract", str(path), "init"], ["extract", str(path), "kernel/x86/microcode/x"],
+                          ["extract", "-d", str(folder), str(path)]):
+                result = self.run_program("image", *words)
+                self.assertEqual(result.status, FAILED, words)
+                self.assertIn(f"the {form} data are not unpacked here".encode(), result.err)
+                self.assertIn(f"tail -c +{len(early) + 1} IMAGE | {remedy}".encode(), result.err)
+                self.assertIn(b"in segment 1", result.err)
+            self.assertEqual((folder / "kernel/x86/microcode/x").read_bytes(), b"1")
+            self.assertEqual(self.image_json("list", path)[1]["segments"][1]["looked_into"], False)
+
     def test_nothing_lands_outside(self):
         outside = self.scratch / "outside"
         outside.mkdir()
@@ -627,6 +697,34 @@ class Extracting(ImageTest):
                                   prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
                                   program=program)
         self.assertEqual(result.status, FAILED, result)
+
+
+class Replaced(ImageTest):
+    """What later records make of the helper, wherever links lead them."""
+
+    def test_the_helper_is_looked_at_behind_links(self):
+        base = archive(
+            record("usr", mode=0o40755), record("usr/sbin", mode=0o40755), record("usr/bin", mode=0o40755),
+            record("sbin", b"usr/sbin", 0o120777), record("bin", b"usr/bin", 0o120777),
+            record("bin/sh", b"#!", 0o100755), record("bin/cat", PROGRAM.read_bytes()[:64], 0o100755),
+            record("scripts", mode=0o40755), record("scripts/init-top", mode=0o40755), record("scripts/functions"),
+            record("scripts/init-top/ORDER", b'/scripts/init-top/udev "$@"\n'))
+        path = self.write(base)
+        self.assertEqual(self.run_program("image", "append", str(path)).status, 0)
+        self.assertEqual(self.check(path)[0], 0)
+        good = path.read_bytes()
+        good += b"\0" * (-len(good) % 4)
+        for late in (record("sbin/pram-verify", b"garbage", 0o100755), record("sbin/pram-verify", b"/none", 0o120777)):
+            path.write_bytes(good + archive(late))
+            status, verdicts = self.check(path)
+            self.assertEqual((status, verdicts["helper"]), (DAMAGED, ["bad"]))
+            result = self.run_program("image", "append", str(path))
+            self.assertEqual(result.status, 0, result)
+            self.assertNotIn(b"already", result.out + result.err)
+            self.assertEqual(self.check(path)[0], 0)
+        # A directory in place of the link hides nothing; what lies elsewhere is not what the hooks call.
+        path.write_bytes(good + archive(record("sbin", mode=0o40755), record("sbin/pram-verify", b"garbage", 0o100755)))
+        self.assertEqual(self.check(path)[0], 0)
 
 
 class Hostile(ImageTest):

@@ -1,6 +1,10 @@
 """Input that says in a few bytes what takes many to remember, and memory that runs out."""
 
+import gzip
+import json
+import os
 import resource
+import struct
 import subprocess
 
 import chain
@@ -65,3 +69,71 @@ class Limits(CommandTest):
             path.write_bytes(packed + bytes(10_240 - len(packed) % 4))
             result = self.run_program("check", "--memory", str(path), "--pfn", str(head))
             self.assertEqual(result.status, INTACT, f"{tool}: {result!r}")
+
+    def small_chain(self):
+        """An image of 40 pages without a chain at its start, and the head of the chain in it."""
+        memory, head = chain.write_chain([chain.File("a", os.urandom(5000)), chain.File("b", os.urandom(50_000))],
+                                         range(20, 40))
+        return b"".join(memory.get(number, bytes(chain.PAGE)) for number in range(40)), head
+
+    def looked_at(self, name, content, head, *options):
+        path = self.scratch / name
+        path.write_bytes(content)
+        result = self.run_program("check", "--json", "--memory", str(path), "--pfn", f"{head:x}", *options)
+        return result.status, json.loads(result.out)
+
+    def test_a_packed_dump_that_is_cut_short(self):
+        image, head = self.small_chain()
+        for tool in ("gzip", "xz", "zstd"):
+            packed = subprocess.run([tool, "-c"], input=image, stdout=subprocess.PIPE, check=True).stdout
+            with self.subTest(tool):
+                # Every page unpacks, and fits the chain's own checksums.
+                status, report = self.looked_at(tool, packed[:-1], head)
+                self.assertEqual((status, report["verdict"]), (INTACT, "intact"))
+                self.assertIn("cut short at offset", report["memory"]["notes"][0])
+                # Nothing unpacks.
+                status, report = self.looked_at(tool, packed[:7], head)
+                self.assertEqual(status, FAILED)
+                self.assertIn("anew", report["failure"]["remedy"])
+        members = b"".join(gzip.compress(image[at:at + chain.PAGE]) for at in range(0, len(image), chain.PAGE))
+        status, report = self.looked_at("members", members[:-20_000], head)
+        self.assertEqual((status, report["verdict"]), (DAMAGED, "indeterminate"))
+        self.assertIn("page-not-in-source", {finding["kind"] for finding in report["findings"]})
+        self.assertLessEqual({finding["severity"] for finding in report["findings"]}, {"doubt", "note"})
+
+    def test_what_lies_behind_the_ranges_of_a_lime_image(self):
+        image, head = self.small_chain()
+
+        def lime(first, content):
+            return b"EMiL" + struct.pack("<IQQ8x", 1, first, first + len(content) - 1) + content
+
+        half = len(image) // 2 & -chain.PAGE
+        content = lime(0, image[:half]) + lime(half, image[half:])
+        for rest in (b"\0", bytes(chain.PAGE), b"junk" * 20, lime(0, b"x")[:20]):
+            for packed in (False, True):
+                whole = content + rest
+                status, report = self.looked_at("lime", gzip.compress(whole) if packed else whole, head)
+                self.assertEqual((status, report["verdict"]), (INTACT, "intact"))
+                self.assertIn("left out", report["memory"]["notes"][0])
+        status, report = self.looked_at("lime", content[:32 + half + 16], head)
+        self.assertEqual((status, report["verdict"]), (DAMAGED, "indeterminate"))
+        self.assertIn("page-not-in-source", {finding["kind"] for finding in report["findings"]})
+
+    def test_every_dump_that_is_refused_names_a_way_out(self):
+        for content in (b"EMiL", b"KDUMP   ", b"KDUMP   ".ljust(8192, b"\0"), b"makedumpfile\0\0\0\0", b"\x1f\x8b\x08",
+                        b"\x7fELF\2\1\1".ljust(64, b"\0"), b"\x7fELF\2\1\1".ljust(16, b"\0") + b"\4"):
+            status, report = self.looked_at("dump", content, 1)
+            self.assertEqual(status, FAILED)
+            self.assertTrue(report["failure"]["remedy"], content[:8])
+        status, report = self.looked_at("raw", bytes(2 * chain.PAGE), 1, "--base", "0xfffffffffffff000")
+        self.assertEqual((status, bool(report["failure"]["remedy"])), (FAILED, True))
+
+    def test_a_raw_image_that_begins_with_a_whole_gzip_file(self):
+        image, head = self.small_chain()
+        for pages in (1, 2):
+            packed = gzip.compress(bytes(pages * chain.PAGE))
+            content = packed + image[len(packed):]
+            status, report = self.looked_at("raw", content, head)
+            self.assertEqual((status, report["verdict"]), (DAMAGED, "indeterminate"))
+            self.assertIn("use --raw", " ".join(report["memory"]["notes"]))
+            self.assertEqual(self.looked_at("raw", content, head, "--raw")[0], INTACT)

@@ -451,11 +451,10 @@ class Repair(CommandTest):
         with open(self.path, "r+b") as image:
             os.pwrite(image.fileno(), bytes(PAGE), PAGE)
 
-    def test_every_command_says_that_a_head_of_zeros_is_lost_where_a_locator_names_it(self):
+    def test_those_who_read_say_that_a_head_of_zeros_is_lost_where_a_locator_names_it(self):
         self.save()
         self.lose_head()
-        for words in (["check"], ["load", str(self.scratch / "target")],
-                      ["drop", "--dry-run", "--no-repair"]):
+        for words in (["check"], ["load", str(self.scratch / "target")]):
             result = self.run_program(*words, "--memory", self.path, "--pfn", "1")
             self.assertNotEqual(result.status, INTACT, result)
             self.assertIn(b"a locator says that a chain begins there", result.out + result.err, words)

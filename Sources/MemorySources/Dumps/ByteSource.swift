@@ -30,7 +30,9 @@ extension ByteSource {
         do {
             return Bytes([UInt8](buffer[..<(try read(at: offset, into: buffer))]))
         } catch {
-            throw MemoryFailure(.inputOutput, source: name, "\(error.call) at offset \(offset): \(error.reason)")
+            throw MemoryFailure(
+                .inputOutput, source: name, "\(error.call) at offset \(offset): \(error.reason)",
+                remedy: "copy it with ddrescue, which passes over what cannot be read")
         }
     }
 }

@@ -40,11 +40,11 @@ public enum DumpFile {
         var start = try source.bytes(at: 0, count: DumpForm.beginning)
         var form = DumpForm(start)
         if case .packed(let wrapping) = form?.reader {
-            let (unpacked, rest) = try unpacked(file, wrapping, limit: unpackLimit)
+            let (unpacked, rest, detail) = try unpacked(file, wrapping, limit: unpackLimit)
             source = unpacked
             start = try source.bytes(at: 0, count: DumpForm.beginning)
             form = DumpForm(start)
-            if let note = try note(rest, wrapping, unpacked, isRaw: form == nil) { notes.append(note) }
+            if let note = try note(rest, detail, wrapping, unpacked, isRaw: form == nil) { notes.append(note) }
             if case .packed(let inner) = form?.reader {
                 throw MemoryFailure(
                     .unsupported, source: name, "it is \(inner.name) data within \(wrapping.name) data",
@@ -62,7 +62,8 @@ public enum DumpFile {
             default:
                 throw MemoryFailure(
                     .unsupported, source: name,
-                    "it is the flattened form of something other than an ELF core or a kdump-compressed dump")
+                    "it is the flattened form of something other than an ELF core or a kdump-compressed dump",
+                    remedy: "rearrange it with makedumpfile -R and look what that makes; " + ifRaw)
             }
         }
         guard let form else { return try RawImage.open(source, base: base, notes: notes) }
@@ -76,9 +77,15 @@ public enum DumpFile {
         case .packed, .flattened, .none:
             throw MemoryFailure(
                 .unsupported, source: name, "it is \(form.name), which is not read",
-                remedy: "\(form.remedy); if it is a raw image that only begins so: --raw")
+                remedy: "\(form.remedy); " + ifRaw)
         }
     }
+
+    /// The way out where a file's first bytes are not what they seem.
+    static var ifRaw: Phrase { "if it is a raw image that only begins so: --raw" }
+
+    /// The same where a dump contradicts itself, or ends too early.
+    static var anew: Phrase { "take the dump anew; " + ifRaw }
 
     /// What a file is by its first 4096 bytes, if it is no raw image.
     public static func form(ofStart bytes: [UInt8]) -> StaticString? { DumpForm(Bytes(bytes))?.name }
@@ -131,37 +138,53 @@ public enum DumpFile {
 
     private static func unpacked(
         _ source: FileSource, _ wrapping: Wrapping, limit: UInt64
-    ) throws(MemoryFailure) -> (FileSource, Unpacked.Rest) {
+    ) throws(MemoryFailure) -> (FileSource, Unpacked.Rest, detail: String) {
         let unpacked: Unpacked
         do throws(CompressionError) {
-            unpacked = try unpack(source.file, wrapping, limit: limit)
+            unpacked = try unpack(source.file, wrapping, limit: limit, keepingPart: true)
         } catch {
             throw error.failure(source.name)
         }
         let status: FileStatus
         do throws(SystemError) { status = try unpacked.file.status() } catch { throw error.failure(source.name) }
-        let rest = unpacked.rest
+        let rest = unpacked.rest, detail = unpacked.detail
         let file = unpacked.takeFile()
-        return (FileSource(file, size: status.size, name: source.name, mappable: true), rest)
+        return (FileSource(file, size: status.size, name: source.name, mappable: true), rest, detail)
     }
 
-    /// What is to be said of the bytes behind the packed data. Where they are ignored, what was unpacked must be memory
-    /// by itself: of a raw image whose first page happens to hold a small gzip file, all else would be ignored.
+    /// What is to be said of the bytes behind the packed data, or of those that did not unpack. Where what was unpacked
+    /// is a raw image, the file may be one itself whose first page happens to hold a gzip file: then all else is
+    /// ignored. So the way out is named, and where what was unpacked is no memory at all, it is refused.
     private static func note(
-        _ rest: Unpacked.Rest, _ wrapping: Wrapping, _ unpacked: FileSource, isRaw: Bool
+        _ rest: Unpacked.Rest, _ detail: String, _ wrapping: Wrapping, _ unpacked: FileSource, isRaw: Bool
     ) throws(MemoryFailure) -> String? {
+        let size = UInt64(pageSize)
+        let name = wrapping.name
+        let refused: Phrase?
+        let noted: Phrase
         switch rest {
         case .nothing: return nil
-        case .zeros(let offset): return "the \(wrapping.name) data ends at offset \(offset); zeros follow"
+        case .zeros(let offset): return "the \(name) data ends at offset \(offset); zeros follow"
         case .ignored(let offset):
-            if isRaw && (unpacked.size == 0 || unpacked.size % UInt64(pageSize) != 0) {
-                throw MemoryFailure(
-                    .malformed, source: unpacked.name,
-                    "the \(wrapping.name) data ends at offset \(offset), but the file goes on with something else",
-                    remedy: "if it is a raw image that only looks like \(wrapping.name) data, use --raw")
-            }
-            return "the \(wrapping.name) data ends at offset \(offset); what follows is none, and is ignored"
+            let end: Phrase = "the \(name) data ends at offset \(offset)"
+            noted = end + "; what follows is none, and is ignored"
+            let isMemory = unpacked.size > 0 && unpacked.size % size == 0
+            refused = isMemory ? nil : end + ", but the file goes on with something else"
+        case .cutShort(let offset):
+            let cut: Phrase = "the \(name) data is cut short at offset \(offset)"
+            noted = cut + ": what did not unpack is not in this source"
+            refused = unpacked.size >= size ? nil : cut + ", and no whole page unpacks"
+        case .damaged(let offset):
+            let damaged: Phrase = "the \(name) data is corrupt at offset \(offset) (\(detail))"
+            noted = damaged + ": what did not unpack is not in this source"
+            refused = unpacked.size >= size ? nil : damaged + ", and no whole page unpacks"
         }
+        guard isRaw else { return noted.text }
+        if let refused {
+            throw MemoryFailure(.malformed, source: unpacked.name, refused, remedy: wrapping.ifRaw)
+        }
+        if case .cutShort = rest { return noted.text }
+        return (noted + "; " + wrapping.ifRaw).text
     }
 }
 
@@ -175,18 +198,32 @@ extension SystemError {
             case ErrorCode.noSuchDevice, ErrorCode.noSuchDriver: .notAFile
             default: .inputOutput
             }
-        let remedy: Phrase = cause == .notPermitted && effectiveUser() != 0 ? "run it as root" : ""
+        let remedy: Phrase =
+            switch cause {
+            case .noSuchFile: "see how its name is written, and whether its file system is mounted"
+            case .notPermitted where effectiveUser() != 0: "run it as root"
+            default: ""
+            }
         return MemoryFailure(cause, source: name, "\(call): \(reason)", remedy: remedy)
     }
+}
+
+extension Wrapping {
+    /// What remains where the bytes may be a raw image's own.
+    fileprivate var ifRaw: Phrase { "if it is a raw image that only looks like \(name) data, use --raw" }
 }
 
 extension CompressionError {
     fileprivate func failure(_ name: String) -> MemoryFailure {
         switch cause {
-        case .corrupt, .truncated, .trailingGarbage:
+        case .corrupt, .truncated:
             MemoryFailure(
                 .malformed, source: name, Phrase(message),
-                remedy: "if it is a raw image that only looks like \(wrapping.name) data, use --raw")
+                remedy: "copy it anew from where it was made; " + wrapping.ifRaw)
+        case .trailingGarbage:
+            MemoryFailure(
+                .malformed, source: name, Phrase(message),
+                remedy: "take what comes before, with head -c \(offset); " + wrapping.ifRaw)
         case .unsupported, .windowTooLarge:
             MemoryFailure(.unsupported, source: name, Phrase(message), remedy: "unpack it with \(wrapping.name) first")
         case .tooLong:

@@ -23,6 +23,10 @@ enum ElfCore {
     /// e_phnum when 16 bits do not hold the number: the real one is the sh_info of section header 0.
     private static let extended: UInt64 = 0xffff
 
+    private static var takeOne: Phrase {
+        "take it with makedumpfile, from /proc/vmcore or with QEMU's dump-guest-memory"
+    }
+
     /// - Parameter start: the first 4096 bytes, which begin with the signature.
     static func open(
         _ source: any ByteSource, _ start: Bytes, _ notes: [String]
@@ -30,13 +34,14 @@ enum ElfCore {
         let header = try Header(source, start)
         let segments = try header.segments()
         guard !segments.isEmpty else {
-            throw MemoryFailure(.malformed, source: source.name, "an ELF core without a segment of memory")
+            throw MemoryFailure(
+                .malformed, source: source.name, "an ELF core without a segment of memory", remedy: takeOne)
         }
         if segments.count > 1, segments.allSatisfy({ $0.address == 0 }) {
             throw MemoryFailure(
                 .unsupported, source: source.name,
                 "an ELF core without physical addresses: that of a process, not of a machine",
-                remedy: "take it with makedumpfile, from /proc/vmcore or with QEMU's dump-guest-memory")
+                remedy: takeOne)
         }
         return SegmentedMemory(
             source, kind: header.is64 ? "ELF core" : "32-bit ELF core", segments: segments, notes: notes)
@@ -53,8 +58,8 @@ enum ElfCore {
 
         init(_ source: any ByteSource, _ start: Bytes) throws(MemoryFailure) {
             let asRaw: Phrase = "if it is a raw image that only begins with an ELF file, use --raw"
-            func failure(_ cause: MemoryFailure.Cause, _ message: Phrase, remedy: Phrase = "") -> MemoryFailure {
-                MemoryFailure(cause, source: source.name, message, remedy: remedy)
+            func failure(_ cause: MemoryFailure.Cause, _ message: Phrase, remedy: Phrase? = nil) -> MemoryFailure {
+                MemoryFailure(cause, source: source.name, message, remedy: remedy ?? DumpFile.anew)
             }
             guard let wordSize = start.u8(4), let order = start.u8(5), let type = start.u16(16) else {
                 throw failure(.malformed, "the ELF header is cut short", remedy: asRaw)
@@ -95,7 +100,8 @@ enum ElfCore {
             guard let real = try source.bytes(at: sectionOffset, count: 64).u32(is64 ? 44 : 28) else {
                 throw MemoryFailure(
                     .malformed, source: source.name,
-                    "section header 0, which counts the segments, lies past the end of the file")
+                    "section header 0, which counts the segments, lies past the end of the file",
+                    remedy: DumpFile.anew)
             }
             return UInt64(real)
         }
@@ -112,7 +118,8 @@ enum ElfCore {
                     guard let type = table.u32(at), let offset = table.word(at + 8, at + 4, is64),
                         let address = table.word(at + 24, at + 12, is64), let size = table.word(at + 32, at + 16, is64)
                     else {
-                        throw MemoryFailure(.malformed, source: source.name, "the program headers are cut short")
+                        throw MemoryFailure(
+                            .malformed, source: source.name, "the program headers are cut short", remedy: DumpFile.anew)
                     }
                     // An address of -1: memory that is not mapped one to one (modules, vmalloc).
                     if type == load, address != (is64 ? .max : 0xffff_ffff) {

@@ -45,12 +45,14 @@ final class FlattenedDump: ByteSource {
     init(_ file: any ByteSource) throws(MemoryFailure) {
         let start = try file.bytes(at: 0, count: 32)
         guard let type = start.bigEndian(16), let version = start.bigEndian(24) else {
-            throw MemoryFailure(.malformed, source: file.name, "the flattened dump's header is cut short")
+            throw MemoryFailure(
+                .malformed, source: file.name, "the flattened dump's header is cut short", remedy: DumpFile.anew)
         }
         guard type == 1, version == 1 else {
             throw MemoryFailure(
                 .unsupported, source: file.name,
-                "a flattened dump of type \(type), version \(version); type 1, version 1 is read")
+                "a flattened dump of type \(type), version \(version); type 1, version 1 is read",
+                remedy: DumpFile.anew)
         }
         var index = Index()
         isCutShort = try !index.read(file)
@@ -84,7 +86,8 @@ final class FlattenedDump: ByteSource {
                 guard offset >= 0, length >= 0, offset.addingReportingOverflow(length).overflow == false else {
                     throw MemoryFailure(
                         .malformed, source: file.name,
-                        "the record at \(at) in the flattened dump has offset \(offset), size \(length)")
+                        "the record at \(at) in the flattened dump has offset \(offset), size \(length)",
+                        remedy: DumpFile.anew)
                 }
                 let data = at + UInt64(FlattenedDump.headerSize)
                 // data may pass the end of the file, by the 15 bytes that are missing from a header at most.

@@ -47,8 +47,8 @@ final class KdumpCompressed: PhysicalMemory {
     private let ranks: [UInt64]
     /// How many are set before the first page that this file holds.
     private let firstRank: UInt64
-    /// The codecs of pages that were met and could not be read: `PageFlags`.
-    private let unsupportedMet = Atomic<UInt32>(0)
+    /// What was met of pages that could not be read: their codecs, and `PageFlags.pastEnd`.
+    private let met = Atomic<UInt32>(0)
 
     /// Bits of header.status and of page_desc.flags.
     private enum PageFlags {
@@ -58,6 +58,8 @@ final class KdumpCompressed: PhysicalMemory {
         static let zstd: UInt32 = 0x20
         /// In the header only: the disk was full.
         static let incomplete: UInt32 = 0x08
+        /// Of no file: a page or its descriptor lies past the end.
+        static let pastEnd: UInt32 = 1 << 31
     }
 
     private static let groupPages: UInt64 = 4096
@@ -75,7 +77,8 @@ final class KdumpCompressed: PhysicalMemory {
         }
         if geometry.isSplit {
             notes.append(
-                "one file of a split dump: it holds pfns \(geometry.firstPage) to before \(geometry.endPage) only")
+                "one file of a split dump: it holds pfns \(geometry.firstPage) to before \(geometry.endPage) only; "
+                    + "makedumpfile --reassemble makes one of all")
         }
         ranks = try Self.makeRanks(source, geometry)
         self.source = source
@@ -86,8 +89,11 @@ final class KdumpCompressed: PhysicalMemory {
     }
 
     var notes: [String] {
-        let met = unsupportedMet.load(ordering: .relaxed)
+        let met = met.load(ordering: .relaxed)
         var notes = openingNotes
+        if met & PageFlags.pastEnd != 0 {
+            notes.append("pages were met that lie past the end of the file, as in one that is cut short")
+        }
         if met & PageFlags.lzo != 0 { notes.append("pages compressed with lzo were met, which cannot be read") }
         if met & PageFlags.snappy != 0 { notes.append("pages compressed with snappy were met, which cannot be read") }
         return notes
@@ -238,6 +244,7 @@ final class KdumpCompressed: PhysicalMemory {
         let table = try source.bytes(
             at: geometry.descriptors + (rank - firstRank) * UInt64(Self.descriptorSize),
             count: inDump.count * Self.descriptorSize)
+        if table.count < inDump.count * Self.descriptorSize { met.bitwiseOr(PageFlags.pastEnd, ordering: .relaxed) }
         var descriptors: [Descriptor] = []
         for (index, page) in inDump.enumerated() {
             let at = index * Self.descriptorSize
@@ -246,7 +253,11 @@ final class KdumpCompressed: PhysicalMemory {
             }
             if offset == 0, geometry.status & PageFlags.incomplete != 0 {
                 states[page] = .absent
-            } else if offset < source.size, 1...UInt32(pageSize) ~= size {
+            } else if 1...UInt32(pageSize) ~= size {
+                if offset >= source.size || UInt64(size) > source.size - offset {
+                    met.bitwiseOr(PageFlags.pastEnd, ordering: .relaxed)
+                }
+                guard offset < source.size else { continue }
                 descriptors.append(Descriptor(page: page, offset: offset, size: Int(size), flags: flags))
             }
         }
@@ -259,7 +270,7 @@ final class KdumpCompressed: PhysicalMemory {
     ) -> Bool {
         if flags & PageFlags.zlib != 0 { return decoder.inflate(packed, into: page) }
         if flags & (PageFlags.lzo | PageFlags.snappy) != 0 {
-            unsupportedMet.bitwiseOr(flags & (PageFlags.lzo | PageFlags.snappy), ordering: .relaxed)
+            met.bitwiseOr(flags & (PageFlags.lzo | PageFlags.snappy), ordering: .relaxed)
             return false
         }
         if flags & PageFlags.zstd != 0 { return decoder.unzstd(packed, into: page) }
@@ -291,10 +302,13 @@ final class KdumpCompressed: PhysicalMemory {
                 got = try source.read(at: geometry.bitmap + position, into: wanted)
             } catch {
                 throw MemoryFailure(
-                    .inputOutput, source: source.name, "\(error.call) of the page bitmap: \(error.reason)")
+                    .inputOutput, source: source.name, "\(error.call) of the page bitmap: \(error.reason)",
+                    remedy: "copy it with ddrescue, which passes over what cannot be read")
             }
             guard got == count else {
-                throw MemoryFailure(.malformed, source: source.name, "the page bitmap ends past the end of the file")
+                throw MemoryFailure(
+                    .malformed, source: source.name, "the page bitmap ends past the end of the file",
+                    remedy: DumpFile.anew)
             }
             var start = 0
             while start < got {
@@ -333,7 +347,9 @@ private struct Geometry {
     let descriptors: UInt64
 
     init(_ source: any ByteSource, _ start: Bytes) throws(MemoryFailure) {
-        func malformed(_ message: Phrase) -> MemoryFailure { MemoryFailure(.malformed, source: source.name, message) }
+        func malformed(_ message: Phrase) -> MemoryFailure {
+            MemoryFailure(.malformed, source: source.name, message, remedy: DumpFile.anew)
+        }
         let main = try Main.recognise(start, source.name)
         let sub = try SubHeader(source, main)
         // 32-bit numbers times 4096: far from 2^64.
@@ -345,7 +361,8 @@ private struct Geometry {
         guard sub.pages <= KdumpCompressed.pageLimit else {
             throw MemoryFailure(
                 .tooLarge, source: source.name,
-                "\(sub.pages) pages; more than \(KdumpCompressed.pageLimit) (64 TiB) are not read")
+                "\(sub.pages) pages; more than \(KdumpCompressed.pageLimit) (64 TiB) are not read",
+                remedy: DumpFile.anew)
         }
         // A file with one bitmap only has no bits to spare for a second one.
         let hasTwo = sub.pages <= bitmapBytes / 2 * 8
@@ -377,7 +394,8 @@ private struct Geometry {
         let range: (start: UInt64, end: UInt64)?
 
         init(_ source: any ByteSource, _ main: Main) throws(MemoryFailure) {
-            let cutShort = MemoryFailure(.malformed, source: source.name, "the sub header is cut short")
+            let cutShort = MemoryFailure(
+                .malformed, source: source.name, "the sub header is cut short", remedy: DumpFile.anew)
             let sub = try source.bytes(at: UInt64(pageSize), count: 104)
             var pages = UInt64(main.maxMapNumber)
             var range: (start: UInt64, end: UInt64)?
@@ -414,6 +432,8 @@ private struct Geometry {
         let bitmapBlocks: UInt32
         let maxMapNumber: UInt32
 
+        private static var x86Alone: Phrase { "name a dump of an x86 machine: only those have pram" }
+
         /// Sizes of pages that there are machines of.
         static let pageSizes: [UInt32] = [4096, 8192, 16384, 65536]
 
@@ -434,8 +454,10 @@ private struct Geometry {
 
         /// Nothing in the header says how wide its words are; the numbers make sense in one way only.
         static func recognise(_ start: Bytes, _ source: String) throws(MemoryFailure) -> Main {
-            func malformed(_ message: Phrase) -> MemoryFailure { MemoryFailure(.malformed, source: source, message) }
-            func unsupported(_ message: Phrase, _ remedy: Phrase = "") -> MemoryFailure {
+            func malformed(_ message: Phrase) -> MemoryFailure {
+                MemoryFailure(.malformed, source: source, message, remedy: DumpFile.anew)
+            }
+            func unsupported(_ message: Phrase, _ remedy: Phrase) -> MemoryFailure {
                 MemoryFailure(.unsupported, source: source, message, remedy: remedy)
             }
             guard let wide = Main(start, is64: true), let narrow = Main(start, is64: false) else {
@@ -443,14 +465,16 @@ private struct Geometry {
             }
             let main = wide.isSane || !narrow.isSane ? wide : narrow
             guard main.version >= 0, main.version <= 6 else {
-                throw unsupported(
-                    main.version.byteSwapped & ~0xff == 0
-                        ? "a big-endian dump"
-                        : "a kdump-compressed dump of version \(main.version); versions up to 6 are read")
+                throw main.version.byteSwapped & ~0xff == 0
+                    ? unsupported("a big-endian dump", x86Alone)
+                    : unsupported(
+                        "a kdump-compressed dump of version \(main.version); versions up to 6 are read",
+                        "take it as an ELF core, with makedumpfile -E; " + DumpFile.ifRaw)
             }
             guard main.blockSize == UInt32(pageSize) else {
                 throw Main.pageSizes.contains(main.blockSize)
-                    ? unsupported("a dump with pages of \(main.blockSize) bytes; a pram chain has pages of 4096")
+                    ? unsupported(
+                        "a dump with pages of \(main.blockSize) bytes; a pram chain has pages of 4096", x86Alone)
                     : malformed("the header's block_size is \(main.blockSize)")
             }
             guard main.isSane else {

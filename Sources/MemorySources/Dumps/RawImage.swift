@@ -13,17 +13,20 @@ enum RawImage {
     ) throws(MemoryFailure) -> any PhysicalMemory {
         guard base % UInt64(pageSize) == 0 else {
             throw MemoryFailure(
-                .malformed, source: source.name, "the base address \(hexadecimal(base)) is not a multiple of 4096")
+                .malformed, source: source.name, "the base address \(hexadecimal(base)) is not a multiple of 4096",
+                remedy: "give with --base the address of the image's first byte: that of a page")
         }
         guard source.size == 0 || PhysicalRange(start: base, size: source.size) != nil else {
             throw MemoryFailure(
                 .tooLarge, source: source.name,
-                "\(source.size) bytes from address \(hexadecimal(base)) on do not fit in a 64-bit address space")
+                "\(source.size) bytes from address \(hexadecimal(base)) on do not fit in a 64-bit address space",
+                remedy: "give with --base the address of the image's first byte, a lower one")
         }
         var notes = notes
         let rest = source.size % UInt64(pageSize)
         if rest != 0 {
-            notes.append("the image does not end at a page's end, and the rest is left out: \(counted(Int(rest), "byte"))")
+            notes.append(
+                "the image does not end at a page's end, and the rest is left out: \(counted(Int(rest), "byte"))")
         }
         return SegmentedMemory(
             source, kind: "raw image", segments: [Segment(address: base, count: source.size, offset: 0)], notes: notes)
