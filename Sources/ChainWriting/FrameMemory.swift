@@ -7,8 +7,8 @@ import Text
 /// A file in memory that the kernel keeps over a kexec, as memory to be written: a list of page frames.
 ///
 /// Its pages are numbered from 1 on, in the order of their frames (`FrameOrder`); `frame` tells where each lies. It is
-/// written through the one mapping that there is and read back by frame through /proc/kcore, so that a frame that is not
-/// the page's shows before anybody is told of the chain.
+/// written through the one mapping that there is and read back by frame through /proc/kcore, so that a frame that is
+/// not the page's shows before anybody is told of the chain.
 public final class FrameMemory: WritableMemory {
     /// Under what the file is kept in its session.
     public static let token: UInt64 = 1

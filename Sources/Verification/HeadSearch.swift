@@ -5,8 +5,8 @@ import Parity
 /// Finds the head of a chain that this program has written, among pages of which nobody knows what they are: links of
 /// such a chain prove themselves, and a locator says where the head lies.
 ///
-/// A locator that has a sound link of its own generation for a head goes before all others: they may be left of an older
-/// chain. One without is believed where there is no other, as its head may be what is lost.
+/// A locator that has a sound link of its own generation for a head goes before all others: they may be left of an
+/// older chain. One without is believed where there is no other, as its head may be what is lost.
 public struct HeadSearch {
     private static let mostLinks = 1 << 16
 

@@ -156,7 +156,7 @@ enum Load: Command {
     }
 
     private static let unnamedSession: StaticString =
-        "the session that keeps the chain is not named either: pram-verify cmdline puts pram_verify.session= on the line"
+        "the session that keeps the chain is named nowhere: pram-verify cmdline puts pram_verify.session= on the line"
 
     /// - Returns: whether every file of an intact chain is in the directory now.
     private static func restore(

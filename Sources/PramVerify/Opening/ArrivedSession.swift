@@ -39,8 +39,8 @@ enum ArrivedSession {
     struct Moved: ~Copyable {
         let session: LiveSession
         let file: FileDescriptor
-        /// Why the new session does not keep the file; nil where it does. The old one has ended in any case, so that the
-        /// file is the only thing that has the chain's memory.
+        /// Why the new session does not keep the file; nil where it does. The old one has ended in any case: then nothing
+        /// but the file has the chain's memory.
         let obstacle: SystemError?
     }
 
@@ -105,8 +105,8 @@ enum ArrivedSession {
                     return (
                         nil,
                         Phrase(
-                            "the chain's memory stays taken: its session is in the fd store of \(escaped(unit)): systemctl "
-                                + "clean --what=fdstore \(escaped(unit))")
+                            "the chain's memory stays taken: its session is in the fd store of \(escaped(unit)): "
+                                + "systemctl clean --what=fdstore \(escaped(unit))")
                     )
                 }
                 ServiceNotification.remove(name: Keeper.storeName)
@@ -158,7 +158,7 @@ enum ArrivedSession {
 }
 
 extension Head {
-    /// The head of a chain in ordinary memory that the former kernel has handed over, or was to; nil for every other one.
+    /// The head of a chain in ordinary memory that the former kernel has handed over, or was to; nil for any other.
     static func arrived(_ call: Call) -> Head? {
         guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region),
             let machine = try? MachineEvidence.collect(), let head = try? Head.find(call, live: true),

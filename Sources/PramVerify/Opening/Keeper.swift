@@ -4,8 +4,8 @@ import Text
 
 /// Who is to hold a session until the kexec. It is chosen before anything is saved, when this process is small.
 ///
-/// systemd carries what is in a unit's fd store through the kexec from 261 on. Before that, and without systemd, it takes
-/// a process that lives until the kexec.
+/// systemd carries what is in a unit's fd store through the kexec from 261 on. Before that, and without systemd, it
+/// takes a process that lives until the kexec.
 enum Keeper: ~Copyable {
     /// Where that unit's store is full, the process is told of.
     case process(SessionHolder, isStoreFull: Bool)

@@ -8,7 +8,7 @@ import Text
 /// The memory of a chain that has arrived, where this machine's memory cannot be read: its session gives it back.
 ///
 /// To take it out ends the session. So it is put into a new one at once, which the next kernel would get, and somebody
-/// holds that before more is read than the head. What cannot be kept so is read all the same: this process has the file.
+/// holds that before more is read than the head. What cannot be kept so is read all the same: the file is here.
 struct KeptMemory {
     let memory: KeptFile
     /// What became of the session, for people.

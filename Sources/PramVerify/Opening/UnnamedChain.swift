@@ -21,8 +21,8 @@ extension Head {
         case .session(let name):
             report.warnings =
                 (report.warnings ?? []) + [
-                    "session \(escaped(name)) has come from the former kernel, and no pram= names a chain: boot with the "
-                        + "line that was made for it"
+                    "session \(escaped(name)) has come from the former kernel, and no pram= names a chain: boot with "
+                        + "the line that was made for it"
                 ]
         case .nothingInTime:
             report.warnings =
