@@ -6,9 +6,9 @@ import Text
 
 /// A file in memory that the kernel keeps over a kexec, as memory to be written: a list of page frames.
 ///
-/// Its pages are numbered from 1 on, in the order of their frames (`FrameOrder`); `frame` tells where each lies. It is written through the
-/// one mapping that there is and read back by frame through /proc/kcore, so that a frame that is not the page's shows
-/// before anybody is told of the chain.
+/// Its pages are numbered from 1 on, in the order of their frames (`FrameOrder`); `frame` tells where each lies. It is
+/// written through the one mapping that there is and read back by frame through /proc/kcore, so that a frame that is
+/// not the page's shows before anybody is told of the chain.
 public final class FrameMemory: WritableMemory {
     /// Under what the file is kept in its session.
     public static let token: UInt64 = 1
@@ -68,14 +68,7 @@ public final class FrameMemory: WritableMemory {
     public func read(
         _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
     ) {
-        for index in 0..<count {
-            guard let page = first.advanced(by: UInt64(index)), let source = mapped(page) else {
-                states[index] = .absent
-                continue
-            }
-            let isWhole = guardedCopy(source, to: destination + index * pageSize, count: pageSize)
-            states[index] = isWhole ? .present : .unreadable
-        }
+        readMapped(first, count: count, into: destination, states: states)
     }
 
     public func fill(

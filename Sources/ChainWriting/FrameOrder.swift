@@ -1,8 +1,8 @@
 /// Page frames of a file in memory, in the order of their numbers: so what lies side by side in a range lies side by
 /// side here, too, as far as the frames do, and a run of lost frames hits no more than it would hit in a range.
 ///
-/// The first two places are exceptions: they have two frames that follow each other, for the head and for the page behind
-/// it, where a locator is looked for. Where there are no such frames, everything is in order.
+/// The first two places are exceptions: they have two frames that follow each other, for the head and for the page
+/// behind it, where a locator is looked for. Where there are no such frames, everything is in order.
 public struct FrameOrder: Sendable {
     /// The frame of each place.
     public let frames: [UInt64]

@@ -29,6 +29,9 @@ public final class KeptFile: PhysicalMemory {
         self.mapping = consume mapping
     }
 
+    /// The frame of its first place, where the head of a chain is.
+    public var first: PFN { PFN(order.frames[0]) }
+
     public func contains(_ page: PFN) -> Bool { order.place(ofFrame: page.number) != nil }
 
     public func mapped(_ page: PFN) -> UnsafeRawPointer? {
@@ -36,6 +39,15 @@ public final class KeptFile: PhysicalMemory {
     }
 
     public func read(
+        _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
+    ) {
+        readMapped(first, count: count, into: destination, states: states)
+    }
+}
+
+extension PhysicalMemory {
+    /// Reads pages out of this process's own mapping of them, page by page: what is mapped may be cut off by others.
+    func readMapped(
         _ first: PFN, count: Int, into destination: UnsafeMutableRawPointer, states: UnsafeMutablePointer<PageState>
     ) {
         for index in 0..<count {

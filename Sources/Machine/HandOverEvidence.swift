@@ -130,8 +130,10 @@ public struct FrameCensus: Sendable {
     private static let zeroPageBits: UInt64 = 1 << 32
 
     /// Calls `body` with each run of page frames without any flag, in ascending order; false ends it.
+    /// - Parameter isOver: asked every 16 MiB; true ends it, too.
     public static func forEachRunWithoutFlags(
-        in range: PhysicalRange, _ paths: MachinePaths = MachinePaths(), _ body: (Range<UInt64>) -> Bool
+        in range: PhysicalRange, _ paths: MachinePaths = MachinePaths(), isOver: () -> Bool = { false },
+        _ body: (Range<UInt64>) -> Bool
     ) {
         guard let file = try? FileDescriptor.open(paths.pageFlags) else { return }
         var words = [UInt64](repeating: 0, count: 4096)
@@ -139,6 +141,7 @@ public struct FrameCensus: Sendable {
         let end = range.last / UInt64(pageSize) + 1
         var start = page
         while page < end {
+            if isOver() { return }
             let wanted = Int(min(UInt64(words.count), end - page))
             let (number, name) = (file.number, file.path)
             let got = words.withUnsafeMutableBytes { bytes -> Int in

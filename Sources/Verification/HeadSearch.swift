@@ -2,14 +2,23 @@ import Linux
 import PRAM
 import Parity
 
-/// Finds the head of a chain that this program has written, among pages of which nobody knows what they are: links of such
-/// a chain prove themselves, and a locator says where the head lies.
+/// Finds the head of a chain that this program has written, among pages of which nobody knows what they are: links of
+/// such a chain prove themselves, and a locator says where the head lies.
+///
+/// A locator that has a sound link of its own generation for a head goes before all others: they may be left of an
+/// older chain. One without is believed where there is no other, as its head may be what is lost.
 public struct HeadSearch {
     private static let mostLinks = 1 << 16
 
-    private var links: [(page: UInt64, next: UInt64)] = []
-    /// What a locator says.
-    public private(set) var told: PFN?
+    private static let mostLocators = 64
+
+    private var links: [(page: UInt64, next: UInt64, generation: UInt64)] = []
+    private var locators: [(head: UInt64, generation: UInt64)] = []
+    /// The head that a locator tells, and that is a link of the same chain.
+    public private(set) var proved: PFN?
+
+    /// What a locator says: the proved one, else the first.
+    public var told: PFN? { proved ?? locators.first.map { PFN($0.head) } }
 
     public init() {}
 
@@ -21,14 +30,24 @@ public struct HeadSearch {
     /// Takes a page, in ascending order.
     public mutating func take(_ page: UInt64, _ bytes: PageBytes) {
         if let geometry = GeometryPage(decoding: bytes.bytes), geometry.isLocator(at: page) {
-            if told == nil { told = PFN(geometry.head) }
+            guard locators.count < HeadSearch.mostLocators else { return }
+            locators.append((geometry.head, geometry.generation))
+            // Mostly the head lies before its locator.
+            if proved == nil,
+                links.contains(where: { $0.page == geometry.head && $0.generation == geometry.generation })
+            {
+                proved = PFN(geometry.head)
+            }
             return
         }
         let link = Link(decoding: bytes, .amd64)
-        guard link.magic == Link.magic, link.hasSoundCount, link.stamp != nil, link.checksum == bytes.linkChecksum,
-            links.count < HeadSearch.mostLinks
+        guard link.magic == Link.magic, link.hasSoundCount, let generation = link.stamp?.generation,
+            link.checksum == bytes.linkChecksum, links.count < HeadSearch.mostLinks
         else { return }
-        links.append((page, link.next.number))
+        links.append((page, link.next.number, generation))
+        if proved == nil, locators.contains(where: { $0.head == page && $0.generation == generation }) {
+            proved = PFN(page)
+        }
     }
 
     /// The head: what a locator says, or the only link that no other one names.

@@ -170,12 +170,30 @@ struct ScatteredParityTests {
 struct HeadSearchTests {
     private func head(_ chain: ScatteredChain) -> PFN? {
         var search = HeadSearch()
+        look(at: chain, &search)
+        return search.head
+    }
+
+    private func look(at chain: ScatteredChain, _ search: inout HeadSearch) {
         for frame in chain.order.frames.sorted() {
             let bytes = chain.memory.seen.bytes(frame)
             let start = bytes.withUnsafeBytes { $0.load(as: UInt64.self) }
             if HeadSearch.mayBegin(start) { search.take(frame, PageBytes(bytes)) }
         }
-        return search.head
+    }
+
+    @Test func `a locator whose head is there goes before one that is left of another chain`() throws {
+        var dice = Dice(23)
+        let former = try ScatteredChain(&dice, pages: 300)
+        let chain = try ScatteredChain(&dice, pages: 300) { count, dice in
+            ScatteredChain.runs(count, &dice).map { $0 + 1 << 32 }
+        }
+        former.destroy([former.head.number])
+        var search = HeadSearch()
+        look(at: former, &search)
+        #expect(search.proved == nil && search.head == former.head)
+        look(at: chain, &search)
+        #expect(search.proved == chain.head && search.head == chain.head)
     }
 
     @Test func `a locator tells the head, also where the head is lost`() throws {

@@ -177,6 +177,7 @@ struct Boot: Command {
     private func check(_ hazards: Hazards?) -> Report {
         let call = Call(Boot.self)
         var report = Report(command: Boot.name, warnings: [])
+        report.searchDeadline = started + UInt64(configuration.timeout) * 1_000_000_000
         do throws(Failure) {
             let threads = try call.threadCount()
             guard let chain = try OpenedChain.open(call, &report) else { return report }

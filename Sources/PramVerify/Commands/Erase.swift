@@ -42,7 +42,7 @@ enum Erase: Command {
     private static func eraseKept(_ call: Call, _ report: inout Report) throws(Failure) -> Bool {
         guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region) else { return false }
         let meant = call.has(.pfn) ? try Head.find(call, live: true).page : nil
-        if let note = HoldNote.read(), case .process(let process, let started) = note.holder, note.standing.isHeld,
+        if let note = HoldNote.read(), case .process(let process, let started) = note.holder, note.keepsMemory,
             meant == nil || meant == PFN(note.head)
         {
             report.head = Head(origin: .session, page: PFN(note.head))

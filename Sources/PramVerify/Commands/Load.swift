@@ -66,7 +66,19 @@ enum Load: Command {
         let lock = opened.lock
         var memory = opened.memory
         defer { lock?.release() }
+        let end = target.map { [$0.memory.pages.upperBound &- 1] } ?? []
+        let chain = check(page, &memory, call, end, threads, hasArrived: arrived != nil, &report)
+        let isComplete = try restore(chain, page, memory, call, &report)
+        guard call.has(.erase), target != nil || arrived != nil else { return }
+        try clear(chain, page, target, isComplete: isComplete, &report)
+    }
 
+    /// Verifies all of the chain; with --repair it comes with what is brought back, and `memory` has that in it.
+    /// - Parameter end: the last page of a range that is to be written.
+    private static func check(
+        _ page: PFN, _ memory: inout any PhysicalMemory, _ call: Call, _ end: [UInt64], _ threads: Int,
+        hasArrived: Bool, _ report: inout Report
+    ) -> ChainEvaluation {
         var options = ChainCheck.Options()
         options.threads = threads
         let frames = ChainFrames()
@@ -75,17 +87,21 @@ enum Load: Command {
         var chain = check.run()
         report.evaluation = chain
         report.layout = check.layout
+        let choice = MemoryChoice(call[.memory])
         if chain.verdict != .intact {
-            let end = target.map { [$0.memory.pages.upperBound &- 1] } ?? []
             let ends = end + Recovering.ends(call, choice, head: page)
             report.recover(call, page, ends: ends, threads: threads, &chain, &memory)
         }
-        let last = target.map { [$0.memory.pages.upperBound &- 1] } ?? []
-        report.lookForLostHead(page, in: memory, ends: last + Recovering.ends(call, choice, head: page))
-        if arrived != nil { report.lookAtHandOver(page, frames) }
+        report.lookForLostHead(page, in: memory, ends: end + Recovering.ends(call, choice, head: page))
+        if hasArrived { report.lookAtHandOver(page, frames) }
         report.lookAtManifest(of: chain, head: page, memory: memory)
-        let isComplete = try restore(chain, page, memory, call, &report)
-        guard call.has(.erase), target != nil || arrived != nil else { return }
+        return chain
+    }
+
+    /// --erase: the chain gives way where all of it was restored.
+    private static func clear(
+        _ chain: ChainEvaluation, _ page: PFN, _ target: WritingTarget?, isComplete: Bool, _ report: inout Report
+    ) throws(Failure) {
         guard isComplete else {
             let reason: StaticString =
                 chain.verdict == .intact
@@ -130,7 +146,7 @@ enum Load: Command {
     ) throws(Failure) -> (memory: any PhysicalMemory, lock: ReadingLock?) {
         guard let kept = try KeptMemory.take(head) else {
             report.warnings = [
-                "the session that keeps the chain is not named either: pram-verify cmdline puts pram_verify.session= on the line"
+                "\(unnamedSession)"
             ]
             throw failure
         }
@@ -138,6 +154,9 @@ enum Load: Command {
         report.warnings = kept.sentences
         return (kept.memory, nil)
     }
+
+    private static let unnamedSession: StaticString =
+        "the session that keeps the chain is named nowhere: pram-verify cmdline puts pram_verify.session= on the line"
 
     /// - Returns: whether every file of an intact chain is in the directory now.
     private static func restore(

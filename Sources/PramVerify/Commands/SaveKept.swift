@@ -3,6 +3,7 @@ import Linux
 import Machine
 import MemorySources
 import PRAM
+import Parity
 import Text
 import Verification
 
@@ -119,6 +120,7 @@ extension Save {
                 page, machine, kernelsHead: MachineEvidence.kernelsHead()),
             let memory = try? MemoryChoice.thisMachine.open(base: 0, unpackLimit: 0, raw: false),
             try Head.startsChain(page, in: memory)
+                || GeometryPage(locator: page.number &+ 1, in: memory)?.head == page.number
         else { return }
         throw .writing(
             WritingFailure(
@@ -210,13 +212,32 @@ extension Save {
         let name = KeptSession.name(generation)
         let device = try calling { () throws(SystemError) in try LiveUpdate.open() }
         let moved = try ArrivedSession.move(name, device)
-        guard check(head, live, threads).verdict == .intact else {
-            throw .writing(WritingFailure(.notVerified, "the chain does not lie where it was once it is kept again"))
+        var reason = moved.obstacle?.message
+        if reason == nil, check(head, live, threads).verdict != .intact {
+            reason = "the chain does not lie where it was once it is kept again"
         }
+        if let reason { throw handOver(keeper, moved.file, name, head, reason) }
         report.written = Written(
             purpose: .chain, head: head,
-            warnings: try keeper.take(moved.session, name, head: head.number) + loadedKernelWarning(head, call))
+            warnings: try keeper.take(moved.session, name, head: head.number)
+                + loadedKernelWarning(head, call))
         withExtendedLifetime(lock) {}
+    }
+
+    /// What the next kernel does not get stays in this one, and can be loaded.
+    private static func handOver(
+        _ keeper: consuming Keeper, _ file: borrowing FileDescriptor, _ name: [UInt8], _ head: PFN, _ reason: String
+    ) -> Failure {
+        do throws(Failure) {
+            let sentence = try keeper.take(file: file, of: name, head: head.number).first ?? ""
+            return .writing(
+                WritingFailure(
+                    .notVerified, "the next kernel does not get the chain: \(reason); \(sentence)",
+                    remedy: "load it, and save it anew"))
+        } catch {
+            return .writing(
+                WritingFailure(.noChain, "the chain is lost: \(reason); and nobody takes it: \(error.message)"))
+        }
     }
 
     private static func check(_ head: PFN, _ memory: LiveMemory, _ threads: Int) -> ChainEvaluation {

@@ -35,23 +35,41 @@ enum ArrivedSession {
         }
     }
 
-    /// A new session of the old one's name, for the next kernel, and the file that both have kept.
+    /// A new session of the old one's name, for the next kernel, and the file that the old one has kept.
     struct Moved: ~Copyable {
         let session: LiveSession
         let file: FileDescriptor
+        /// Why the new session does not keep the file; nil where it does. The old one has ended in any case: then nothing
+        /// but the file has the chain's memory.
+        let obstacle: SystemError?
     }
 
     /// Takes the file out of its session, and puts it into a new one of the same name: the same frames.
+    ///
+    /// Once the file is out of its session it is returned, whatever else fails.
     static func move(_ name: [UInt8], _ device: borrowing LiveUpdate) throws(Failure) -> Moved {
+        // The new one first, as the old one ends when it is closed. What came and what goes are lists of their own, so
+        // that both may have the name.
+        let next: LiveSession
+        do throws(SystemError) { next = try device.create(name) } catch {
+            throw .system(error, remedy: "the chain stays in its session: free memory, and try again")
+        }
         let old = try retrieve(name, device)
+        let file: FileDescriptor
+        do throws(SystemError) { file = try old.retrieve(token: FrameMemory.token) } catch {
+            throw .writing(
+                WritingFailure(
+                    .noChain,
+                    "session \(escaped(name)) does not give its file back, and has ended: the chain is lost: "
+                        + "\(error.message)"))
+        }
         do throws(SystemError) {
-            let next = try device.create(name)
-            let file = try old.retrieve(token: FrameMemory.token)
+            // In this order: as long as the old session has the file, no other one takes it (EBUSY).
             try old.finish()
             try next.preserve(file, token: FrameMemory.token)
-            return Moved(session: next, file: file)
+            return Moved(session: next, file: file, obstacle: nil)
         } catch {
-            throw .system(error, remedy: "load the chain while this kernel runs")
+            return Moved(session: next, file: file, obstacle: error)
         }
     }
 
@@ -77,7 +95,7 @@ enum ArrivedSession {
     {
         let name = KeptSession.name(generation)
         let before = HandOverRoom.memFree()
-        if let note = HoldNote.read(), note.head == head, note.session == name, note.standing.isHeld {
+        if let note = HoldNote.read(), note.head == head, note.session == name, note.keepsMemory {
             switch note.holder {
             case .process(let process, let started):
                 ProcessFacts.end(process, started: started)
@@ -87,8 +105,8 @@ enum ArrivedSession {
                     return (
                         nil,
                         Phrase(
-                            "the chain's memory stays taken: its session is in the fd store of \(escaped(unit)): systemctl "
-                                + "clean --what=fdstore \(escaped(unit))")
+                            "the chain's memory stays taken: its session is in the fd store of \(escaped(unit)): "
+                                + "systemctl clean --what=fdstore \(escaped(unit))")
                     )
                 }
                 ServiceNotification.remove(name: Keeper.storeName)
@@ -140,7 +158,7 @@ enum ArrivedSession {
 }
 
 extension Head {
-    /// The head of a chain in ordinary memory that the former kernel has handed over, or was to; nil for every other one.
+    /// The head of a chain in ordinary memory that the former kernel has handed over, or was to; nil for any other.
     static func arrived(_ call: Call) -> Head? {
         guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region),
             let machine = try? MachineEvidence.collect(), let head = try? Head.find(call, live: true),

@@ -4,8 +4,8 @@ import Text
 
 /// Who is to hold a session until the kexec. It is chosen before anything is saved, when this process is small.
 ///
-/// systemd carries what is in a unit's fd store through the kexec from 261 on. Before that, and without systemd, it takes
-/// a process that lives until the kexec.
+/// systemd carries what is in a unit's fd store through the kexec from 261 on. Before that, and without systemd, it
+/// takes a process that lives until the kexec.
 enum Keeper: ~Copyable {
     /// Where that unit's store is full, the process is told of.
     case process(SessionHolder, isStoreFull: Bool)
@@ -55,42 +55,76 @@ enum Keeper: ~Copyable {
         return Array(name)
     }
 
-    /// Hands the session over, and notes who has it.
+    /// Hands the session over, and notes who has it. Where the one that was chosen fails, it is a new process.
     /// - Parameter file: what it keeps, where that is to be had again while this kernel runs; only a process holds it.
     /// - Returns: sentences about it for people.
+    /// - Throws: where nobody has it. It is open in this process still.
     consuming func take(
         _ session: borrowing LiveSession, _ name: [UInt8], head: UInt64, file: Int32? = nil
     ) throws(Failure) -> [String] {
-        var sentences: [String] = []
+        let held = [session.number] + (file.map { [$0] } ?? [])
+        let obstacle: SystemError
         switch consume self {
         case .store(let unit):
-            try calling { () throws(SystemError) in
+            do throws(SystemError) {
                 ServiceNotification.remove(name: Keeper.storeName)
                 try ServiceNotification.store(session.number, name: Keeper.storeName)
                 try Keeper.waitForStore(name)
-            }
-            HoldNote(head: head, session: name, holder: .store(unit)).write()
-        case .process(let holder, let isStoreFull):
-            let process = holder.process
-            let started = ProcessFacts.startTime(process) ?? 0
-            let isSpared: Bool
-            do throws(SystemError) {
-                isSpared = try holder.take([session.number] + (file.map { [$0] } ?? []))
+                HoldNote(head: head, session: name, holder: .store(unit)).write()
+                return []
             } catch {
-                throw .system(error, remedy: "save once more")
+                // It may yet take it, and nobody would know of that.
+                ServiceNotification.remove(name: Keeper.storeName)
+                obstacle = error
             }
-            HoldNote(head: head, session: name, holder: .process(process, started: started)).write()
-            sentences.append(
-                Phrase(
-                    "session \(escaped(name)) is held by process \(process): when that ends before the kexec, the "
-                        + "chain is gone"
-                ).text)
-            if isStoreFull {
-                sentences.append("the unit's fd store is full (FileDescriptorStoreMax=)")
+        case .process(let holder, let isStoreFull):
+            do throws(SystemError) {
+                let full = isStoreFull ? ["the unit's fd store is full (FileDescriptorStoreMax=)"] : []
+                return try Keeper.give(held, to: holder, name, head: head) + full
+            } catch {
+                obstacle = error
             }
-            if !isSpared {
-                sentences.append("the OOM killer may end that process: its oom_score_adj could not be set")
+        }
+        return try calling(remedy: "save once more") { () throws(SystemError) in
+            let sentences = try Keeper.give(held, to: try SessionHolder.start(), name, head: head)
+            return sentences + [Phrase("who was to hold it did not take it: \(obstacle.message)").text]
+        }
+    }
+
+    /// Hands over a file whose session is no more, so that it can be read for as long as this kernel runs.
+    /// - Returns: sentences about it for people.
+    consuming func take(
+        file: borrowing FileDescriptor, of name: [UInt8], head: UInt64
+    ) throws(Failure) -> [String] {
+        do throws(SystemError) {
+            switch consume self {
+            case .process(let holder, _): return try Keeper.give([file.number], to: holder, name, head: head)
+            // systemd would keep it in a session of its own, where nobody looks for it.
+            case .store: return try Keeper.give([file.number], to: try SessionHolder.start(), name, head: head)
             }
+        } catch {
+            throw .system(error, remedy: "")
+        }
+    }
+
+    private static func give(
+        _ descriptors: [Int32], to holder: consuming SessionHolder, _ name: [UInt8], head: UInt64
+    ) throws(SystemError) -> [String] {
+        let process = holder.process
+        let started = ProcessFacts.startTime(process) ?? 0
+        let isSpared = try holder.take(descriptors)
+        let note = HoldNote(head: head, session: name, holder: .process(process, started: started))
+        note.write()
+        let isHeld = note.standing.isHeld
+        let loss: StaticString =
+            isHeld ? ": when that ends before the kexec, the chain is gone" : ": when that ends, the chain is gone"
+        var sentences = [
+            isHeld
+                ? Phrase("session \(escaped(name)) is held by process \(process)\(loss)").text
+                : Phrase("process \(process) has the chain's memory, which is in no session\(loss)").text
+        ]
+        if !isSpared {
+            sentences.append("the OOM killer may end that process: its oom_score_adj could not be set")
         }
         return sentences
     }

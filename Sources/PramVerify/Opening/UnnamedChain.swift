@@ -13,7 +13,7 @@ extension Head {
     mutating func lookForUnnamed(_ report: inout Report) {
         lookAtReserved(&report)
         guard page == nil, !isReleased else { return }
-        switch UnnamedHandOver.find() {
+        switch UnnamedHandOver.find(until: report.searchDeadline) {
         case .head(let found):
             page = found
             isUnnamed = true
@@ -21,8 +21,13 @@ extension Head {
         case .session(let name):
             report.warnings =
                 (report.warnings ?? []) + [
-                    "session \(escaped(name)) has come from the former kernel, and no pram= names a chain: boot with the line "
-                        + "that was made for it"
+                    "session \(escaped(name)) has come from the former kernel, and no pram= names a chain: boot with "
+                        + "the line that was made for it"
+                ]
+        case .nothingInTime:
+            report.warnings =
+                (report.warnings ?? []) + [
+                    "whether the former kernel has handed over a chain that no pram= names was not found out in time"
                 ]
         case nil: break
         }

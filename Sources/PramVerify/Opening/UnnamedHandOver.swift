@@ -21,9 +21,12 @@ enum UnnamedHandOver {
         case head(PFN)
         /// Memory cannot be read; a session of this name has arrived, as systemd shows.
         case session([UInt8])
+        /// Time ran out before everything was looked at.
+        case nothingInTime
     }
 
-    static func find() -> Found? {
+    /// - Parameter deadline: of the monotonic clock, in nanoseconds; nil where there is time for all of it.
+    static func find(until deadline: UInt64? = nil) -> Found? {
         guard let machine = try? MachineEvidence.collect(), MachineEvidence.kernelsHead() == nil else { return nil }
         let evidence = HandOverEvidence.collect(machine.line)
         guard evidence.arrived == true, evidence.loss == nil else { return nil }
@@ -34,30 +37,46 @@ enum UnnamedHandOver {
             return names.first { KeptSession.isName($0) && $0 != known?.session }.map { .session($0) }
         }
         guard known == nil else { return nil }
-        let search = Searching(memory)
+        let search = Searching(memory, until: deadline)
         for range in machine.iomem.kernelMemory {
-            FrameCensus.forEachRunWithoutFlags(in: range) { search.look($0) }
+            FrameCensus.forEachRunWithoutFlags(in: range, isOver: { search.hasEnded }) { search.look($0) }
             if search.hasEnded { break }
         }
-        guard let head = search.found.head, (try? Head.startsChain(head, in: memory)) == true else { return nil }
-        return .head(head)
+        if search.isLate && search.found.proved == nil { return .nothingInTime }
+        guard let head = search.found.head else { return nil }
+        // A head that a locator tells may be lost. What was handed over holds its frame all the same.
+        let isThere = search.found.told == nil ? (try? Head.startsChain(head, in: memory)) == true : isHeld(head)
+        return isThere ? .head(head) : nil
+    }
+
+    private static func isHeld(_ page: PFN) -> Bool {
+        page.address.flatMap { PhysicalRange(start: $0, size: UInt64(pageSize)) }
+            .map { FrameCensus.take([$0]).held == 1 } ?? false
     }
 
     private final class Searching {
         var found = HeadSearch()
         private var seen = 0
         private let memory: LiveMemory
+        private let deadline: UInt64
+        private(set) var isLate = false
         private let buffer = UnsafeMutableRawPointer.allocate(byteCount: batch * pageSize, alignment: pageSize)
         private let states = UnsafeMutablePointer<PageState>.allocate(capacity: batch)
 
-        init(_ memory: LiveMemory) { self.memory = memory }
+        init(_ memory: LiveMemory, until deadline: UInt64?) {
+            self.memory = memory
+            self.deadline = deadline ?? .max
+        }
 
         deinit {
             buffer.deallocate()
             states.deallocate()
         }
 
-        var hasEnded: Bool { found.told != nil || seen >= mostFrames }
+        var hasEnded: Bool {
+            if monotonicNanoseconds() >= deadline { isLate = true }
+            return isLate || found.proved != nil || seen >= mostFrames
+        }
 
         /// - Returns: whether to go on.
         func look(_ frames: Range<UInt64>) -> Bool {

@@ -64,14 +64,25 @@ struct HoldNote {
         return note.head == page.number
     }
 
-    /// Whether it is held, now; and who holds it, or did, in words.
+    /// Whether somebody has the chain's memory, for this kernel at least: a process may have it without a session.
+    var keepsMemory: Bool {
+        if case .process(let process, let started) = holder { return ProcessFacts.startTime(process) == started }
+        return standing.isHeld
+    }
+
+    /// Whether the session is held, now, so that the next kernel gets the chain; and who holds it, or did, in words.
     var standing: (isHeld: Bool, sentence: Phrase) {
         switch holder {
         case .released: return (false, "the chain was loaded, and its memory given back")
         case .process(let process, let started):
-            let isHeld =
-                ProcessFacts.startTime(process) == started && ProcessFacts.sessions(of: process)?.isEmpty == false
-            return isHeld
+            let isThere = ProcessFacts.startTime(process) == started
+            if isThere, let sessions = ProcessFacts.sessions(of: process), sessions.isEmpty {
+                return (
+                    false,
+                    "process \(process) has the chain's memory, and no session: load it, as the next kernel does not get it"
+                )
+            }
+            return isThere && ProcessFacts.sessions(of: process) != nil
                 ? (true, "session \(escaped(session)) is held by process \(process)")
                 : (false, "process \(process), which held session \(escaped(session)), is gone, and the chain with it")
         case .store(let unit):

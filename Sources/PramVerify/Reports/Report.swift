@@ -47,6 +47,8 @@ struct Report {
     var rehearsal: RehearsalRecord?
     /// Sentences of `boot` about what is wrong around the chain; nil in the reports of other commands.
     var warnings: [String]?
+    /// Until when a chain that nobody names is looked for; nil where there is time for all of it. As `started`.
+    var searchDeadline: UInt64?
     /// In nanoseconds of the monotonic clock.
     let started = monotonicNanoseconds()
     /// How long it took; nil while the run goes on.
