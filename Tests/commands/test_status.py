@@ -212,7 +212,12 @@ class Images(CommandTest):
                 with open(packed, "r+b") as out:
                     out.truncate(os.path.getsize(packed) - 9)
                 cut = self.run_json("check", "--memory", packed, "--pfn", head)
-                self.assertEqual((cut.status, cut.report["failure"]["cause"]), (FAILED, "malformed"), cut)
+                # What unpacks is judged; of one block that is cut nothing does.
+                if tool == "zstd":
+                    self.assertEqual((cut.status, cut.report["failure"]["cause"]), (FAILED, "malformed"), cut)
+                else:
+                    self.assertIn(cut.report["verdict"], ("intact", "indeterminate"), cut)
+                    self.assertTrue([note for note in cut.report["memory"]["notes"] if "cut short" in note], cut)
 
     def test_a_raw_image_that_looks_like_something_else(self):
         """The first page of memory may hold anything, the start of a gzip file too."""
