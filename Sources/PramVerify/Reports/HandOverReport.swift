@@ -14,11 +14,13 @@ struct HandOverReport {
     let loss: HandOverEvidence.Loss?
     /// Who holds it for the next kernel; nil where nobody has been asked to.
     let holder: String?
+    /// Whether who holds it has a session, so that the next kernel gets it.
+    var hasSession = true
 
     /// One word for machines.
     var state: StaticString {
         if loss != nil { return "lost" }
-        if holder != nil { return "saved" }
+        if holder != nil { return hasSession ? "saved" : "retrieved" }
         if census.held == census.total { return "held" }
         return census.others == 0 && census.unknown == 0 ? "retrieved" : "unknown"
     }
@@ -72,10 +74,10 @@ extension Report {
         }
         let census = FrameCensus.take(frames.pages.ranges)
         if let note {
-            let standing = note.standing
+            // What a process has without a session does not reach the next kernel, and is there in this one.
             handOver = HandOverReport(
-                evidence: evidence, census: census, loss: standing.isHeld ? nil : .notKept,
-                holder: standing.sentence.text)
+                evidence: evidence, census: census, loss: note.keepsMemory ? nil : .notKept,
+                holder: note.standing.sentence.text, hasSession: note.standing.isHeld)
             return
         }
         handOver = HandOverReport(
