@@ -2,6 +2,7 @@
  * unasked: without this, a lack of memory would be a jump into nowhere. The linker's --wrap leads its calls here; the
  * libraries' own allocations (malloc) are theirs, and they know how to fail. */
 #include "clinux.h"
+#include <stdatomic.h>
 #include <stddef.h>
 
 static const char *program = "pram-verify";
@@ -26,6 +27,9 @@ void pv_work_is_apart(void) {
 
 /* Whoever waits for a process of its own learns from the signal that there is no answer. */
 _Noreturn void pv_out_of_memory(void) {
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    /* Another thread has said so, and ends all of them. */
+    while (atomic_flag_test_and_set(&said)) pause();
     say("out of memory: the report is not complete");
     if (apart) raise(SIGKILL);
     _exit(status_of_failure);

@@ -176,10 +176,6 @@ class Images(CommandTest):
             result = self.run_program(*words)
             self.assertEqual((result.status, result.out), (USAGE, b""), (words, result))
             self.assertIn(b" goes with --memory\n", result.err)
-        result = self.run_program("save", "--force", "--memory", self.scratch / "none", "--size=1M", str(self.scratch))
-        self.assertEqual((result.status, result.out), (USAGE, b""), result)
-        self.assertIn(b"--force goes with --device\n", result.err)
-        self.assertFalse((self.scratch / "none").exists())
         for words in (["save", "--again", "--dry-run"], ["save", "--kho", "--memory=x", "."],
                       ["rehearse", "--result", "--size=1M"], ["erase", "--device=/dev/pmem0", "--region=0+4K"]):
             result = self.run_program(*words)

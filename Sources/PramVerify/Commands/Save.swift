@@ -61,7 +61,6 @@ enum Save: Command {
         let parity = try call.parityPercent()
         let base = try call.base()
         try WritingTarget.checkOptions(call)
-        if call.has(.force) && !call.has(.device) { throw .usage(UsageError("--force goes with --device")) }
         let source = try SaveSource(call)
         if call.has(.dryRun) {
             report.estimate = try estimate(source.plan, parity: parity)
