@@ -96,6 +96,7 @@ public struct TreeExtractor {
         private var serial = 0
         /// Of what no entry tells: whether one has its name, or a directory in which it lies has.
         private var isNameTaken: [Bool]
+        private var hasUnnamed = false
         /// What is no regular file and has several names, by the numbers of the groups, which ascend.
         private var groups: [(number: UInt64, entry: TreeEntry)] = []
 
@@ -139,6 +140,7 @@ public struct TreeExtractor {
                 isSelected[number] =
                     wanted.isEverything ? number != manifest.file : wanted.take(files[number].name)
             }
+            hasUnnamed = files.indices.contains { isSelected[$0] && !isNamed[$0] && !files[$0].isParity }
         }
 
         func stage(_ number: Int, _ result: Extraction) {
@@ -210,6 +212,7 @@ public struct TreeExtractor {
 
         /// What no entry tells of keeps its name in the chain only where no entry has that name.
         private func takeName(of entry: TreeEntry) {
+            guard hasUnnamed else { return }
             let name = entry.path.bytes.prefix { $0 != UInt8(ascii: "/") }
             if !name.isEmpty, let file = index[Array(name)], !isNamed[file] { isNameTaken[file] = true }
         }

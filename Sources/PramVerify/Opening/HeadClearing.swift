@@ -16,20 +16,14 @@ extension WritingTarget {
         }
         try refuseKernelsChain(page)
         var before = PageState.absent
-        if PageBytes(page, of: memory, state: &before).isZero && before == .present {
-            guard Locators.name(page, in: memory) else {
-                return Written(
-                    purpose: .clearing, head: nil, changed: false, warnings: ["the head page holds zeros already"])
-            }
-            if let refusal = memory.refusal { throw .memory(refusal) }
-            try calling { () throws(SystemError) in
-                try Locators.clear(head: page, in: memory)
-                try memory.synchronize()
-            }
-            return Written(purpose: .clearing, head: nil)
+        let isZero = PageBytes(page, of: memory, state: &before).isZero && before == .present
+        // A head that was lost leaves what would bring it back.
+        if isZero && !Locators.name(page, in: memory) {
+            return Written(
+                purpose: .clearing, head: nil, changed: false, warnings: ["the head page holds zeros already"])
         }
         var walk = ChainWalk(head: page, memory: memory, seed: randomNumber())
-        guard walk.next()?.link != nil else {
+        guard isZero || walk.next()?.link != nil else {
             throw .writing(
                 WritingFailure(
                     .noChain, "page \(hexadecimal(page.number)) is no head of a chain, so it is not cleared",
