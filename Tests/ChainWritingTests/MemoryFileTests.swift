@@ -97,34 +97,34 @@ private func content(_ memory: any PhysicalMemory, _ page: UInt64) -> (state: Pa
         #expect(try file.marks[5] == 0x11)
     }
 
-    @Test func `a file that shrinks under its mapping is an error, not a crash`() throws {
+    /// Saves a file of 21 pages into a mapped one that has been made shorter meanwhile.
+    private func save(intoPages left: Int, isBuffered: Bool) throws
+        -> (file: ImageFile, memory: MemoryFile, failure: WritingFailure?)
+    {
         let source = SourceFiles()
         var dice = Dice(1)
         try source.add([65], size: 4096 * 20 + 10, pages: Array(0...20), &dice)
         let directory = try source.directory
+        let file = try ImageFile(pages: 64)
+        let memory = try file.memory(isMapped: true, isBuffered: isBuffered)
+        file.shrink(toPages: left)
+        #expect(content(memory, 100 + UInt64(left)).state == .unreadable)
+        var save = try ChainSave(SavePlan(directory), from: directory, into: memory, generation: 1)
+        return (file, memory, writingFailure { _ = try save.run(threads: 2, seed: 1) })
+    }
+
+    @Test func `a file that shrinks under its mapping is an error, not a crash`() throws {
         for left in [1, 2, 8, 20] {
-            let file = try ImageFile(pages: 64)
-            let memory = try file.memory(isMapped: true)
-            file.shrink(toPages: left)
-            #expect(content(memory, 100 + UInt64(left)).state == .unreadable)
-            var save = try ChainSave(SavePlan(directory), from: directory, into: memory, generation: 1)
-            #expect(writingFailure { _ = try save.run(threads: 2, seed: 1) } != nil, "\(left) pages left")
+            let (_, memory, failure) = try save(intoPages: left, isBuffered: false)
+            #expect(failure != nil, "\(left) pages left")
             #expect(content(memory, 100).state == .present && content(memory, 100).first == 0, "\(left) pages left")
         }
     }
 
     /// An image is written by write(2), which makes it as long again.
     @Test func `an image that somebody cuts short is refused or is whole again`() throws {
-        let source = SourceFiles()
-        var dice = Dice(1)
-        try source.add([65], size: 4096 * 20 + 10, pages: Array(0...20), &dice)
-        let directory = try source.directory
         for left in [1, 2, 8, 20] {
-            let file = try ImageFile(pages: 64)
-            let memory = try file.memory(isMapped: true, isBuffered: true)
-            file.shrink(toPages: left)
-            var save = try ChainSave(SavePlan(directory), from: directory, into: memory, generation: 1)
-            let failure = writingFailure { _ = try save.run(threads: 2, seed: 1) }
+            let (file, memory, failure) = try save(intoPages: left, isBuffered: true)
             if failure != nil {
                 #expect(content(memory, 100).first == 0, "\(left) pages left")
             } else {
