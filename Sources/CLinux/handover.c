@@ -59,8 +59,8 @@ int pv_finish(int session) {
 
 int pv_memory_file(const char *name) { return (int)syscall(SYS_memfd_create, name, 3u /* CLOEXEC, ALLOW_SEALING */); }
 
-int pv_seal_memory_file(int number) {
-    return fcntl(number, 1033 /* F_ADD_SEALS */, 0x0002 | 0x0004 | 0x0010);
+int pv_seal_memory_file(int number, int against_writers) {
+    return fcntl(number, 1033 /* F_ADD_SEALS */, 0x0002 | 0x0004 | (against_writers ? 0x0010 : 0));
 }
 
 int pv_other_descriptor(int process, int number) {

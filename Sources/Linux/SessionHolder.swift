@@ -113,19 +113,24 @@ public enum ProcessFacts {
         return Array(text[..<answer.value].dropFirst(kind.utf8CodeUnitCount + 1))
     }
 
-    /// A copy of the file in memory that a process of ours holds.
+    /// Copies of the files in memory that a process of ours holds, in the order in which it was given them.
     /// - Throws: ENOENT where it holds none.
-    public static func memoryFile(of process: Int32) throws(SystemError) -> FileDescriptor {
+    public static func memoryFiles(of process: Int32) throws(SystemError) -> [MemoryFileDescriptor] {
         let folder = Array("/proc/\(process)/fd".utf8)
-        // The name says nothing: the kernel hands none over. But it holds no other file.
+        var numbers: [Int32] = []
         for name in try DirectoryNames(of: folder, in: SystemCalls.workingDirectory, folder).all {
-            guard let number = decimalNumber(name[...]).flatMap({ Int32(exactly: $0) }) else { continue }
+            if let number = decimalNumber(name[...]).flatMap({ Int32(exactly: $0) }) { numbers.append(number) }
+        }
+        // The names say nothing: the kernel hands none over. But it holds no other files.
+        var files: [MemoryFileDescriptor] = []
+        for number in numbers.sorted() {
             let copy = SystemCalls.descriptor(number, of: process)
             try copy.get("pidfd_getfd")
-            let file = FileDescriptor(adopting: copy.number, path: Array("memfd".utf8))
-            if try file.status().isRegular { return file }
+            let file = MemoryFileDescriptor(FileDescriptor(adopting: copy.number, path: Array("memfd".utf8)))
+            if try file.descriptor.status().isRegular { files.append(file) }
         }
-        throw SystemError("open", code: ENOENT, path: folder)
+        guard !files.isEmpty else { throw SystemError("open", code: ENOENT, path: folder) }
+        return files
     }
 
     /// A copy of a session that another process has open: systemd takes them all for the units that stored them.

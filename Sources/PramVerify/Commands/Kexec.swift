@@ -212,6 +212,7 @@ extension Cmdline {
         let files = counted(report.usersFileCount, "file")
         let bytes = byteCount((report.evaluation?.pagesChecked ?? 0) &* UInt64(pageSize))
         return NextKernel.Chain(
-            head: found.head, line: line.text, options: options, contents: "\(files), \(bytes)")
+            head: found.head, line: line.text, options: options,
+            contents: found.keeping == .early ? "what is saved with save --kho until then" : "\(files), \(bytes)")
     }
 }

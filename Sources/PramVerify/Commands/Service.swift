@@ -27,7 +27,10 @@ struct Service: Command {
             throw UsageError("service needs one word, start or stop")
         }
         let service = Service(streams: streams)
-        if word.elementsEqual("start".utf8) { return try service.start() }
+        if word.elementsEqual("start".utf8) {
+            let status = try service.start()
+            return status == [] ? try service.takeHeadEarly() : status
+        }
         if word.elementsEqual("stop".utf8) { return try service.stop() }
         throw UsageError("service takes start or stop, not \(escaped(word))")
     }
@@ -127,6 +130,24 @@ extension Service {
         }
         say("nothing is restored: the last boot was a rehearsal, which \(record.sentence)")
         return []
+    }
+}
+
+// MARK: - The head of what is saved at stop
+
+extension Service {
+    /// With --early in SAVE_OPTIONS the next kernel may be loaded at any time.
+    private func takeHeadEarly() throws(UsageError) -> ExitStatus {
+        guard settings.takesHeadEarly, normalLine().line != nil else { return [] }
+        let report = try Save.perform(try Call(Save.self, [bytes("--kho"), bytes("--early")], nil))
+        if let failure = report.failure {
+            failure.explain(to: streams.errors)
+            complain(
+                "no head is taken early, so a kernel that is loaded before the files are saved is not told of them")
+            return report.status
+        }
+        sayWarnings(of: report)
+        return report.status
     }
 }
 

@@ -34,7 +34,7 @@ enum Status: Command {
                     ? "boot did not run, or memory was written since; look now with check" : "")
             report.failure?.explain(to: streams.errors)
             if call.has(.json) { JSONReport.write(report, to: streams.output) }
-            return .failed
+            return ExitStatus.failed.union(holding(call, streams))
         }
     }
 

@@ -35,18 +35,18 @@ enum ArrivedSession {
         }
     }
 
-    /// A new session of the old one's name, for the next kernel, and the file that the old one has kept.
+    /// A new session of the old one's name, for the next kernel, and the files that the old one has kept.
     struct Moved: ~Copyable {
         let session: LiveSession
-        let file: FileDescriptor
-        /// Why the new session does not keep the file; nil where it does. The old one has ended in any case: then nothing
-        /// but the file has the chain's memory.
+        let files: [MemoryFileDescriptor]
+        /// Why the new session does not keep the files; nil where it does. The old one has ended in any case: then nothing
+        /// but the files has the chain's memory.
         let obstacle: SystemError?
     }
 
-    /// Takes the file out of its session, and puts it into a new one of the same name: the same frames.
+    /// Takes the files out of their session, and puts them into a new one of the same name: the same frames.
     ///
-    /// Once the file is out of its session it is returned, whatever else fails.
+    /// Once they are out of their session they are returned, whatever else fails.
     static func move(_ name: [UInt8], _ device: borrowing LiveUpdate) throws(Failure) -> Moved {
         // The new one first, as the old one ends when it is closed. What came and what goes are lists of their own, so
         // that both may have the name.
@@ -55,21 +55,21 @@ enum ArrivedSession {
             throw .system(error, remedy: "the chain stays in its session: free memory, and try again")
         }
         let old = try retrieve(name, device)
-        let file: FileDescriptor
-        do throws(SystemError) { file = try old.retrieve(token: FrameMemory.token) } catch {
+        let files: [MemoryFileDescriptor]
+        do throws(SystemError) { files = try old.retrieve() } catch {
             throw .writing(
                 WritingFailure(
                     .noChain,
-                    "session \(escaped(name)) does not give its file back, and has ended: the chain is lost: "
+                    "session \(escaped(name)) does not give its files back, and has ended: the chain is lost: "
                         + "\(error.message)"))
         }
         do throws(SystemError) {
-            // In this order: as long as the old session has the file, no other one takes it (EBUSY).
+            // In this order: as long as the old session has a file, no other one takes it (EBUSY).
             try old.finish()
-            try next.preserve(file, token: FrameMemory.token)
-            return Moved(session: next, file: file, obstacle: nil)
+            try next.preserve(files)
+            return Moved(session: next, files: files, obstacle: nil)
         } catch {
-            return Moved(session: next, file: file, obstacle: error)
+            return Moved(session: next, files: files, obstacle: error)
         }
     }
 
@@ -127,9 +127,9 @@ enum ArrivedSession {
             let session = try retrieve(name, device)
             try calling { () throws(SystemError) in
                 // So it is freed as any file is; what nobody has taken out is freed in the end, too.
-                let file = try? session.retrieve(token: FrameMemory.token)
+                let files = try? session.retrieve()
                 try session.finish()
-                _ = consume file
+                withExtendedLifetime(files) {}
             }
             ServiceNotification.remove(name: Keeper.storeName)
         } catch {

@@ -1,3 +1,4 @@
+import ChainWriting
 import KernelCommandLine
 import Linux
 import Machine
@@ -36,6 +37,8 @@ struct ChainSearch {
         let page: PFN
         let origin: Head.Origin
         var isRefused = false
+        /// The session of a head without a chain.
+        var early: HoldNote?
     }
 
     func look(_ report: inout Report) throws(Failure) -> Outcome {
@@ -73,6 +76,7 @@ struct ChainSearch {
         var head = Head(origin: candidate.origin, page: candidate.page)
         head.isRefused = candidate.isRefused
         report.head = head
+        if let note = candidate.early { return early(note) }
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: candidate.page) }
         let (evaluation, layout, pages) = evaluate(candidate.page, memory, threads, report.started)
         report.layout = layout
@@ -99,6 +103,15 @@ struct ChainSearch {
                 throw .memory(error)
             }
         }
+        return chain
+    }
+
+    /// A head that was taken before there is a chain: what is saved until the kexec is what arrives.
+    private func early(_ note: HoldNote) -> HandOver {
+        var chain = HandOver(head: PFN(note.head), verdict: .absent, thisLine: thisLine)
+        chain.keeping = note.standing.isHeld ? .early : .gone(note.standing.sentence.text)
+        chain.generation = KeptSession.generation(named: note.session.dropFirst(12))
+        chain.isCrashKernel = MachineEvidence.isCrashKernel(thisLine, MachinePaths())
         return chain
     }
 
@@ -149,7 +162,9 @@ struct ChainSearch {
         // What was saved in this boot takes the place of what has arrived, and of what a line names that was made before.
         var released: UInt64?
         if choice.isLive, kernelsHead == nil, let note = HoldNote.read() {
-            guard case .released = note.holder else { return [Candidate(page: PFN(note.head), origin: .session)] }
+            guard case .released = note.holder else {
+                return [Candidate(page: PFN(note.head), origin: .session, early: note.isEarly ? note : nil)]
+            }
             released = note.head
         }
         for (line, origin) in [(template, origin), (thisLine, .procCmdline)] {
@@ -165,7 +180,7 @@ struct ChainSearch {
     private func candidates(
         _ named: [Candidate], _ ranges: [PFN], _ memory: any PhysicalMemory
     ) throws(Failure) -> [Candidate] {
-        var candidates = named.filter { !ChainSearch.isCleared($0.page, memory) }
+        var candidates = named.filter { $0.early != nil || !ChainSearch.isCleared($0.page, memory) }
         for page in ranges where !candidates.contains(where: { $0.page == page }) {
             if try Head.startsChain(page, in: memory) { candidates.append(Candidate(page: page, origin: .range)) }
         }

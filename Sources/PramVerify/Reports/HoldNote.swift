@@ -19,6 +19,11 @@ struct HoldNote {
     var head: UInt64
     var session: [UInt8]
     var holder: Holder
+    /// The session has the head's page, and no chain yet.
+    var isEarly = false
+
+    /// The head that was taken before there is a chain, as long as its session is held.
+    static func early() -> HoldNote? { read().flatMap { $0.isEarly && $0.standing.isHeld ? $0 : nil } }
 
     static func read() -> HoldNote? {
         let fields = RunFolder.fields(of: .held)
@@ -33,7 +38,7 @@ struct HoldNote {
         } else {
             holder = .released
         }
-        return HoldNote(head: head, session: session, holder: holder)
+        return HoldNote(head: head, session: session, holder: holder, isEarly: fields.value("early") != nil)
     }
 
     func write() {
@@ -42,7 +47,9 @@ struct HoldNote {
             output.write("head \(String(head, radix: 16))\nsession ")
             output.write(session)
             switch holder {
-            case .process(let process, let started): output.write("\nprocess \(process)\nstarted \(started)\n")
+            case .process(let process, let started):
+                output.write("\nprocess \(process)\nstarted \(started)\n")
+                if isEarly { output.write("early yes\n") }
             case .store(let unit):
                 output.write("\nstore ")
                 output.write(unit + [UInt8(ascii: "\n")])
@@ -82,7 +89,15 @@ struct HoldNote {
                     "process \(process) has the chain's memory, and no session: load it, as the next kernel does not get it"
                 )
             }
-            return isThere && ProcessFacts.sessions(of: process) != nil
+            if isThere, isEarly {
+                return (
+                    true,
+                    "session \(escaped(session)) is held by process \(process), and has the head of a chain that is not "
+                        + "saved yet"
+                )
+            }
+            // Where its descriptors cannot be seen it is believed: it is a process of ours, and has nothing else to do.
+            return isThere
                 ? (true, "session \(escaped(session)) is held by process \(process)")
                 : (false, "process \(process), which held session \(escaped(session)), is gone, and the chain with it")
         case .store(let unit):

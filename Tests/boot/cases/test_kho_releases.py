@@ -116,6 +116,21 @@ class CarriedOver:
         self.assert_restored(files)
 
 
+    def test_the_head_is_taken_before_there_is_a_chain(self):
+        """The next kernel is loaded first, and no other one when the unit has saved."""
+        self.prepare('SAVE_OPTIONS="--kho --early --replace"')
+        self.assertIn("early yes", self.must(f"cat {HELD}"))
+        loaded = self.machine.run("pram-verify kexec /vmlinuz /initrd.img")
+        self.assertEqual(loaded.status, 0, loaded)
+        files = self.make_files()
+        self.machine.kexec("systemctl kexec && sleep 600")
+        self.assert_up()
+        self.assert_restored(files)
+        said = self.must(f"journalctl --no-pager -o cat -b -1 -u {UNIT}")
+        self.assertRegex(said, "saved [0-9]+ files")
+        self.assertNotIn("loaded /vmlinuz", said)
+
+
 class Trixie(CarriedOver, Release):
     """systemd 257: a process holds the session."""
 
