@@ -160,15 +160,14 @@ struct ChainSearch {
         let origin: Head.Origin =
             call.has(.cmdline) ? .commandLineText : call.has(.from) ? .commandLineFile : .procCmdline
         // What was saved in this boot takes the place of what has arrived, and of what a line names that was made before.
-        var released: UInt64?
         if choice.isLive, kernelsHead == nil, let note = HoldNote.read() {
             guard case .released = note.holder else {
                 return [Candidate(page: PFN(note.head), origin: .session, early: note.isEarly ? note : nil)]
             }
-            released = note.head
         }
         for (line, origin) in [(template, origin), (thisLine, .procCmdline)] {
-            guard let number = PramParameter.find(in: line).pfn, number != 0, number != released,
+            guard let number = PramParameter.find(in: line).pfn, number != 0,
+                !(choice.isLive && HoldNote.isReleased(PFN(number))),
                 !found.contains(where: { $0.page.number == number })
             else { continue }
             found.append(Candidate(page: PFN(number), origin: origin, isRefused: kernelsHead == 0))

@@ -50,7 +50,7 @@ final class SavingSession {
             case .process(let process, let started) = note.holder
         else { return failure }
         ProcessFacts.end(process, started: started)
-        RunFolder.removeNote(.held)
+        HoldNote(head: note.head, session: name, holder: .released).write()
         let cause: WritingFailure.Cause = if case .writing(let writing) = failure { writing.cause } else { .systemCall }
         return .writing(
             WritingFailure(

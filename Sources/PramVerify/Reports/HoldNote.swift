@@ -21,6 +21,15 @@ struct HoldNote {
     var holder: Holder
     /// The session has the head's page, and no chain yet.
     var isEarly = false
+    /// The heads of chains whose memory this boot has given back, and which the command line may name still.
+    private var givenBack: [UInt64] = []
+
+    init(head: UInt64, session: [UInt8], holder: Holder, isEarly: Bool = false) {
+        self.head = head
+        self.session = session
+        self.holder = holder
+        self.isEarly = isEarly
+    }
 
     /// The head that was taken before there is a chain, as long as its session is held.
     static func early() -> HoldNote? { read().flatMap { $0.isEarly && $0.standing.isHeld ? $0 : nil } }
@@ -38,11 +47,22 @@ struct HoldNote {
         } else {
             holder = .released
         }
-        return HoldNote(head: head, session: session, holder: holder, isEarly: fields.value("early") != nil)
+        var note = HoldNote(head: head, session: session, holder: holder, isEarly: fields.value("early") != nil)
+        for word in (fields.value("given-back") ?? []).split(separator: UInt8(ascii: " ")) {
+            if let head = try? KernelNumber.kstrtoul(word, .hexadecimal) { note.givenBack.append(head) }
+        }
+        return note
     }
 
     func write() {
         guard !session.contains(UInt8(ascii: "\n")) else { return }
+        var gone: [UInt64] = []
+        if let old = HoldNote.read() {
+            gone = old.givenBack
+            if case .released = old.holder { gone.append(old.head) }
+            // The first one is what the command line names, if any is.
+            gone = Array(gone.prefix(8))
+        }
         RunFolder.publishNote(.held) { output in
             output.write("head \(String(head, radix: 16))\nsession ")
             output.write(session)
@@ -54,6 +74,11 @@ struct HoldNote {
                 output.write("\nstore ")
                 output.write(unit + [UInt8(ascii: "\n")])
             case .released: output.write("\nreleased yes\n")
+            }
+            if !gone.isEmpty {
+                output.write("given-back")
+                for head in gone { output.write(" \(String(head, radix: 16))") }
+                output.write("\n")
             }
         }
     }
@@ -67,8 +92,10 @@ struct HoldNote {
 
     /// Whether the page is the head of a chain whose memory this boot has given back.
     static func isReleased(_ page: PFN?) -> Bool {
-        guard let page, let note = read(), case .released = note.holder else { return false }
-        return note.head == page.number
+        guard let page, let note = read() else { return false }
+        guard note.head == page.number else { return note.givenBack.contains(page.number) }
+        if case .released = note.holder { return true }
+        return false
     }
 
     /// Whether somebody has the chain's memory, for this kernel at least: a process may have it without a session.

@@ -85,7 +85,7 @@ class Release(BootCase):
         self.assert_verified_early()
         said = self.journal()
         self.assertEqual(contents(self.machine, LOADED), files, said)
-        self.assertRegex(said, "memory is given back: 9[0-9.]* M")
+        self.assertRegex(said, "memory is given back: (9|10)[0-9.]* M")
         self.assertEqual((self.stored(), self.sessions(1)), ("0", "0"))
         self.assert_verdict(in_guest(self.machine), "absent")
 
