@@ -108,7 +108,11 @@ int pv_receive_descriptor(int socket) {
     int number = -1;
     if (count < 0)
         return -1;
-    if (count == 1 && message.msg_controllen >= CMSG_LEN(sizeof number) && control.header.cmsg_type == SCM_RIGHTS)
+    if (count == 0) {
+        errno = EPIPE;
+        return -1;
+    }
+    if (message.msg_controllen >= CMSG_LEN(sizeof number) && control.header.cmsg_type == SCM_RIGHTS)
         memcpy(&number, CMSG_DATA(&control.header), sizeof number);
     if (number < 0)
         errno = ENODATA;

@@ -26,10 +26,12 @@ public final class FrameMemory: WritableMemory {
     ///   - count: of pages; there is room for so many.
     ///   - early: has the page for the head, and is kept by the session already; nil where the head is any page.
     ///   - live: where pages are read back.
+    ///   - beforeKeeping: called once there is room for all of it, and before the session has it.
     /// - Throws: ENOSPC, ENOMEM where there is no room after all; EPERM where frames are hidden; EEXIST where the session
     ///   keeps a chain already.
     public init(
-        pages wanted: Int, behind early: EarlyHead? = nil, keptBy session: borrowing LiveSession, _ live: LiveMemory
+        pages wanted: Int, behind early: EarlyHead? = nil, keptBy session: borrowing LiveSession, _ live: LiveMemory,
+        beforeKeeping: () -> Void = {}
     ) throws(SystemError) {
         let own = early == nil ? wanted : max(1, wanted - EarlyHead.pages)
         let memory = try MemoryFileDescriptor(size: UInt64(own) * UInt64(pageSize))
@@ -44,6 +46,7 @@ public final class FrameMemory: WritableMemory {
             }
         }
         try memory.seal(againstWriters: true)
+        beforeKeeping()
         try session.preserve(memory.descriptor, token: UInt64(files.count))
         guard let order = FrameOrder(try PageFrames.find(base, count: count), head: early?.page.number) else {
             throw SystemError("mmap", code: ErrorCode.badAddress, path: memory.descriptor.path)

@@ -27,8 +27,12 @@ public struct SessionHolder: ~Copyable {
         SystemCalls.detach(keeping: channel, -1)
         let session = SystemCalls.receiveDescriptor(channel)
         guard !session.failed else { SystemCalls.exit(1) }
-        // What else there is to be held, until a byte comes alone.
-        while !SystemCalls.receiveDescriptor(channel).failed {}
+        // What else there is to be held, until a byte comes alone. Whoever ends without it has told nobody of the holder.
+        while true {
+            let next = SystemCalls.receiveDescriptor(channel)
+            if next.code == ENODATA { break }
+            if next.failed && next.code != EINTR { SystemCalls.exit(1) }
+        }
         // Only now: whoever fills memory as one that is spared drives the machine into a panic.
         let path = Array("/proc/self/oom_score_adj".utf8)
         let file = SystemCalls.openat(SystemCalls.workingDirectory, path, O_WRONLY, 0)

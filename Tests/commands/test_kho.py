@@ -71,3 +71,13 @@ class Kho(KexecTest):
         self.assertEqual(result.status, DAMAGED, result)
         self.assertNotIn(b"pram=", result.out)
         self.assertIn(b"is gone", result.err)
+
+    def test_a_save_that_was_killed_keeps_no_promise(self):
+        # The process is this shell, which is no holder, but lives.
+        note = ("mkdir -p /run/pram-verify && read -r line </proc/$$/stat && set -- ${line##*) } && "
+                f"printf '{NOTE}process %s\\nstarted %s\\nearly yes\\nbegun yes\\n' $$ ${{20}} >/run/pram-verify/held")
+        result = self.machine(f"{note}; $pv cmdline; echo $?; $pv boot; $pv status; echo $?", line=LINE)
+        self.assertNotIn(b"pram=", result.out, result)
+        self.assertEqual(result.out.decode().splitlines()[1], str(DAMAGED), result)
+        self.assertIn(b"did not come to its end", result.out + result.err)
+        self.assertEqual(result.out.decode().splitlines()[-1], str(DAMAGED), result)

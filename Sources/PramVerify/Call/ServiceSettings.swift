@@ -18,7 +18,9 @@ struct ServiceSettings {
 
     init() {
         let words = ServiceSettings.words("SAVE_OPTIONS", "--replace")
-        saveOptions = words.filter { !$0.spell("--early") }
+        // Without --kho it is a mistake, which is said.
+        let isKept = words.contains { $0.spell("--kho") }
+        saveOptions = words.filter { !isKept || !$0.spell("--early") }
         takesHeadEarly = saveOptions.count < words.count
     }
 

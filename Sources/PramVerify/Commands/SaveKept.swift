@@ -22,26 +22,27 @@ extension Save {
         }
         let threads = try call.threadCount()
         let parity = try call.parityPercent()
-        let lock = try lockMemory()
+        let lock = try MemoryLock.take()
         let machine = try supportingMachine()
         try refuseHeldOver(call, machine)
         let keeper = try Keeper.choose()
         let source = try SaveSource(call)
+        try source.refuseEmpty()
+        SavingSession.clearUnfinished()
         let pages = try takeRoom(try pageCount(source.plan, call), parity: parity, source.plan)
         let live = try readBackMemory()
         SaveNote(.unfinished).write()
 
         let old = HoldNote.read()
-        let saving = try calling { () throws(SystemError) in
-            if let early = try SavingSession.early() { return early }
-            return try SavingSession.create()
-        }
+        let saving = try calling { () throws(SystemError) in try SavingSession.next() }
         let chainSave: ChainSave
         let head: PFN
         do throws(Failure) {
             let memory: FrameMemory
             do throws(SystemError) {
-                memory = try FrameMemory(pages: pages, behind: saving.early, keptBy: saving.session, live)
+                memory = try FrameMemory(pages: pages, behind: saving.early, keptBy: saving.session, live) {
+                    saving.begin()
+                }
             } catch {
                 throw .system(error, remedy: remedy(error))
             }
@@ -61,8 +62,19 @@ extension Save {
         }
         report.head = Head(origin: .session, page: head)
         report.layout = .amd64
-        let sentences = try keeper.take(saving.session, saving.name, head: head.number)
-        if let old, case .process(let process, let started) = old.holder { ProcessFacts.end(process, started: started) }
+        let sentences: [String]
+        do throws(Failure) {
+            sentences = try keeper.take(saving.session, saving.name, head: head.number)
+            if let old, case .process(let process, let started) = old.holder {
+                ProcessFacts.end(process, started: started)
+            }
+        } catch {
+            // Who held the early head has the chain by that.
+            guard saving.early != nil, let old, old.keepsMemory else { throw error }
+            let note = HoldNote(head: head.number, session: saving.name, holder: old.holder)
+            note.write()
+            sentences = [note.standing.sentence.text]
+        }
         report.written = Written(
             purpose: .chain, head: head,
             warnings: source.plan.warnings + sentences + loadedKernelWarning(head, call)
@@ -76,15 +88,6 @@ extension Save {
         case ErrorCode.outOfMemory, ErrorCode.noSpace: "save less, or free memory"
         default: ""
         }
-    }
-
-    private final class LockKeeper {
-        private let lock: FileLock
-        init(_ lock: consuming FileLock) { self.lock = lock }
-    }
-
-    private static func lockMemory() throws(Failure) -> LockKeeper {
-        do throws(LockFailure) { return LockKeeper(try FileLock.exclusive()) } catch { throw .locked(error) }
     }
 
     /// - Throws: what this machine lacks.
@@ -103,7 +106,9 @@ extension Save {
             throw .writing(
                 WritingFailure(
                     .holdsChain, "a chain is saved already: \(note.standing.sentence)",
-                    remedy: "kexec to hand it on, or save another in its place with --replace"))
+                    remedy: call.has(.early)
+                        ? "kexec to hand it on, or erase it"
+                        : "kexec to hand it on, or save another in its place with --replace"))
         }
         var named = try Head.find(call, live: true)
         if named.page == nil, !named.isReleased, case .head(let found)? = UnnamedHandOver.find() { named.page = found }
@@ -132,14 +137,21 @@ extension Save {
         guard let size = try call.size(.size) else {
             throw .usage(UsageError("--kho with --stdin needs --size: how much memory the chain may take"))
         }
-        return Int(clamping: min(size, 1 << 50) / UInt64(pageSize))
+        let pages = min(size, 1 << 50) / UInt64(pageSize)
+        guard let needed = plan.pagesNeeded, needed <= pages else {
+            throw .writing(
+                WritingFailure(
+                    .tooSmall, "what is saved beside the stream needs more than --size gives the chain",
+                    remedy: "--size gives the chain more memory"))
+        }
+        return Int(clamping: pages)
     }
 
     /// Looks before anything is taken: where memory runs out, the kernel ends processes, or panics.
     /// - Parameter least: pages that the chain has without parity.
     /// - Returns: how many it is to have, with as much parity as there is room for.
-    private static func takeRoom(_ least: Int, parity: Int, _ plan: SavePlan) throws(Failure) -> Int {
-        let wanted = parity > 0 ? SaveEstimate(plan, parity: parity)?.pages ?? 0 : 0
+    private static func takeRoom(_ least: Int, parity: Int = 0, _ plan: SavePlan? = nil) throws(Failure) -> Int {
+        let wanted = parity > 0 ? plan.flatMap { SaveEstimate($0, parity: parity) }?.pages ?? 0 : 0
         let most = max(least, Int(clamping: wanted))
         let forKernel = 2 * NextKernelFiles.size()
         var free: UInt64 = 0
@@ -176,9 +188,10 @@ extension Save {
     /// Takes a page for the head, which the next kernel can be told of at once. Until something is saved, it holds zeros.
     static func takeHead(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands(0...0)
-        let lock = try lockMemory()
+        let lock = try MemoryLock.take()
         let machine = try supportingMachine()
         try refuseHeldOver(call, machine)
+        SavingSession.clearUnfinished()
         if let note = HoldNote.early() {
             report.head = Head(origin: .session, page: PFN(note.head))
             report.written = Written(
@@ -187,12 +200,7 @@ extension Save {
         }
         // Whoever cannot read memory back saves nothing later.
         _ = try readBackMemory()
-        let room = HandOverRoom(free: HandOverRoom.freeNow() ?? 0, forKernel: 2 * NextKernelFiles.size())
-        guard room.hasRoom(for: UInt64(EarlyHead.pages * pageSize)) else {
-            throw .writing(
-                WritingFailure(
-                    .tooSmall, "there is no room for the next kernel in what is free", remedy: "free memory"))
-        }
+        _ = try takeRoom(EarlyHead.pages)
         let holder = try calling { () throws(SystemError) in try SessionHolder.start() }
         let saving = try calling { () throws(SystemError) in try SavingSession.create() }
         let early: EarlyHead
@@ -202,6 +210,11 @@ extension Save {
         report.head = Head(origin: .session, page: early.page)
         let sentences = try Keeper.process(holder, isStoreFull: false).take(
             saving.session, saving.name, head: early.page.number, [early.file], isEarly: true)
+        // What cannot be had again is no promise.
+        do throws(SystemError) { _ = try SavingSession.early() } catch {
+            HoldNote.early()?.end()
+            throw .system(error, remedy: "run this as root, with CAP_SYS_PTRACE")
+        }
         report.written = Written(
             purpose: .head, head: early.page, warnings: sentences + loadedKernelWarning(early.page, call))
         withExtendedLifetime(lock) {}
@@ -215,7 +228,7 @@ extension Save {
     static func keepAgain(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands(0...0)
         let threads = try call.threadCount()
-        let lock = try lockMemory()
+        let lock = try MemoryLock.take()
         _ = try supportingMachine()
         let keeper = try Keeper.choose()
         let named = try Head.find(call, live: true)
@@ -223,10 +236,18 @@ extension Save {
         guard let head = named.page else {
             throw .writing(WritingFailure(.noChain, "no chain has arrived: the command line names none (pram=)"))
         }
-        if let note = HoldNote.read(), note.head == head.number, note.standing.isHeld {
-            report.written = Written(
-                purpose: .chain, head: head, changed: false, warnings: [note.standing.sentence.text])
-            return
+        if let note = HoldNote.read(), note.keepsMemory {
+            guard note.head == head.number, !note.isEarly else {
+                throw .writing(
+                    WritingFailure(
+                        .holdsChain, "something else waits for the next kernel already: \(note.standing.sentence)",
+                        remedy: "erase that first"))
+            }
+            if note.standing.isHeld {
+                report.written = Written(
+                    purpose: .chain, head: head, changed: false, warnings: [note.standing.sentence.text])
+                return
+            }
         }
         let live = try readBackMemory()
         report.memory = Report.Memory(MemoryChoice.thisMachine, live)

@@ -207,10 +207,10 @@ extension Service {
     /// - Returns: its head; nil where there is none, or it is not intact, so that what the directory holds is saved.
     private func handOnArrived() throws(UsageError) -> PFN? {
         let call = try Call(Save.self, [bytes("--again")], nil)
-        guard let head = Head.arrived(call)?.page, !HoldNote.isReleased(head), !HoldNote.isRestored(head) else {
+        guard let head = Head.arrivedChain(call)?.page, !HoldNote.isReleased(head), !HoldNote.isRestored(head) else {
             return nil
         }
-        if let note = HoldNote.read(), note.head != head.number, note.standing.isHeld { return nil }
+        if let note = HoldNote.read(), note.isEarly || note.head != head.number, note.standing.isHeld { return nil }
         let report = try Save.perform(call)
         guard report.failure == nil, report.status == [] else {
             report.failure?.explain(to: streams.errors)
@@ -249,7 +249,8 @@ extension Service {
     /// What memory holds is older than what the directory holds, and is not to be restored over it. Where the directory
     /// has no files, memory may hold the only copy.
     private func eraseOlder(_ save: Call) throws(UsageError) {
-        guard save.has(.replace), hasFiles() else { return }
+        // A head without a chain is nothing that could be restored.
+        guard save.has(.replace), HoldNote.early() == nil, hasFiles() else { return }
         let report = try Erase.perform(save.turned(into: Erase.self))
         if let failure = report.failure {
             failure.explain(to: streams.errors)
@@ -270,6 +271,9 @@ extension Service {
         let loaded = LoadNote.current()
         var words: [[UInt8]] = []
         if let kernel = settings.kernel, !kernel.isEmpty {
+            if let loaded, loaded.head == head?.number, loaded.kernel == kernel, loaded.initrd == settings.initrd {
+                return []
+            }
             words = [kernel] + [settings.initrd].compactMap { $0 }
         } else if loaded?.head == head?.number, loaded != nil {
             return []

@@ -2,8 +2,11 @@ import ChainWriting
 import KernelCommandLine
 import Linux
 import Machine
+import MemorySources
 import PRAM
+import Parity
 import Text
+import Verification
 
 /// The session in which a chain has come from the former kernel.
 enum ArrivedSession {
@@ -78,7 +81,7 @@ enum ArrivedSession {
     ///   - generation: that of its links; nil where they have none.
     ///   - pages: how many it has; nil where nobody has counted them.
     static func release(_ head: PFN, generation: UInt64?, pages: UInt64?) -> Written {
-        guard let generation else {
+        guard let generation = generation ?? KeptMemory.generation(named: head) else {
             return Written(
                 purpose: .clearing, head: head, changed: false,
                 warnings: ["the chain's memory stays taken until the next boot: this program did not save it"])
@@ -114,6 +117,7 @@ enum ArrivedSession {
             }
             return released(head, name, before: before, pages: pages)
         }
+        var size: UInt64?
         do throws(Failure) {
             let device: LiveUpdate
             do throws(SystemError) { device = try LiveUpdate.open() } catch {
@@ -128,6 +132,7 @@ enum ArrivedSession {
             try calling { () throws(SystemError) in
                 // So it is freed as any file is; what nobody has taken out is freed in the end, too.
                 let files = try? session.retrieve()
+                size = files?.reduce(0) { $0 &+ ((try? $1.size()) ?? 0) }
                 try session.finish()
                 withExtendedLifetime(files) {}
             }
@@ -135,14 +140,14 @@ enum ArrivedSession {
         } catch {
             return (nil, Phrase("the chain's memory stays taken until the next boot: \(error.message)"))
         }
-        return released(head, name, before: before, pages: pages)
+        return released(head, name, before: before, pages: size.map { $0 / UInt64(pageSize) } ?? pages)
     }
 
     /// Notes that nobody has it any more.
     private static func released(
         _ head: UInt64, _ name: [UInt8], before: UInt64?, pages: UInt64?
     ) -> (bytes: UInt64?, sentence: Phrase) {
-        HoldNote(head: head, session: name, holder: .released).write()
+        HoldNote.noteReleased(head, name)
         // What is freed is not all counted as free at once: some waits in lists of the processors.
         let after = HandOverRoom.memFree()
         let grown = (after ?? 0) > (before ?? 0) ? (after ?? 0) - (before ?? 0) : 0
@@ -169,6 +174,15 @@ extension Head {
                 page, machine, kernelsHead: MachineEvidence.kernelsHead())
         else { return nil }
         return head
+    }
+
+    /// The same where a chain begins there, or has: under a head that was taken early nothing may have been saved.
+    static func arrivedChain(_ call: Call) -> Head? {
+        guard let head = arrived(call), let page = head.page else { return nil }
+        guard let memory = try? MemoryChoice.thisMachine.open(base: 0, unpackLimit: 0, raw: false) else { return head }
+        var state = PageState.absent
+        let isEmpty = PageBytes(page, of: memory, state: &state).isZero && state == .present
+        return isEmpty && GeometryPage(locator: page.number &+ 1, in: memory)?.head != page.number ? nil : head
     }
 
     /// Whether the command line names it, or something has arrived of which somebody else may know the head.

@@ -153,7 +153,10 @@ struct ChainSearch {
     private func namedHeads(_ kernelsHead: UInt64?) throws(Failure) -> [Candidate] {
         if call.has(.pfn) {
             let head = try Head.find(call, live: false)
-            return head.page.map { [Candidate(page: $0, origin: .option)] } ?? []
+            let note = HoldNote.read().flatMap { choice.isLive && $0.isEarly ? $0 : nil }
+            return head.page.map {
+                [Candidate(page: $0, origin: .option, early: note?.head == $0.number ? note : nil)]
+            } ?? []
         }
         if let kernelsHead, kernelsHead != 0 { return [Candidate(page: PFN(kernelsHead), origin: .sysKernelPram)] }
         var found: [Candidate] = []

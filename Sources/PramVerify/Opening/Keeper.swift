@@ -118,6 +118,7 @@ enum Keeper: ~Copyable {
         let isSpared = try holder.take(descriptors)
         let note = HoldNote(head: head, session: name, holder: .process(process, started: started), isEarly: isEarly)
         note.write()
+        let isApart = setApart(process)
         let isHeld = note.standing.isHeld
         let loss: StaticString =
             isHeld ? ": when that ends before the kexec, the chain is gone" : ": when that ends, the chain is gone"
@@ -126,10 +127,33 @@ enum Keeper: ~Copyable {
                 ? Phrase("session \(escaped(name)) is held by process \(process)\(loss)").text
                 : Phrase("process \(process) has the chain's memory, which is in no session\(loss)").text
         ]
+        if !isApart {
+            sentences.append("systemctl kexec ends that process with what it was started from: use kexec -e")
+        }
         if !isSpared {
             sentences.append("the OOM killer may end that process: its oom_score_adj could not be set")
         }
         return sentences
+    }
+
+    /// On the way to a kexec systemd ends what belongs to a login or to another unit. A scope that nothing conflicts with
+    /// stays, and what is in it is spared at the end for its name, which begins with @. The unit that this program brings
+    /// spares what it leaves, too.
+    /// - Returns: false where the process stays where it is, and will be ended.
+    private static func setApart(_ process: Int32) -> Bool {
+        guard FileDescriptor.exists(bytes("/run/systemd/system")) else { return true }
+        if let unit = ownUnit(), unit.elementsEqual("pram-verify.service".utf8) { return true }
+        let call: [StaticString] = [
+            "busctl", "--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+            "org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))",
+        ]
+        let name = Array("pram-verify-holder-\(process).scope".utf8)
+        let number = Array(String(process).utf8)
+        var words = call.map { bytes($0) } + [name]
+        words += (["fail", "2", "PIDs", "au", "1"] as [StaticString]).map { bytes($0) } + [number]
+        words += (["DefaultDependencies", "b", "false", "0"] as [StaticString]).map { bytes($0) }
+        guard let (ending, _) = try? ChildProgram.output(of: words, limit: 4096) else { return false }
+        return ending == .exited(0)
     }
 
     /// systemd answers nobody, and drops what does not fit.

@@ -18,8 +18,7 @@ struct KeptMemory {
     ///   what the chain says itself.
     /// - Returns: nil where nobody knows the session's name.
     static func take(_ head: PFN) throws(Failure) -> KeptMemory? {
-        let lock: LockKeeper
-        do throws(LockFailure) { lock = LockKeeper(try FileLock.exclusive()) } catch { throw .locked(error) }
+        let lock = try MemoryLock.take()
         defer { withExtendedLifetime(lock) {} }
         let line = try? MachinePaths().parameterLine()
         let named = line.flatMap { sessionName(on: $0) }
@@ -99,15 +98,18 @@ struct KeptMemory {
                 remedy: "name that page with --pfn, or none"))
     }
 
-    private final class LockKeeper {
-        private let lock: FileLock
-        init(_ lock: consuming FileLock) { self.lock = lock }
-    }
-
     private static let whatIsDone: StaticString =
         "memory cannot be read, so the chain was taken out of its session, and put into one for the next kernel"
     private static let whatIsLost: StaticString =
         "the chain was taken out of its session, and the next kernel does not get it"
+
+    /// What the command line says of the session of the chain whose head it names; nil for another head.
+    static func generation(named head: PFN) -> UInt64? {
+        guard let line = try? MachinePaths().parameterLine(), PramParameter.find(in: line).pfn == head.number else {
+            return nil
+        }
+        return sessionName(on: line).flatMap { KeptSession.generation(named: $0.dropFirst(12)) }
+    }
 
     /// From the command line, as the links that tell it cannot be read.
     private static func sessionName(on line: ParameterLine) -> [UInt8]? {

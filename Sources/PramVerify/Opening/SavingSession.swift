@@ -33,6 +33,17 @@ final class SavingSession {
         throw SystemError("ioctl", code: ErrorCode.exists, path: LiveUpdate.path)
     }
 
+    /// The one for the next chain. An early head whose session cannot be had, or has a part of another chain, gives way.
+    static func next() throws(SystemError) -> SavingSession {
+        do throws(SystemError) { if let early = try early() { return early } } catch { HoldNote.early()?.end() }
+        return try create()
+    }
+
+    /// Ends an early head's session, where a save was begun and did not end. Nobody else saves: the lock is held.
+    static func clearUnfinished() {
+        if let note = HoldNote.read(), note.isBegun { note.end() }
+    }
+
     /// The one that `save --early` has made; nil where there is none, or none any more.
     static func early() throws(SystemError) -> SavingSession? {
         guard let note = HoldNote.early(), case .process(let process, _) = note.holder,
@@ -43,14 +54,18 @@ final class SavingSession {
         return SavingSession(session, generation, try EarlyHead(file))
     }
 
-    /// Ends an early one: a part of a chain is in it, for which there is no second try.
+    /// Notes that an early one gets its chain: from now on it is that or nothing.
+    func begin() {
+        guard early != nil, var note = HoldNote.early(), note.session == name else { return }
+        note.isBegun = true
+        note.write()
+    }
+
+    /// Ends an early one in which a part of a chain is, for which there is no second try.
     /// - Returns: the failure, which says so.
     func givenUp(after failure: Failure) -> Failure {
-        guard early != nil, let note = HoldNote.early(), note.session == name,
-            case .process(let process, let started) = note.holder
-        else { return failure }
-        ProcessFacts.end(process, started: started)
-        HoldNote(head: note.head, session: name, holder: .released).write()
+        guard early != nil, let note = HoldNote.read(), note.session == name, note.isBegun else { return failure }
+        note.end()
         let cause: WritingFailure.Cause = if case .writing(let writing) = failure { writing.cause } else { .systemCall }
         return .writing(
             WritingFailure(

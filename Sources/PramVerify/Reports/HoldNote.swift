@@ -21,6 +21,8 @@ struct HoldNote {
     var holder: Holder
     /// The session has the head's page, and no chain yet.
     var isEarly = false
+    /// A chain is being saved into the session of an early head, or was, by a process that was killed.
+    var isBegun = false
     /// The heads of chains whose memory this boot has given back, and which the command line may name still.
     private var givenBack: [UInt64] = []
 
@@ -29,6 +31,24 @@ struct HoldNote {
         self.session = session
         self.holder = holder
         self.isEarly = isEarly
+    }
+
+    /// Notes that the memory of the chain with this head was given back; another one that is held stays what it is.
+    static func noteReleased(_ head: UInt64, _ session: [UInt8]) {
+        guard var other = read(), other.head != head, other.keepsMemory else {
+            return HoldNote(head: head, session: session, holder: .released).write()
+        }
+        other.givenBack.append(head)
+        other.write()
+    }
+
+    /// Ends the process that holds it, and notes that.
+    func end() {
+        if case .process(let process, let started) = holder {
+            ProcessFacts.end(process, started: started)
+            ProcessFacts.waitForEnd(process, started: started)
+        }
+        HoldNote(head: head, session: session, holder: .released).write()
     }
 
     /// The head that was taken before there is a chain, as long as its session is held.
@@ -48,6 +68,7 @@ struct HoldNote {
             holder = .released
         }
         var note = HoldNote(head: head, session: session, holder: holder, isEarly: fields.value("early") != nil)
+        note.isBegun = fields.value("begun") != nil
         for word in (fields.value("given-back") ?? []).split(separator: UInt8(ascii: " ")) {
             if let head = try? KernelNumber.kstrtoul(word, .hexadecimal) { note.givenBack.append(head) }
         }
@@ -56,13 +77,7 @@ struct HoldNote {
 
     func write() {
         guard !session.contains(UInt8(ascii: "\n")) else { return }
-        var gone: [UInt64] = []
-        if let old = HoldNote.read() {
-            gone = old.givenBack
-            if case .released = old.holder { gone.append(old.head) }
-            // The first one is what the command line names, if any is.
-            gone = Array(gone.prefix(8))
-        }
+        let gone = allGivenBack(before: HoldNote.read())
         RunFolder.publishNote(.held) { output in
             output.write("head \(String(head, radix: 16))\nsession ")
             output.write(session)
@@ -70,6 +85,7 @@ struct HoldNote {
             case .process(let process, let started):
                 output.write("\nprocess \(process)\nstarted \(started)\n")
                 if isEarly { output.write("early yes\n") }
+                if isBegun { output.write("begun yes\n") }
             case .store(let unit):
                 output.write("\nstore ")
                 output.write(unit + [UInt8(ascii: "\n")])
@@ -81,6 +97,16 @@ struct HoldNote {
                 output.write("\n")
             }
         }
+    }
+
+    /// The first one, which may be the command line's, and the last ones.
+    private func allGivenBack(before old: HoldNote?) -> [UInt64] {
+        var all: [UInt64] = []
+        func add(_ head: UInt64) { if head != self.head && !all.contains(head) { all.append(head) } }
+        for head in old?.givenBack ?? [] { add(head) }
+        if let old, case .released = old.holder { add(old.head) }
+        for head in givenBack { add(head) }
+        return Array(all.prefix(1) + all.dropFirst().suffix(7))
     }
 
     /// Notes that every file of the chain with this head was restored, so that it is the only copy no more.
@@ -110,6 +136,12 @@ struct HoldNote {
         case .released: return (false, "the chain was loaded, and its memory given back")
         case .process(let process, let started):
             let isThere = ProcessFacts.startTime(process) == started
+            if isThere, isBegun {
+                return (
+                    false,
+                    "a chain is being saved into session \(escaped(session)), or was, and its saving did not come to its end"
+                )
+            }
             if isThere, let sessions = ProcessFacts.sessions(of: process), sessions.isEmpty {
                 return (
                     false,
