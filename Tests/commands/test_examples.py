@@ -2,6 +2,7 @@
 what comes. What cannot be run stands in NOT_RUN, with the reason; an example that is in no table fails."""
 
 import ast
+import os
 import pathlib
 import random
 import re
@@ -175,8 +176,9 @@ class Readme(Examples):
         self.there("pram-verify load --erase DIR", line=f"{LINE} {PRAM}")
         self.assertEqual((source / "noise").read_bytes(), (self.place / "before/noise").read_bytes())
 
-    def boot_folder(self):
-        (self.place / "initrd.img").write_bytes(initrds.archive(
+    def boot_image(self):
+        """The image of the kernel that runs, where Debian has it."""
+        (self.place / f"initrd.img-{os.uname().release}").write_bytes(initrds.archive(
             initrds.record("init", b"#!/bin/sh\n", 0o100755), initrds.record("scripts", mode=0o040755),
             initrds.record("scripts/functions", b"\n"), initrds.record("bin", mode=0o040755),
             initrds.record("bin/sh", b"\x7fELF", 0o100755), initrds.record("bin/cat", b"\x7fELF", 0o100755),
@@ -187,11 +189,11 @@ class Readme(Examples):
         self.lay()
         result = self.there("pram-verify status", before="pram-verify boot", line=f"{LINE} {PRAM}")
         self.assertIn(b"intact", result.out)
-        bind = self.boot_folder()
-        result = self.there("pram-verify image check /boot/initrd.img || pram-verify image append /boot/initrd.img",
-                            before=bind)
+        bind = self.boot_image()
+        result = self.there("pram-verify image check /boot/initrd.img-$(uname -r) || "
+                            "pram-verify image append /boot/initrd.img-$(uname -r)", before=bind)
         self.assertIn(b"appended for initramfs-tools", result.err)
-        self.there("pram-verify image check /boot/initrd.img", before=bind)
+        self.there("pram-verify image check /boot/initrd.img-$(uname -r)", before=bind)
 
     def test_dumps(self):
         self.dump()
