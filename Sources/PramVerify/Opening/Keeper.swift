@@ -121,7 +121,9 @@ enum Keeper: ~Copyable {
         let isApart = setApart(process)
         let isHeld = note.standing.isHeld
         let loss: StaticString =
-            isHeld ? ": when that ends before the kexec, the chain is gone" : ": when that ends, the chain is gone"
+            isEarly
+            ? ": when that ends before the kexec, the head is gone"
+            : isHeld ? ": when that ends before the kexec, the chain is gone" : ": when that ends, the chain is gone"
         var sentences = [
             isHeld
                 ? Phrase("session \(escaped(name)) is held by process \(process)\(loss)").text
