@@ -168,12 +168,21 @@ KHO_KERNEL = "bzImage-kho-7.3-systemd"
 
 
 @functools.lru_cache(maxsize=None)
-def without_hugetlb():
-    """What answers criu's question for huge pages as a kernel does that has never heard of them."""
-    path = image_path("without-hugetlb")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cc", "-O2", "-s", "-o", path, REPOSITORY / "Tests/boot/harness/without-hugetlb.c"], check=True)
-    return path
+def stand_ins():
+    """{path in the guest: content}: the kernel has neither hugetlbfs nor nftables, and criu gives up without them. One
+    stands before criu, the other one in the place of its library."""
+    made = {}
+    versions = image_path("nftables.map")
+    versions.parent.mkdir(parents=True, exist_ok=True)
+    versions.write_text("LIBNFTABLES_1 { global: *; };\n")
+    for place, name, options in (
+            ("/usr/sbin/criu", "without-hugetlb", ()),
+            ("/usr/lib/stand-ins/libnftables.so.1", "without-nftables",
+             ("-shared", "-fPIC", "-Wl,-soname,libnftables.so.1", f"-Wl,--version-script={versions}"))):
+        path = image_path(name)
+        subprocess.run(["cc", "-O2", "-s", "-o", path, REPOSITORY / f"Tests/boot/harness/{name}.c", *options], check=True)
+        made[place] = path.read_bytes()
+    return made
 
 
 class HandedOver(Counting):
@@ -190,7 +199,7 @@ class HandedOver(Counting):
         padded = image_path("handed-over-kernel.img")
         padded.parent.mkdir(parents=True, exist_ok=True)
         padded.write_bytes(content + b"\0" * (-len(content) % 512))
-        without_hugetlb()
+        stand_ins()
         return Machine(name, kernel, initrd, f"{distribution.ROOT} kho=on liveupdate=on no_timer_check quiet", "1G",
                        drives=[disk, padded])
 
@@ -199,9 +208,9 @@ class HandedOver(Counting):
         must = self.machine.must
         must(f"head -c {self.size} /dev/vdb >/boot/vmlinuz-kho && ln -sf boot/vmlinuz-kho /vmlinuz && "
              "ln -sf /boot/vmlinuz-kho /boot/vmlinuz-$(uname -r)")
-        # The kernel has no hugetlbfs, without which criu gives up.
-        must("mv /usr/sbin/criu /usr/sbin/criu.real; ln -s /harness/busybox /usr/local/bin/pidof")
-        for place, content in {"/usr/sbin/criu": without_hugetlb().read_bytes(), "/usr/local/bin/counter": COUNTER}.items():
+        must("mv /usr/sbin/criu /usr/sbin/criu.real; mkdir /usr/lib/stand-ins; "
+             "ln -s /harness/busybox /usr/local/bin/pidof")
+        for place, content in {**stand_ins(), "/usr/local/bin/counter": COUNTER}.items():
             self.machine.put(place, content)
             must(f"chmod 755 {place}")
 

@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,6 +29,8 @@ int main(int count, char **words) {
         perror("seccomp");
         return 1;
     }
+    // The library that knows of no nftables lies there.
+    setenv("LD_LIBRARY_PATH", "/usr/lib/stand-ins", 1);
     execv("/usr/sbin/criu.real", words);
     perror("/usr/sbin/criu.real");
     return 1;
