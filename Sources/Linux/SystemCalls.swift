@@ -482,6 +482,11 @@ extension SystemCalls {
 
     static func munmap(_ address: UnsafeMutableRawPointer, _ count: Int) { _ = CLinux.munmap(address, count) }
 
+    /// With MADV_SEQUENTIAL: a request that the kernel need not follow.
+    static func adviseSequential(_ address: UnsafeMutableRawPointer, _ count: Int) {
+        _ = CLinux.madvise(address, count, MADV_SEQUENTIAL)
+    }
+
     /// With MS_SYNC.
     static func msync(_ address: UnsafeMutableRawPointer, _ count: Int) -> Answer {
         make(.msync) { Int(CLinux.msync(address, count, MS_SYNC)) }
