@@ -153,8 +153,8 @@ public struct ChainSave {
         return (frame, chain)
     }
 
-    /// Reads everything back, with the head laid over it. Pages that were read back while parity was made of them are not
-    /// read once more: the links have to list just what was found then.
+    /// Reads everything back, with the head laid over it. Pages that were read back while parity was made of them are
+    /// not read once more: the links have to list just what was found then.
     private func verify(
         _ headLink: PageBytes, _ frame: PFN, threads: Int, seed: UInt64
     ) throws(WritingFailure) -> ChainEvaluation {

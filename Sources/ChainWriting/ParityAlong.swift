@@ -4,12 +4,12 @@ import PRAM
 import Parity
 import Verification
 
-/// Makes the parity of a chain while its pages are written, a part of the columns at a time: whoever has nothing else to
-/// do adds those of the next group, as far as its pages are written. In the same pass each page is read back from where
+/// Makes the parity of a chain while its pages are written, a part of the columns at a time: who has nothing else to do
+/// adds those of the next group, as far as its pages are written. In the same pass each page is read back from where
 /// it lies: what was found is bound together in a digest, to be compared with the one of what was to be written.
 final class ParityAlong {
-    /// Parts of the columns: with more of them more is done when the last page is written, but each costs the sums, once
-    /// more, a way through memory.
+    /// Parts of the columns: with more of them more is done when the last page is written, but each costs the sums a way
+    /// through memory.
     private static let parts = 4
 
     let code: Interleaving

@@ -1,8 +1,8 @@
 import Linux
 import PRAM
 
-/// Pages on their way into memory that is written by system calls. They are put together in pieces of up to 256 KiB, and
-/// a thread of its own writes these, in the order in which they were begun, while the next ones are read.
+/// Pages on their way into memory that is written by system calls. They are put together in pieces of up to 256 KiB,
+/// and a thread of its own writes these, in the order in which they were begun, while the next ones are read.
 ///
 /// One thread alone puts pages here; two runs of pages may grow side by side, such as pages of files and links.
 final class WriteBehind {

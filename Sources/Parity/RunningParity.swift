@@ -1,7 +1,7 @@
 import CParity
 
-/// Parity that is made while the pages come: some columns of a group at a time are added to its sums, which lie where the
-/// parity pages belong. Its tables are only read, so several threads may add to different groups.
+/// Parity that is made while the pages come: some columns of a group at a time are added to its sums, which lie where
+/// the parity pages belong. Its tables are only read, so several threads may add to different groups.
 @safe public final class RunningParity {
     public let code: Interleaving
     private let factors: UnsafeMutablePointer<pv_gf_factor>

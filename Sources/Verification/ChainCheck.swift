@@ -24,7 +24,7 @@ public final class ChainCheck {
         /// DATA pages, by their number and the checksum that the chain has of them, that are known to fit: they are not
         /// read. nil to read all.
         public var knows: ((UInt64, UInt32) -> Bool)?
-        /// Whether pages are wanted through their mapping once more behind the check, so that it is worth its page faults.
+        /// Whether pages are wanted through their mapping once more behind the check: it is worth its page faults then.
         public var staysMapped = false
         public init() {}
     }

@@ -186,8 +186,8 @@ struct WritingTarget {
             lock: nil)
     }
 
-    /// Makes an image larger. In memory room is made page by page, which takes longer than to fill it, so a new file, with
-    /// which nothing is lost, gets it while it is written.
+    /// Makes an image larger. In memory room is made page by page, which takes longer than to fill it, so a new file,
+    /// with which nothing is lost, gets it while it is written.
     /// - Returns: whether it has none yet.
     private static func makeRoom(
         in file: borrowing FileDescriptor, _ size: UInt64, isNew: Bool
