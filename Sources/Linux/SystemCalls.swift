@@ -233,10 +233,10 @@ extension SystemCalls {
     }
 
     /// posix_fallocate(3), which returns its errno.
-    static func fallocate(_ number: Int32, _ length: off_t) -> Answer {
+    static func fallocate(_ number: Int32, _ offset: off_t, _ length: off_t) -> Answer {
         var code: Int32 = 0
         let answer = make(.fallocate) {
-            code = posix_fallocate(number, 0, length)
+            code = posix_fallocate(number, offset, length)
             pv_set_errno(code)
             return code == 0 ? 0 : -1
         }
@@ -481,6 +481,11 @@ extension SystemCalls {
     }
 
     static func munmap(_ address: UnsafeMutableRawPointer, _ count: Int) { _ = CLinux.munmap(address, count) }
+
+    /// With MADV_SEQUENTIAL: a request that the kernel need not follow.
+    static func adviseSequential(_ address: UnsafeMutableRawPointer, _ count: Int) {
+        _ = CLinux.madvise(address, count, MADV_SEQUENTIAL)
+    }
 
     /// With MS_SYNC.
     static func msync(_ address: UnsafeMutableRawPointer, _ count: Int) -> Answer {
