@@ -56,11 +56,7 @@ public struct ChainSave {
         _ plan: SavePlan, from directory: SourceDirectory?, into memory: any WritableMemory, generation: UInt64,
         parity: Int = 0, replacing standing: StandingChain? = nil
     ) throws(WritingFailure) {
-        guard !plan.isEmpty else {
-            throw WritingFailure(
-                .notSavable,
-                "\(escaped(directory?.path ?? [])) holds nothing that can be saved: a chain cannot be empty")
-        }
+        guard !plan.isEmpty else { throw ChainSave.nothingToSave(in: directory) }
         if let target = memory.writtenFile,
             let file = plan.files.first(where: { $0.source.identity?.isFile(target) == true })
         {
@@ -104,6 +100,11 @@ public struct ChainSave {
         nextLink = placement?.links.lowerBound ?? 0
         stamp = LinkStamp(generation: generation)
         writer = ChainWriter(head: head, stamp: stamp)
+    }
+
+    public static func nothingToSave(in directory: SourceDirectory?) -> WritingFailure {
+        WritingFailure(
+            .notSavable, "\(escaped(directory?.path ?? [])) holds nothing that can be saved: a chain cannot be empty")
     }
 
     /// - Parameter threads: for the verification at the end.

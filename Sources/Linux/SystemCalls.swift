@@ -649,8 +649,10 @@ extension SystemCalls {
 
     /// memfd_create(2) with MFD_ALLOW_SEALING.
     static func memoryFile(_ name: [UInt8]) -> Answer { make(.openat, name) { pv_memory_file($0) } }
-    /// F_SEAL_GROW, F_SEAL_SHRINK and F_SEAL_FUTURE_WRITE.
-    static func sealMemoryFile(_ number: Int32) -> Answer { make(.ioctl) { Int(pv_seal_memory_file(number)) } }
+    /// F_SEAL_GROW and F_SEAL_SHRINK; F_SEAL_FUTURE_WRITE, too, against new writers.
+    static func sealMemoryFile(_ number: Int32, againstWriters: Bool) -> Answer {
+        make(.ioctl) { Int(pv_seal_memory_file(number, againstWriters ? 1 : 0)) }
+    }
 
     /// Two ends of a stream.
     static func socketPair(_ ends: inout (Int32, Int32)) -> Answer {

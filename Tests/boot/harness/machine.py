@@ -29,7 +29,7 @@ LOGS = BUILD / "logs"
 
 # Seconds that a boot and a command may take. They are there for what hangs: a machine that others use as well can be
 # slower by far than one alone.
-BOOT_DEADLINE, COMMAND_DEADLINE = 900, 400
+BOOT_DEADLINE, COMMAND_DEADLINE = 1800, 600
 
 # The agent's shell reads byte by byte and the guest's tty holds 64 KiB: small enough for both.
 UPLOAD_CHUNK = 16 * 1024

@@ -35,11 +35,12 @@ NAMED = ("linux-image", "initramfs-tools", "dracut-core", "kexec-tools", "system
 
 
 class Suite:
-    """A release. `lacking` are packages that it does not have."""
+    """A release. `lacking` are packages that it does not have, `more` those that only it needs; `note` is what a reader of
+    TESTED.md should know of it."""
 
-    def __init__(self, number, name, others=(), extra=("-updates", "-security"), lacking=()):
-        self.number, self.name, self.others, self.extra = number, name, others, extra
-        self.packages = [package for package in PACKAGES if package not in lacking]
+    def __init__(self, number, name, others=(), extra=("-updates", "-security"), lacking=(), more=(), note=""):
+        self.number, self.name, self.others, self.extra, self.note = number, name, others, extra, note
+        self.packages = [*(package for package in PACKAGES if package not in lacking), *more]
 
     def __repr__(self):
         return f"Debian {self.number}"
@@ -243,5 +244,7 @@ def _host_sources():
 BOOKWORM = Suite("12", "bookworm", lacking=("criu",))
 TRIXIE = Suite("13", "trixie")
 # The next release, before it is one; and what it is made from, where the mirror does not have it under its name.
-NEXT = Suite("forky, the next release", "forky", others=("sid",), extra=())
+NEXT = Suite("forky, the next release", "forky", others=("sid",), extra=(), more=("util-linux-extra",), note=(
+    "dracut makes an initrd without systemd (dracut-shell) that boots only where util-linux-extra is installed: since\n"
+    "util-linux 2.41.2 switch_root lies there, and no package that dracut depends on brings it."))
 ALL = (BOOKWORM, TRIXIE, NEXT)

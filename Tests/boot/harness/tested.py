@@ -53,7 +53,8 @@ def write(tests):
     for suite in suites.ALL:
         own = [result for result in kept if result["releases"][0][0] == repr(suite)]
         if own:
-            parts += [f"## {suite}\n", _versions(own[-1]["releases"][0][1]), _table(own)]
+            parts += [f"## {suite}\n", _versions(own[-1]["releases"][0][1]), *([f"{suite.note}\n"] if suite.note else []),
+                      _table(own)]
     DOCUMENT.write_text("\n".join(parts))
 
 
