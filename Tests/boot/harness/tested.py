@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import inspect
 import json
+import re
 import subprocess
 
 from . import BUILD, REPOSITORY, suites
@@ -16,7 +17,8 @@ HEAD = """\
 
 What `make test-suites` has shown, written by it and by nobody else: each release with its own kernel, initramfs tools,
 kexec-tools and systemd, as a virtual machine that goes through real shutdowns and real kexecs. A case that is not
-named was not run. What each of them does is in Tests/boot/cases, under the same name.
+named was not run. What each of them does is in Tests/boot/cases, under the same name. The number in parentheses is the
+program's commit.
 """
 
 
@@ -53,8 +55,8 @@ def write(tests):
     for suite in suites.ALL:
         own = [result for result in kept if result["releases"][0][0] == repr(suite)]
         if own:
-            parts += [f"## {suite}\n", _versions(own[-1]["releases"][0][1]), *([f"{suite.note}\n"] if suite.note else []),
-                      _table(own)]
+            notes = [f"{suite.note}\n"] if suite.note else []
+            parts += [f"## {suite}\n", _versions(own[-1]["releases"][0][1]), *notes, _table(own)]
     DOCUMENT.write_text("\n".join(parts))
 
 
@@ -74,11 +76,16 @@ def _table(results):
         if len(result["releases"]) > 1:
             case += f" (to {result['releases'][1][0]}, {_kernel(result['releases'][1][1])})"
         rows.setdefault(case, {})[result["tool"]] = (
-            f"{'passed' if result['passed'] else 'FAILED'}, {result['date']}")
+            f"{'passed' if result['passed'] else 'FAILED'}, {result['date']} ({_commit(result['program'])})")
     lines = [f"| case | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     lines += [f"| {case} | {' | '.join(found.get(tool, '') for tool in columns)} |"
               for case, found in sorted(rows.items())]
     return "".join(line + "\n" for line in lines)
+
+
+def _commit(program):
+    found = re.search(r"commit (\w{7})", program)
+    return found.group(1) if found else program
 
 
 def _kernel(versions):
