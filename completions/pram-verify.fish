@@ -6,6 +6,11 @@ set -g __pram_verify_table
 # What an argument or an operand may be: A|B|FILE, behind a text that is given before each.
 function __pram_verify_values -a before value kinds
     for word in (string split '|' -- $kinds)
+        # From fish 4 on files are completed behind any `=`, a key's too.
+        if string match -qr '^(DIR|FILE|PATH|DEVICE|KERNEL|INITRD|IMAGE|OUT)$' -- $word
+            and string match -qr '^PART(UUID|LABEL)=' -- $value
+            continue
+        end
         switch $word
             case DIR
                 for name in (__fish_complete_directories $value '')
@@ -42,7 +47,7 @@ function __pram_verify_complete
     for word in $tokens[2..-1]
         if set -q expected[1]
             set expected
-        else if string match -q -- '-?*' $word
+        else if string match -qr -- '^-.' $word
             for row in $__pram_verify_table
                 set -l fields (string split \t -- $row)
                 if test $fields[1] = o -a $fields[3] != -

@@ -36,7 +36,7 @@ static void by_path(size_t path) {
         void *sources[most_columns];
         sources_of(group, sources);
         struct pv_gf_combination c = {(const void *const *)sources, columns, parity + group * rows * page, rows,
-        factors};
+        page, false, factors};
         pv_gf_combine_by(path, &c);
     }
 }

@@ -59,8 +59,8 @@ int pv_finish(int session) {
 
 int pv_memory_file(const char *name) { return (int)syscall(SYS_memfd_create, name, 3u /* CLOEXEC, ALLOW_SEALING */); }
 
-int pv_seal_memory_file(int number) {
-    return fcntl(number, 1033 /* F_ADD_SEALS */, 0x0002 | 0x0004 | 0x0010);
+int pv_seal_memory_file(int number, int against_writers) {
+    return fcntl(number, 1033 /* F_ADD_SEALS */, 0x0002 | 0x0004 | (against_writers ? 0x0010 : 0));
 }
 
 int pv_other_descriptor(int process, int number) {
@@ -108,7 +108,11 @@ int pv_receive_descriptor(int socket) {
     int number = -1;
     if (count < 0)
         return -1;
-    if (count == 1 && message.msg_controllen >= CMSG_LEN(sizeof number) && control.header.cmsg_type == SCM_RIGHTS)
+    if (count == 0) {
+        errno = EPIPE;
+        return -1;
+    }
+    if (message.msg_controllen >= CMSG_LEN(sizeof number) && control.header.cmsg_type == SCM_RIGHTS)
         memcpy(&number, CMSG_DATA(&control.header), sizeof number);
     if (number < 0)
         errno = ENODATA;

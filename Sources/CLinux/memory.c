@@ -68,3 +68,18 @@ void pv_traps_prepare(void) {
     sigaction(SIGTRAP, &trap, NULL);
     sigaction(SIGSEGV, &trap, NULL);
 }
+
+bool pv_are_equal(const void *a, const void *b, size_t length) {
+    enum { stretch = 256 };
+    const unsigned char *p = a, *q = b;
+    uint64_t differs = 0;
+    for (; length >= stretch && !differs; p += stretch, q += stretch, length -= stretch)
+        for (size_t i = 0; i < stretch; i += sizeof differs) {
+            uint64_t one, other;
+            memcpy(&one, p + i, sizeof one);
+            memcpy(&other, q + i, sizeof other);
+            differs |= one ^ other;
+        }
+    for (; length && !differs; length--) differs = *p++ ^ *q++;
+    return !differs;
+}

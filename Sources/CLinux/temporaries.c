@@ -60,8 +60,11 @@ static void on_end(int number) {
     for (int i = 0; i < SLOTS; i++)
         if (slots[i].used) unlinkat(slots[i].directory, slots[i].name, 0);
     if (staging.used) {
-        empty(staging.directory);
-        rmdir(staging.path);
+        /* Other threads may still make files there. */
+        for (int tries = 0; tries < 100; tries++) {
+            empty(staging.directory);
+            if (rmdir(staging.path) == 0 || (errno != ENOTEMPTY && errno != EEXIST)) break;
+        }
     }
     errno = code;
     signal(number, SIG_DFL);

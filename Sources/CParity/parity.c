@@ -51,6 +51,16 @@ void pv_gf_make_factor(struct pv_gf_factor *factor, uint8_t number) {
 enum { batch = 16, line = 64 };
 enum { for_reading = 0, into_second_cache = 2 }; /* the first is too small for two batches */
 
+INLINE const uint8_t *source_at(const struct pv_gf_combination *c, size_t source, size_t offset) {
+    return (const uint8_t *)c->sources[source] + offset;
+}
+INLINE uint8_t *destination_at(const struct pv_gf_combination *c, size_t destination, size_t offset) {
+    return (uint8_t *)c->destinations + destination * c->destination_distance + offset;
+}
+INLINE const struct pv_gf_factor *factors_of(const struct pv_gf_combination *c, size_t source, size_t destination) {
+    return c->factors + source * c->destination_count + destination;
+}
+
 /* One line of `width` destinations: the sum over a batch, on top of what is there unless `first`. */
 typedef void line_function(const struct pv_gf_combination *c, size_t source, size_t count, size_t destination,
                            size_t offset, bool first);
@@ -59,36 +69,27 @@ typedef void line_function(const struct pv_gf_combination *c, size_t source, siz
  * constants, so no pointer is left. */
 INLINE void walk(const struct pv_gf_combination *c, line_function *eight, line_function *four, line_function *two,
                  line_function *one) {
-    if (c->source_count == 0)
-        memset(c->destinations, 0, c->destination_count * pv_parity_page_size);
+    for (size_t i = 0; c->source_count == 0 && !c->adds && i < c->destination_count; i++)
+        memset(destination_at(c, i, 0), 0, pv_parity_page_size);
     for (size_t source = 0; source < c->source_count; source += batch) {
         const size_t left = c->source_count - source, count = left < batch ? left : batch;
         const void *const *ahead = c->sources + source + count;
         const size_t fetched = left - count < batch ? left - count : batch;
+        const bool first = source == 0 && !c->adds;
         for (size_t offset = 0; offset < pv_parity_page_size; offset += line) {
             for (size_t i = 0; i < fetched; i++)
                 __builtin_prefetch((const uint8_t *)ahead[i] + offset, for_reading, into_second_cache);
             size_t destination = 0;
             for (; eight && c->destination_count - destination >= 8; destination += 8)
-                eight(c, source, count, destination, offset, source == 0);
+                eight(c, source, count, destination, offset, first);
             for (; four && c->destination_count - destination >= 4; destination += 4)
-                four(c, source, count, destination, offset, source == 0);
+                four(c, source, count, destination, offset, first);
             for (; two && c->destination_count - destination >= 2; destination += 2)
-                two(c, source, count, destination, offset, source == 0);
+                two(c, source, count, destination, offset, first);
             for (; destination < c->destination_count; destination++)
-                one(c, source, count, destination, offset, source == 0);
+                one(c, source, count, destination, offset, first);
         }
     }
-}
-
-INLINE const uint8_t *source_at(const struct pv_gf_combination *c, size_t source, size_t offset) {
-    return (const uint8_t *)c->sources[source] + offset;
-}
-INLINE uint8_t *destination_at(const struct pv_gf_combination *c, size_t destination, size_t offset) {
-    return (uint8_t *)c->destinations + destination * pv_parity_page_size + offset;
-}
-INLINE const struct pv_gf_factor *factors_of(const struct pv_gf_combination *c, size_t source, size_t destination) {
-    return c->factors + source * c->destination_count + destination;
 }
 
 /* ---- Plain ------------------------------------------------------------------------------------------------------- */

@@ -1,3 +1,4 @@
+import CChecksum
 import Linux
 import MemorySources
 import PRAM
@@ -38,6 +39,12 @@ public struct ChainSave {
     private var nextLink: UInt64 = 0
     private var links: [UInt64]
     private var protected = ProtectedDigest()
+    /// nil where pages are written in place.
+    private var behind: WriteBehind?
+    /// nil where parity is made when all pages are written.
+    private var along: ParityAlong?
+    /// How many bytes of a stream found no room.
+    private var excess: UInt64?
     /// Called right before the head is written: from then on what was written counts.
     public var beforeHead: () -> Void = {}
     /// Whether the page frames lie too scattered for parity: it says where they lie run by run.
@@ -56,11 +63,7 @@ public struct ChainSave {
         _ plan: SavePlan, from directory: SourceDirectory?, into memory: any WritableMemory, generation: UInt64,
         parity: Int = 0, replacing standing: StandingChain? = nil
     ) throws(WritingFailure) {
-        guard !plan.isEmpty else {
-            throw WritingFailure(
-                .notSavable,
-                "\(escaped(directory?.path ?? [])) holds nothing that can be saved: a chain cannot be empty")
-        }
+        guard !plan.isEmpty else { throw ChainSave.nothingToSave(in: directory) }
         if let target = memory.writtenFile,
             let file = plan.files.first(where: { $0.source.identity?.isFile(target) == true })
         {
@@ -106,11 +109,18 @@ public struct ChainSave {
         writer = ChainWriter(head: head, stamp: stamp)
     }
 
+    public static func nothingToSave(in directory: SourceDirectory?) -> WritingFailure {
+        WritingFailure(
+            .notSavable, "\(escaped(directory?.path ?? [])) holds nothing that can be saved: a chain cannot be empty")
+    }
+
     /// - Parameter threads: for the verification at the end.
     /// - Returns: the head, and what the verification found: an intact chain.
     public mutating func run(threads: Int, seed: UInt64) throws(WritingFailure) -> (head: PFN, chain: ChainEvaluation) {
         if let refusal = memory.refusal { throw WritingFailure(refusal) }
+        defer { behind?.end() }
         do throws(SystemError) {
+            try startWriting()
             if standing == nil {
                 // What was found by them is no more, also where this ends early.
                 try Locators.clear(head: head, in: memory)
@@ -119,14 +129,17 @@ public struct ChainSave {
             }
             for file in plan.files { try save(file) }
             try storeHeldLink()
+            try behind?.flush()
             protection = placement?.layout(pages: protected.count)
             if let protection { try saveParity(protection, threads: threads) }
             if let (page, link) = writer.finish() { try store(link, at: page) }
+            try behind?.flush()
             if let protection { try saveCopies(protection, threads: threads) }
+            try memory.reserve(nextPage..<max(nextPage, protection?.meta ?? protection?.mirror ?? end), areUsed: false)
         } catch {
-            if error.code == ErrorCode.noSpace, plan.hasStream {
+            if let excess {
                 throw WritingFailure(
-                    .tooSmall, "the range is full, and \(escaped(error.path)) more bytes came; no chain was left",
+                    .tooSmall, "the range is full, and \(excess) more bytes came; no chain was left",
                     remedy: "more room is needed")
             }
             if error.code == ErrorCode.stale {
@@ -136,20 +149,59 @@ public struct ChainSave {
         }
         guard let headLink else { throw WritingFailure(.notSavable, "there was nothing to save") }
         let frame = memory.frame(of: head)
+        let chain = try verify(headLink, frame, threads: threads, seed: seed)
+        try publish(headLink, frame)
+        return (frame, chain)
+    }
+
+    /// Reads everything back, with the head laid over it. Pages that were read back while parity was made of them are
+    /// not read once more: the links have to list just what was found then.
+    private func verify(
+        _ headLink: PageBytes, _ frame: PFN, threads: Int, seed: UInt64
+    ) throws(WritingFailure) -> ChainEvaluation {
         var options = ChainCheck.Options()
         options.threads = threads
-        let check = ChainCheck(
+        let listed = Listed()
+        if let found = along?.found, let pages = along?.pages, found == protected {
+            options.knows = { page, _ in pages.contains(page) }
+            options.observe = { walked, _ in listed.take(walked, pages) }
+        }
+        let chain = ChainCheck(
             head: frame, memory: OverlaidMemory(memory.readBack, page: frame, bytes: headLink), options: options,
-            seed: seed)
-        let chain = check.run()
+            seed: seed
+        ).run()
         let parityFiles = protection?.code == nil ? 0 : 1
-        guard chain.verdict == .intact, chain.files.count == plan.files.count + parityFiles else {
+        let isKnown = along?.found.map { $0 == protected && listed.digest == protected } ?? true
+        guard chain.verdict == .intact, chain.files.count == plan.files.count + parityFiles, isKnown else {
             throw WritingFailure(
                 .notVerified, "what was written does not read back as written; \(whatIsLeft)",
                 remedy: "the memory may be faulty, or something else uses the range")
         }
-        try publish(headLink, frame)
-        return (frame, chain)
+        return chain
+    }
+
+    /// What links list of some pages.
+    private final class Listed {
+        var digest = ProtectedDigest()
+
+        func take(_ walked: WalkedLink, _ pages: Range<UInt64>) {
+            for entry in walked.link?.entries ?? [] where pages.contains(entry.page.number) {
+                digest.add(page: entry.page.number, checksum: entry.checksum)
+            }
+        }
+    }
+
+    /// Where pages go by system calls, a second thread makes these, and parity is made while it does.
+    private mutating func startWriting() throws(SystemError) {
+        guard memory.isWrittenByCalls else { return }
+        var along: ParityAlong?
+        if let placement, let most = plan.entryCount, let layout = placement.layout(pages: most), let code = layout.code
+        {
+            try memory.reserve(layout.parity..<layout.parity + UInt64(code.parityPages), areUsed: true)
+            along = ParityAlong(code, in: memory, first: placement.firstPage, parity: layout.parity)
+        }
+        self.along = along
+        behind = WriteBehind(memory, watching: placement?.firstPage ?? end) { along?.advance($0) ?? false }
     }
 
     /// Writes the head; what follows from it is complete.
@@ -230,7 +282,12 @@ public struct ChainSave {
     }
 
     private func metaEntry(at page: PFN, of file: SavePlan.File, size: UInt64) throws(SystemError) -> Entry {
-        try memory.write(page, FileImage(size: size, mode: file.mode, name: file.name).encoded())
+        let image = FileImage(size: size, mode: file.mode, name: file.name).encoded()
+        if let behind {
+            try behind.put(page, image)
+            return Entry(flags: 1, checksum: image.pageChecksum, page: memory.frame(of: page), index: 0)
+        }
+        try memory.write(page, image)
         var state = PageState.absent
         return Entry(
             flags: 1, checksum: PageBytes(page, of: memory, state: &state).pageChecksum, page: memory.frame(of: page),
@@ -243,15 +300,14 @@ public struct ChainSave {
         try saveMeta(of: file, size: end)
         var offset: UInt64 = 0
         while offset < end {
-            let count = Int(min(UInt64(ChainSave.batchCapacity), (end - offset - 1) / UInt64(pageSize) + 1))
+            let count = Int(min(UInt64(batchCapacity), (end - offset - 1) / UInt64(pageSize) + 1))
             let first = try takePages(count)
-            let start = offset
-            try memory.fill(first, count: count) { (bytes) throws(SystemError) in
+            let (start, index) = (offset, offset / UInt64(pageSize))
+            try fill(first, count: count, index: index, path: file.name) { (bytes) throws(SystemError) in
                 guard text.copy(from: start, to: bytes) else {
                     throw SystemError("write", code: ErrorCode.badAddress, path: file.name)
                 }
             }
-            try enter(first, count: count, index: offset / UInt64(pageSize), path: file.name)
             offset += UInt64(count * pageSize)
         }
     }
@@ -262,9 +318,9 @@ public struct ChainSave {
         defer { made.deallocate() }
         var done: UInt64 = 0
         while done < file.pages {
-            let count = Int(min(UInt64(ChainSave.batchCapacity), file.pages - done))
+            let count = Int(min(UInt64(batchCapacity), file.pages - done))
             let first = try takePages(count)
-            try memory.fill(first, count: count) { (bytes) throws(SystemError) in
+            try fill(first, count: count, index: done, path: file.name) { (bytes) throws(SystemError) in
                 for index in 0..<count {
                     canary.write(PFN(first.number + UInt64(index)), to: made)
                     guard guardedCopy(made, to: bytes.baseAddress! + index * pageSize, count: pageSize) else {
@@ -272,7 +328,6 @@ public struct ChainSave {
                     }
                 }
             }
-            try enter(first, count: count, index: done, path: file.name)
             done += UInt64(count)
         }
     }
@@ -288,20 +343,32 @@ public struct ChainSave {
         while !source.hasEnded {
             var got = 0
             let index = size / UInt64(pageSize)
-            let room = min(UInt64(ChainSave.batchCapacity), pagesLeft(besides: plan.pagesBehindStream))
+            let room = min(UInt64(batchCapacity), pagesLeft(besides: plan.pagesBehindStream))
             guard room > 0 else {
                 let more = try source.skip()
                 if more == 0 { break }
-                throw SystemError("write", code: ErrorCode.noSpace, path: Array("\(more)".utf8))
+                excess = more
+                throw SystemError("write", code: ErrorCode.noSpace, path: file.name)
             }
             let first = PFN(nextPage)
-            try memory.fill(first, count: Int(room)) { (bytes) throws(SystemError) in
+            if let behind {
+                let bytes = try behind.room(first, count: Int(room))
                 got = try source.fill(bytes)
+                let count = (got + pageSize - 1) / pageSize
+                behind.giveBack(Int(room) - count)
+                guard count > 0 else { break }
+                _ = try takePages(count)
+                let whole = UnsafeRawBufferPointer(rebasing: bytes[..<(count * pageSize)])
+                try enter(first, buffers.checksums(of: whole), index: index, path: file.name)
+            } else {
+                try memory.fill(first, count: Int(room)) { (bytes) throws(SystemError) in
+                    got = try source.fill(bytes)
+                }
+                let count = (got + pageSize - 1) / pageSize
+                if count == 0 { break }
+                _ = try takePages(count)
+                try enter(first, buffers.checksums(of: first, count: count, in: memory), index: index, path: file.name)
             }
-            let count = (got + pageSize - 1) / pageSize
-            if count == 0 { break }
-            _ = try takePages(count)
-            try enter(first, count: count, index: index, path: file.name)
             size += UInt64(got)
         }
         streamed = (meta, file, size)
@@ -328,26 +395,44 @@ public struct ChainSave {
     {
         var index = run.lowerBound
         while index < run.upperBound {
-            let count = Int(min(UInt64(ChainSave.batchCapacity), run.upperBound - index))
+            let count = Int(min(UInt64(batchCapacity), run.upperBound - index))
             let first = try takePages(count)
             let offset = index * UInt64(pageSize)
             let length = Int(min(UInt64(count * pageSize), size - offset))
-            try source.fill(memory, first, count: count, from: offset, length: length)
-            try enter(first, count: count, index: index, path: source.path)
+            let (number, path) = (source.number, source.path)
+            try fill(first, count: count, index: index, path: path) { (bytes) throws(SystemError) in
+                try FileDescriptor.readWhole(number, path, at: offset, into: bytes, length: length)
+            }
             index += UInt64(count)
         }
     }
 
-    /// Takes the checksums of adjacent pages from where they have arrived, and enters them.
-    private mutating func enter(_ first: PFN, count: Int, index: UInt64, path: [UInt8]) throws(SystemError) {
-        guard let checksums = buffers.checksums(of: first, count: count, in: memory) else {
-            throw SystemError("read", code: ErrorCode.inputOutput, path: path)
+    /// How many pages are filled at a time.
+    private var batchCapacity: Int { behind?.capacity(at: PFN(nextPage)) ?? ChainSave.batchCapacity }
+
+    /// Fills adjacent pages, and enters them with the checksums of what has arrived in memory, or is on its way there.
+    private mutating func fill(
+        _ first: PFN, count: Int, index: UInt64, path: [UInt8],
+        _ body: (UnsafeMutableRawBufferPointer) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        if let behind {
+            let bytes = try behind.room(first, count: count)
+            try body(bytes)
+            try enter(first, buffers.checksums(of: UnsafeRawBufferPointer(bytes)), index: index, path: path)
+        } else {
+            try memory.fill(first, count: count, body)
+            try enter(first, buffers.checksums(of: first, count: count, in: memory), index: index, path: path)
         }
-        for i in 0..<count {
-            try append(
-                Entry(
-                    flags: 2, checksum: checksums[i], page: memory.frame(of: PFN(first.number + UInt64(i))),
-                    index: index + UInt64(i)))
+    }
+
+    /// - Parameter checksums: of adjacent pages; nil where one cannot be read.
+    private mutating func enter(
+        _ first: PFN, _ checksums: UnsafeBufferPointer<UInt32>?, index: UInt64, path: [UInt8]
+    ) throws(SystemError) {
+        guard let checksums else { throw SystemError("read", code: ErrorCode.inputOutput, path: path) }
+        for (i, checksum) in checksums.enumerated() {
+            let page = memory.frame(of: PFN(first.number + UInt64(i)))
+            try append(Entry(flags: 2, checksum: checksum, page: page, index: index + UInt64(i)))
         }
     }
 
@@ -368,7 +453,13 @@ public struct ChainSave {
             held?.link = link
             return
         }
-        if page == head { headLink = link } else { try memory.write(page, link) }
+        if page == head {
+            headLink = link
+        } else if let behind {
+            try behind.put(page, link)
+        } else {
+            try memory.write(page, link)
+        }
     }
 
     private mutating func takeLinkPage() throws(SystemError) -> PFN {
@@ -420,8 +511,14 @@ public struct ChainSave {
         guard let code = layout.code, let meta = layout.meta, let geometryPage = layout.geometry,
             let first = placement?.firstPage
         else { return }
-        let checksums = try ParityWriting(memory: memory, threads: threads).encode(
-            code, page: { first + UInt64($0) }, parity: layout.parity)
+        let checksums: [UInt32]
+        if let along, along.code == code, along.first == first, along.parity == layout.parity {
+            checksums = try along.finish(threads: threads)
+        } else {
+            along = nil
+            checksums = try ParityWriting(memory: memory, threads: threads).encode(
+                code, page: { first + UInt64($0) }, parity: layout.parity)
+        }
         let image = FileImage.ofParity(code).encoded()
         try memory.write(PFN(meta), image)
         try list(Entry(flags: 1, checksum: image.pageChecksum, page: memory.frame(of: PFN(meta)), index: 0))
@@ -495,28 +592,21 @@ extension FileDescriptor {
         SavePlan.Identity(try status()) == identity
     }
 
-    /// Fills pages of the memory with `length` bytes of the file and zeros behind them. A file that ends early has
-    /// changed.
-    fileprivate borrowing func fill(
-        _ memory: any WritableMemory, _ first: PFN, count: Int, from offset: UInt64, length: Int
+    /// Fills pages with `length` bytes of a file and zeros behind them. A file that ends early has changed.
+    fileprivate static func readWhole(
+        _ number: Int32, _ path: [UInt8], at offset: UInt64, into bytes: UnsafeMutableRawBufferPointer, length: Int
     ) throws(SystemError) {
-        let path = path
-        let number = number
-        try memory.fill(first, count: count) { (bytes) throws(SystemError) in
-            // read(2) writes into mapped memory on our behalf: where that has vanished it says EFAULT, and no signal
-            // comes.
-            let wanted = UnsafeMutableRawBufferPointer(rebasing: bytes[..<length])
-            guard try FileDescriptor.read(number, path, at: offset, into: wanted) == length else {
-                throw SystemError("read", code: ErrorCode.stale, path: path)
-            }
-            guard length < bytes.count else { return }
-            let zeros = PageBytes()
-            let filled = zeros.bytes.withUnsafeBytes {
-                guardedCopy(
-                    $0.baseAddress!, to: bytes.baseAddress! + length, count: min(pageSize, bytes.count - length))
-            }
-            if !filled { throw SystemError("write", code: ErrorCode.badAddress, path: path) }
+        // read(2) writes into mapped memory on our behalf: where that has vanished it says EFAULT, and no signal comes.
+        let wanted = UnsafeMutableRawBufferPointer(rebasing: bytes[..<length])
+        guard try read(number, path, at: offset, into: wanted) == length else {
+            throw SystemError("read", code: ErrorCode.stale, path: path)
         }
+        guard length < bytes.count else { return }
+        let zeros = PageBytes()
+        let filled = zeros.bytes.withUnsafeBytes {
+            guardedCopy($0.baseAddress!, to: bytes.baseAddress! + length, count: min(pageSize, bytes.count - length))
+        }
+        if !filled { throw SystemError("write", code: ErrorCode.badAddress, path: path) }
     }
 }
 
@@ -543,8 +633,16 @@ final class ChecksumBuffers {
         states.deallocate()
     }
 
+    /// The checksums of pages in a buffer. Valid until the next call.
+    func checksums(of bytes: UnsafeRawBufferPointer) -> UnsafeBufferPointer<UInt32>? {
+        let count = bytes.count / pageSize
+        guard let base = bytes.baseAddress, count <= capacity else { return nil }
+        for i in 0..<count { checksums[i] = pv_crc32c(0, base + i * pageSize, pageSize) }
+        return UnsafeBufferPointer(start: checksums, count: count)
+    }
+
     /// The checksums of up to `capacity` adjacent pages; nil when one cannot be read. Valid until the next call.
-    func checksums(of first: PFN, count: Int, in memory: any PhysicalMemory) -> UnsafePointer<UInt32>? {
+    func checksums(of first: PFN, count: Int, in memory: any PhysicalMemory) -> UnsafeBufferPointer<UInt32>? {
         guard count <= capacity else { return nil }
         var mapped = 0
         while mapped < count, let address = memory.mapped(PFN(first.number + UInt64(mapped))) {
@@ -560,6 +658,6 @@ final class ChecksumBuffers {
         }
         var isWhole = true
         computeChecksums(of: UnsafePointer(pages), count: count, into: checksums) { _ in isWhole = false }
-        return isWhole ? UnsafePointer(checksums) : nil
+        return isWhole ? UnsafeBufferPointer(start: checksums, count: count) : nil
     }
 }

@@ -4,15 +4,12 @@ import MemorySources
 import PRAM
 import Text
 
-/// A file in memory that the kernel keeps over a kexec, as memory to be written: a list of page frames.
+/// Files in memory that the kernel keeps over a kexec, as memory to be written: a list of page frames.
 ///
-/// Its pages are numbered from 1 on, in the order of their frames (`FrameOrder`); `frame` tells where each lies. It is
+/// Their pages are numbered from 1 on, in the order of their frames (`FrameOrder`); `frame` tells where each lies. It is
 /// written through the one mapping that there is and read back by frame through /proc/kcore, so that a frame that is
 /// not the page's shows before anybody is told of the chain.
 public final class FrameMemory: WritableMemory {
-    /// Under what the file is kept in its session.
-    public static let token: UInt64 = 1
-
     private let mapping: Mapping
     private let base: UnsafeMutableRawPointer
     private let order: FrameOrder
@@ -27,22 +24,32 @@ public final class FrameMemory: WritableMemory {
     /// keeping it may move pages.
     /// - Parameters:
     ///   - count: of pages; there is room for so many.
+    ///   - early: has the page for the head, and is kept by the session already; nil where the head is any page.
     ///   - live: where pages are read back.
-    /// - Throws: ENOSPC, ENOMEM where there is no room after all; EPERM where frames are hidden.
-    public init(pages count: Int, keptBy session: borrowing LiveSession, _ live: LiveMemory) throws(SystemError) {
-        let memory = try MemoryFileDescriptor(size: UInt64(count) * UInt64(pageSize))
-        let mapping = try Mapping(memory.file, offset: 0, count: count * pageSize, writable: true)
+    ///   - beforeKeeping: called once there is room for all of it, and before the session has it.
+    /// - Throws: ENOSPC, ENOMEM where there is no room after all; EPERM where frames are hidden; EEXIST where the session
+    ///   keeps a chain already.
+    public init(
+        pages wanted: Int, behind early: EarlyHead? = nil, keptBy session: borrowing LiveSession, _ live: LiveMemory,
+        beforeKeeping: () -> Void = {}
+    ) throws(SystemError) {
+        let own = early == nil ? wanted : max(1, wanted - EarlyHead.pages)
+        let memory = try MemoryFileDescriptor(size: UInt64(own) * UInt64(pageSize))
+        let files = (early.map { [$0.file] } ?? []) + [memory]
+        let mapping = try Mapping(files, writable: true)
+        let count = mapping.count / pageSize
         base = mapping.base
         for place in stride(from: 0, to: count * pageSize, by: pageSize) {
             var byte: UInt8 = 0
             guard guardedCopy(base + place, to: &byte, count: 1) else {
-                throw SystemError("mmap", code: ErrorCode.outOfMemory, path: memory.file.path)
+                throw SystemError("mmap", code: ErrorCode.outOfMemory, path: memory.descriptor.path)
             }
         }
-        try memory.seal()
-        try session.preserve(memory.file, token: FrameMemory.token)
-        guard let order = FrameOrder(try PageFrames.find(base, count: count)) else {
-            throw SystemError("mmap", code: ErrorCode.outOfMemory, path: memory.file.path)
+        try memory.seal(againstWriters: true)
+        beforeKeeping()
+        try session.preserve(memory.descriptor, token: UInt64(files.count))
+        guard let order = FrameOrder(try PageFrames.find(base, count: count), head: early?.page.number) else {
+            throw SystemError("mmap", code: ErrorCode.badAddress, path: memory.descriptor.path)
         }
         self.order = order
         self.mapping = consume mapping

@@ -2,7 +2,7 @@ import Linux
 import MemorySources
 import PRAM
 
-/// A file in memory that a session has kept, by the page frames that its pages have: what the links of a chain name.
+/// The files in memory that a session has kept, by the page frames that their pages have: what the links of a chain name.
 ///
 /// So a chain can be read where nobody may read this machine's memory as such (lockdown=confidentiality closes
 /// /proc/kcore, and leaves /proc/self/pagemap open to CAP_SYS_ADMIN).
@@ -14,17 +14,17 @@ public final class KeptFile: PhysicalMemory {
     public var kind: String { "memfd" }
     public var zerosMayBeHoles: Bool { false }
 
-    /// - Parameter file: of whole pages; it may be closed afterwards.
+    /// - Parameter files: of whole pages; they may be closed afterwards.
     /// - Throws: EPERM where page frames are hidden; EINVAL for an empty file.
-    public init(_ file: borrowing FileDescriptor) throws(SystemError) {
-        let size = try file.status().size
-        guard let count = Int(exactly: size / UInt64(pageSize)), count > 0,
-            let mapping = try? Mapping(file, offset: 0, count: count * pageSize)
-        else { throw SystemError("mmap", code: ErrorCode.invalid, path: file.path) }
+    public init(_ files: [MemoryFileDescriptor]) throws(SystemError) {
+        let mapping = try Mapping(files)
         base = mapping.base
-        guard let order = FrameOrder(try PageFrames.find(base, count: count)) else {
-            throw SystemError("mmap", code: ErrorCode.outOfMemory, path: file.path)
-        }
+        let frames = try PageFrames.find(base, count: mapping.count / pageSize)
+        // The head is the first place of the first file, whatever came behind it.
+        let own = Int(clamping: try files[0].size() / UInt64(pageSize))
+        guard let first = FrameOrder(Array(frames.prefix(own)))?.frames.first,
+            let order = FrameOrder(frames, head: first)
+        else { throw SystemError("mmap", code: ErrorCode.outOfMemory) }
         self.order = order
         self.mapping = consume mapping
     }

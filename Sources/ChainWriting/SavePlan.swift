@@ -151,7 +151,7 @@ public struct SavePlan {
     }
 
     /// How many pages the chain takes: links, META and DATA; nil past 2^64.
-    var pagesNeeded: UInt64? {
+    public var pagesNeeded: UInt64? {
         var entries: UInt64 = 0
         for file in files {
             let (sum, overflow) = entries.addingReportingOverflow(file.pages + 1)

@@ -33,6 +33,21 @@ public protocol WritableMemory: PhysicalMemory {
 
     /// Where what was written is read back, by frame numbers.
     var readBack: any PhysicalMemory { get }
+
+    /// Whether what `fill` is given is a buffer that is written afterwards, so that many pages are better written by
+    /// `write(_:pages:)`, while others are read.
+    var isWrittenByCalls: Bool { get }
+
+    /// Writes adjacent pages; also while other threads write others.
+    func write(_ first: PFN, pages: UnsafeRawBufferPointer) throws(SystemError)
+
+    /// Where adjacent pages may be read and written in place, under a guard; nil where that is not wanted.
+    func place(of first: PFN, count: Int) -> UnsafeMutableRawPointer?
+
+    /// Makes sure of room for pages that nobody has written yet, where that may be lacking.
+    /// - Parameter areUsed: whether they will be written now. Others have room already, unless the memory was made just
+    ///   now.
+    func reserve(_ pages: Range<UInt64>, areUsed: Bool) throws(SystemError)
 }
 
 extension WritableMemory {
@@ -40,6 +55,17 @@ extension WritableMemory {
     public var refusal: MemoryFailure? { nil }
     public func frame(of page: PFN) -> PFN { page }
     public var readBack: any PhysicalMemory { self }
+    public var isWrittenByCalls: Bool { false }
+    public func place(of first: PFN, count: Int) -> UnsafeMutableRawPointer? { nil }
+    public func reserve(_ pages: Range<UInt64>, areUsed: Bool) throws(SystemError) {}
+
+    public func write(_ first: PFN, pages: UnsafeRawBufferPointer) throws(SystemError) {
+        try fill(first, count: pages.count / pageSize) { (bytes) throws(SystemError) in
+            guard let source = pages.baseAddress, let target = bytes.baseAddress,
+                guardedCopy(source, to: target, count: bytes.count)
+            else { throw SystemError("write", code: ErrorCode.badAddress) }
+        }
+    }
 }
 
 /// A range of physical memory that is reached through a file: /dev/mem (offset = address), a pmem device, a raw image.
@@ -54,6 +80,10 @@ public final class MemoryFile: WritableMemory {
     public let kind: String
     /// Whether writes wait in the page cache, and need fsync(2).
     private let isBuffered: Bool
+    /// Whether it is a mapped file of a tmpfs.
+    private let isInPlace: Bool
+    /// Whether it is a new file, of which nothing is there but what was written.
+    private let isSparse: Bool
     private var buffer = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
     /// - Parameters:
@@ -61,10 +91,12 @@ public final class MemoryFile: WritableMemory {
     ///   - range: whole pages.
     ///   - offset: where the range begins in the file.
     ///   - isMapped: whether to map the range, which is far faster than read(2) and write(2); where that fails, these are used.
+    ///   - isSparse: whether the file is a new one, in which room is made when it is written, or by `reserve`.
     public init(
         _ file: consuming FileDescriptor, range: PhysicalRange, offset: UInt64, kind: String, isMapped: Bool,
-        isBuffered: Bool
+        isBuffered: Bool, isSparse: Bool = false
     ) {
+        self.isSparse = isSparse
         self.range = range
         self.offset = offset
         self.kind = kind
@@ -78,6 +110,7 @@ public final class MemoryFile: WritableMemory {
             base = nil
             mapping = nil
         }
+        isInPlace = isBuffered && base != nil && file.isOnTmpfs
         self.file = file
     }
 
@@ -146,6 +179,26 @@ public final class MemoryFile: WritableMemory {
         let bytes = UnsafeMutableRawBufferPointer(rebasing: room(for: count * pageSize)[..<(count * pageSize)])
         try body(bytes)
         try file.write(UnsafeRawBufferPointer(bytes), at: fileOffset(of: first))
+    }
+
+    public var isWrittenByCalls: Bool { isBuffered }
+
+    public func write(_ first: PFN, pages: UnsafeRawBufferPointer) throws(SystemError) {
+        guard pages.count % pageSize == 0, holds(first, count: pages.count / pageSize) else {
+            throw SystemError("write", code: ErrorCode.badAddress, path: file.path)
+        }
+        try file.write(pages, at: fileOffset(of: first))
+    }
+
+    public func place(of first: PFN, count: Int) -> UnsafeMutableRawPointer? {
+        isInPlace ? address(of: first, count: count) : nil
+    }
+
+    public func reserve(_ pages: Range<UInt64>, areUsed: Bool) throws(SystemError) {
+        guard isInPlace, areUsed || isSparse, !pages.isEmpty, holds(PFN(pages.lowerBound), count: pages.count) else {
+            return
+        }
+        try file.allocate(UInt64(pages.count * pageSize), at: fileOffset(of: PFN(pages.lowerBound)))
     }
 
     /// Where what goes by write(2) is put together; valid until the next call. Nobody fills from two threads at once: parity

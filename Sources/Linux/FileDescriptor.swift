@@ -222,10 +222,13 @@ public struct FileDescriptor: ~Copyable {
         return FileDescriptor(adopting: answer.number, path: path)
     }
 
-    /// Makes the file at least `length` bytes long, with room on the disk for all of it (posix_fallocate(3)).
-    public func allocate(_ length: UInt64) throws(SystemError) {
-        guard let length = off_t(exactly: length) else { throw SystemError("fallocate", code: EFBIG, path: path) }
-        try SystemCalls.fallocate(number, length).get("fallocate", path: path)
+    /// Makes room on the disk for so many bytes from an offset on, and the file long enough for them
+    /// (posix_fallocate(3)).
+    public func allocate(_ length: UInt64, at offset: UInt64 = 0) throws(SystemError) {
+        guard let length = off_t(exactly: length), let offset = off_t(exactly: offset) else {
+            throw SystemError("fallocate", code: EFBIG, path: path)
+        }
+        try SystemCalls.fallocate(number, offset, length).get("fallocate", path: path)
     }
 
     /// The whole of a small file whose size stat(2) does not tell (/proc, /sys, a pipe).

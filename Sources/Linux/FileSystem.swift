@@ -34,6 +34,15 @@ extension FileDescriptor {
         [tmpfs, ramfs].contains(SystemCalls.fileSystemType(of: directory).value)
     }
 
+    /// Whether the file is kept in memory alone.
+    public var isKeptInMemory: Bool { FileDescriptor.isKeptInMemory(directory: number) }
+
+    /// Whether it lies in a tmpfs, where room can be made sure of (which a ramfs cannot).
+    public var isOnTmpfs: Bool { SystemCalls.fileSystemType(of: number).value == FileDescriptor.tmpfs }
+
+    /// How many bytes this process may still write to the file system that it lies in; nil where that does not say.
+    public var freeSpace: UInt64? { SystemCalls.freeSpace(of: number) }
+
     /// Whether what its file system calls a hole is one for certain. Others (network file systems, FUSE, some versions
     /// of ZFS) have called data a hole that was only not on the disk yet.
     public var tellsHolesExactly: Bool {

@@ -53,11 +53,22 @@ public struct LiveSession: ~Copyable {
         try SystemCalls.preserve(session.number, file.number, token).get("ioctl", path: LiveUpdate.path)
     }
 
-    /// A file of a session that was handed over.
-    public borrowing func retrieve(token: UInt64) throws(SystemError) -> FileDescriptor {
-        let answer = SystemCalls.retrieve(session.number, token)
-        try answer.get("ioctl", path: LiveUpdate.path)
-        return FileDescriptor(adopting: answer.number, path: Array("memfd".utf8))
+    /// Keeps files under the tokens 1, 2 and so on.
+    public borrowing func preserve(_ files: [MemoryFileDescriptor]) throws(SystemError) {
+        for (place, file) in files.enumerated() { try preserve(file.descriptor, token: UInt64(place) + 1) }
+    }
+
+    /// The files of a session that was handed over, no more than two: those of the tokens from 1 on.
+    /// - Throws: ENOENT where it has none.
+    public borrowing func retrieve() throws(SystemError) -> [MemoryFileDescriptor] {
+        var files: [MemoryFileDescriptor] = []
+        while files.count < 2 {
+            let answer = SystemCalls.retrieve(session.number, UInt64(files.count) + 1)
+            if answer.code == ENOENT, !files.isEmpty { break }
+            try answer.get("ioctl", path: LiveUpdate.path)
+            files.append(MemoryFileDescriptor(FileDescriptor(adopting: answer.number, path: Array("memfd".utf8))))
+        }
+        return files
     }
 
     /// Ends a session that was handed over: what was retrieved is the retriever's alone, all else is freed.
@@ -66,11 +77,11 @@ public struct LiveSession: ~Copyable {
     }
 }
 
-/// A file in memory that can be neither resized nor written but through the one mapping that its maker has.
-public struct MemoryFileDescriptor: ~Copyable {
-    public let file: FileDescriptor
+/// A file in memory, open for as long as somebody has this.
+public final class MemoryFileDescriptor {
+    public let descriptor: FileDescriptor
 
-    public consuming func takeFile() -> FileDescriptor { file }
+    public init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
     /// memfd_create(2), and room for all of it now: what is missing later comes as a signal, or ends another process.
     /// - Parameter size: in bytes.
@@ -81,12 +92,17 @@ public struct MemoryFileDescriptor: ~Copyable {
         try answer.get("memfd_create")
         let made = FileDescriptor(adopting: answer.number, path: Array("memfd".utf8))
         try made.allocate(size)
-        file = made
+        descriptor = made
     }
 
-    /// F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_FUTURE_WRITE.
-    public borrowing func seal() throws(SystemError) {
-        try SystemCalls.sealMemoryFile(file.number).get("fcntl", path: file.path)
+    /// In bytes.
+    public func size() throws(SystemError) -> UInt64 { try descriptor.status().size }
+
+    /// F_SEAL_GROW, F_SEAL_SHRINK; and F_SEAL_FUTURE_WRITE, so that it is written through the mappings alone that there
+    /// are.
+    public func seal(againstWriters: Bool) throws(SystemError) {
+        try SystemCalls.sealMemoryFile(descriptor.number, againstWriters: againstWriters)
+            .get("fcntl", path: descriptor.path)
     }
 }
 

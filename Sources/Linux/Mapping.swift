@@ -27,6 +27,53 @@ public struct Mapping: ~Copyable {
         }
         base = address
         self.count = count
+        // Otherwise the kernel, when it unmaps them, makes each page that was read one that it would rather keep, which
+        // takes a tenth of the time that it takes to write them. A range that is written is memory anyway.
+        if writable { SystemCalls.adviseSequential(address, count) }
+    }
+
+    /// The files in memory, one behind the other.
+    /// - Throws: EINVAL where there is none, or one is not of whole pages.
+    public init(_ files: [MemoryFileDescriptor], writable: Bool = false) throws(SystemError) {
+        var sizes: [Int] = []
+        var total = 0
+        for file in files {
+            let size = try file.size()
+            let (sum, overflow) = total.addingReportingOverflow(Int(clamping: size))
+            guard size > 0, size % 4096 == 0, !overflow else {
+                throw SystemError("mmap", code: EINVAL, path: file.descriptor.path)
+            }
+            sizes.append(Int(size))
+            total = sum
+        }
+        guard let first = files.first else { throw SystemError("mmap", code: EINVAL) }
+        if files.count == 1 {
+            try self.init(first.descriptor, offset: 0, count: total, writable: writable)
+            return
+        }
+        var code: Int32 = 0
+        let unused = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        guard let place = SystemCalls.mmap(nil, total, PROT_NONE, unused, -1, 0, &code) else {
+            throw SystemError("mmap", code: code, path: first.descriptor.path)
+        }
+        let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
+        var offset = 0
+        for (file, size) in zip(files, sizes) {
+            let number = file.descriptor.number
+            guard
+                SystemCalls.mmap(place + offset, size, protection, MAP_SHARED | MAP_FIXED, number, 0, &code) != nil
+            else {
+                SystemCalls.munmap(place, total)
+                throw SystemError("mmap", code: code, path: file.descriptor.path)
+            }
+            offset += size
+        }
+        self.init(place, count: total)
+    }
+
+    private init(_ base: UnsafeMutableRawPointer, count: Int) {
+        self.base = base
+        self.count = count
     }
 
     /// Reserves addresses that begin at a multiple of a huge page's size: what a file system keeps in huge pages can be

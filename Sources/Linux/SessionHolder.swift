@@ -27,8 +27,12 @@ public struct SessionHolder: ~Copyable {
         SystemCalls.detach(keeping: channel, -1)
         let session = SystemCalls.receiveDescriptor(channel)
         guard !session.failed else { SystemCalls.exit(1) }
-        // What else there is to be held, until a byte comes alone.
-        while !SystemCalls.receiveDescriptor(channel).failed {}
+        // What else there is to be held, until a byte comes alone. Whoever ends without it has told nobody of the holder.
+        while true {
+            let next = SystemCalls.receiveDescriptor(channel)
+            if next.code == ENODATA { break }
+            if next.failed && next.code != EINTR { SystemCalls.exit(1) }
+        }
         // Only now: whoever fills memory as one that is spared drives the machine into a panic.
         let path = Array("/proc/self/oom_score_adj".utf8)
         let file = SystemCalls.openat(SystemCalls.workingDirectory, path, O_WRONLY, 0)
@@ -113,19 +117,24 @@ public enum ProcessFacts {
         return Array(text[..<answer.value].dropFirst(kind.utf8CodeUnitCount + 1))
     }
 
-    /// A copy of the file in memory that a process of ours holds.
+    /// Copies of the files in memory that a process of ours holds, in the order in which it was given them.
     /// - Throws: ENOENT where it holds none.
-    public static func memoryFile(of process: Int32) throws(SystemError) -> FileDescriptor {
+    public static func memoryFiles(of process: Int32) throws(SystemError) -> [MemoryFileDescriptor] {
         let folder = Array("/proc/\(process)/fd".utf8)
-        // The name says nothing: the kernel hands none over. But it holds no other file.
+        var numbers: [Int32] = []
         for name in try DirectoryNames(of: folder, in: SystemCalls.workingDirectory, folder).all {
-            guard let number = decimalNumber(name[...]).flatMap({ Int32(exactly: $0) }) else { continue }
+            if let number = decimalNumber(name[...]).flatMap({ Int32(exactly: $0) }) { numbers.append(number) }
+        }
+        // The names say nothing: the kernel hands none over. But it holds no other files.
+        var files: [MemoryFileDescriptor] = []
+        for number in numbers.sorted() {
             let copy = SystemCalls.descriptor(number, of: process)
             try copy.get("pidfd_getfd")
-            let file = FileDescriptor(adopting: copy.number, path: Array("memfd".utf8))
-            if try file.status().isRegular { return file }
+            let file = MemoryFileDescriptor(FileDescriptor(adopting: copy.number, path: Array("memfd".utf8)))
+            if try file.descriptor.status().isRegular { files.append(file) }
         }
-        throw SystemError("open", code: ENOENT, path: folder)
+        guard !files.isEmpty else { throw SystemError("open", code: ENOENT, path: folder) }
+        return files
     }
 
     /// A copy of a session that another process has open: systemd takes them all for the units that stored them.

@@ -233,10 +233,10 @@ extension SystemCalls {
     }
 
     /// posix_fallocate(3), which returns its errno.
-    static func fallocate(_ number: Int32, _ length: off_t) -> Answer {
+    static func fallocate(_ number: Int32, _ offset: off_t, _ length: off_t) -> Answer {
         var code: Int32 = 0
         let answer = make(.fallocate) {
-            code = posix_fallocate(number, 0, length)
+            code = posix_fallocate(number, offset, length)
             pv_set_errno(code)
             return code == 0 ? 0 : -1
         }
@@ -482,6 +482,11 @@ extension SystemCalls {
 
     static func munmap(_ address: UnsafeMutableRawPointer, _ count: Int) { _ = CLinux.munmap(address, count) }
 
+    /// With MADV_SEQUENTIAL: a request that the kernel need not follow.
+    static func adviseSequential(_ address: UnsafeMutableRawPointer, _ count: Int) {
+        _ = CLinux.madvise(address, count, MADV_SEQUENTIAL)
+    }
+
     /// With MS_SYNC.
     static func msync(_ address: UnsafeMutableRawPointer, _ count: Int) -> Answer {
         make(.msync) { Int(CLinux.msync(address, count, MS_SYNC)) }
@@ -649,8 +654,10 @@ extension SystemCalls {
 
     /// memfd_create(2) with MFD_ALLOW_SEALING.
     static func memoryFile(_ name: [UInt8]) -> Answer { make(.openat, name) { pv_memory_file($0) } }
-    /// F_SEAL_GROW, F_SEAL_SHRINK and F_SEAL_FUTURE_WRITE.
-    static func sealMemoryFile(_ number: Int32) -> Answer { make(.ioctl) { Int(pv_seal_memory_file(number)) } }
+    /// F_SEAL_GROW and F_SEAL_SHRINK; F_SEAL_FUTURE_WRITE, too, against new writers.
+    static func sealMemoryFile(_ number: Int32, againstWriters: Bool) -> Answer {
+        make(.ioctl) { Int(pv_seal_memory_file(number, againstWriters ? 1 : 0)) }
+    }
 
     /// Two ends of a stream.
     static func socketPair(_ ends: inout (Int32, Int32)) -> Answer {

@@ -27,6 +27,8 @@ public struct HandOver {
     public enum Keeping: Equatable, Sendable {
         /// Somebody holds its session.
         case held
+        /// Somebody holds its session, which has the head's page, and the chain is yet to be saved.
+        case early
         /// Who held it is gone; a sentence.
         case gone(String)
         /// It came from the former kernel, and is in no session for the next one.
@@ -104,6 +106,8 @@ public struct HandOver {
         if isCrashKernel { return .crashKernel }
         // What nobody holds any more is overwritten soon: that it is damaged is only the consequence.
         if !isPramKernel, case .gone(let sentence)? = keeping { return .sessionGone(sentence) }
+        // There is nothing yet that could be wrong with it.
+        if !isPramKernel, keeping == .early { return nil }
         switch verdict {
         case .intact: break
         case .indeterminate: return .indeterminate
@@ -113,7 +117,7 @@ public struct HandOver {
         guard pages.contains(where: { $0.contains(head) }) else { return .indeterminate }
         if !isPramKernel, let keeping {
             switch keeping {
-            case .held: return nil
+            case .held, .early: return nil
             case .gone(let sentence): return .sessionGone(sentence)
             case .arrived: return .onlyArrived
             }

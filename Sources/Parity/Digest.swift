@@ -32,6 +32,12 @@ public struct ProtectedDigest: Equatable, Sendable {
         value &+= Digest.mixed(Digest.mixed(page) ^ UInt64(checksum))
         count += 1
     }
+
+    /// Adds all that another one is of.
+    public mutating func add(_ other: ProtectedDigest) {
+        value &+= other.value
+        count += other.count
+    }
 }
 
 extension [UInt8] {

@@ -99,7 +99,8 @@ public enum GroupResult: Equatable, Sendable {
         }
         var combination = unsafe pv_gf_combination(
             sources: UnsafePointer(sources), source_count: known.count, destinations: destinations,
-            destination_count: lost.count, factors: UnsafePointer(factors))
+            destination_count: lost.count, destination_distance: parityPageSize, adds: false,
+            factors: UnsafePointer(factors))
         let whole = unsafe withUnsafeMutablePointer(to: &combination) {
             unsafe pages.perform(pv_gf_combine, UnsafeMutableRawPointer($0))
         }

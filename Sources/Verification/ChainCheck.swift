@@ -24,6 +24,8 @@ public final class ChainCheck {
         /// DATA pages, by their number and the checksum that the chain has of them, that are known to fit: they are not
         /// read. nil to read all.
         public var knows: ((UInt64, UInt32) -> Bool)?
+        /// Whether pages are wanted through their mapping once more behind the check: it is worth its page faults then.
+        public var staysMapped = false
         public init() {}
     }
 
@@ -100,7 +102,7 @@ public final class ChainCheck {
     private func verifyPages() {
         var workers: [WorkerHandle] = []
         var wanted = options.threads - 1
-        let verifier = PageVerifier(memory, knows: options.knows)
+        let verifier = PageVerifier(memory, knows: options.knows, staysMapped: options.staysMapped)
         var ended = false
         var judged = 0
         while true {
@@ -173,7 +175,7 @@ public final class ChainCheck {
     }
 
     private func work() {
-        let verifier = PageVerifier(memory, knows: options.knows)
+        let verifier = PageVerifier(memory, knows: options.knows, staysMapped: options.staysMapped)
         monitor.lock()
         while !stopped {
             if let slice = takeReady() {

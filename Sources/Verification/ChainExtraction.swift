@@ -20,18 +20,28 @@ public struct ChainExtraction {
     }
 
     private static let batchCapacity = 256
+    /// As much as stays in the nearer caches (256 KiB) where the same thread compares and writes it.
+    private static let lonelyCapacity = 64
 
     private let memory: any PhysicalMemory
     private let files: [StoredFile]
     private let seed: UInt64
+    private let fileEnd: Int
+    private let isAlone: Bool
 
     /// - Parameters:
     ///   - files: all files of the chain, as `ChainEvaluation` left them.
     ///   - seed: see `ChainWalk`.
-    public init(memory: any PhysicalMemory, files: [StoredFile], seed: UInt64 = 0) {
+    ///   - fileEnd: behind the number of the last file that is wanted; nil to go to the chain's end.
+    ///   - isAlone: whether to make do with the calling thread.
+    public init(
+        memory: any PhysicalMemory, files: [StoredFile], seed: UInt64 = 0, fileEnd: Int? = nil, isAlone: Bool = false
+    ) {
         self.memory = memory
         self.files = files
         self.seed = seed
+        self.fileEnd = fileEnd ?? .max
+        self.isAlone = isAlone
     }
 
     /// - Parameters:
@@ -42,7 +52,9 @@ public struct ChainExtraction {
         var number = -1
         var sink: (any FileSink)?
         var left: UInt64 = 0
-        let writer = BatchWriter(memory, capacity: ChainExtraction.batchCapacity)
+        let writer = BatchWriter(
+            memory, capacity: isAlone ? ChainExtraction.lonelyCapacity : ChainExtraction.batchCapacity, isAlone: isAlone
+        )
         defer { writer.finish() }
 
         func finishFile() {
@@ -61,6 +73,7 @@ public struct ChainExtraction {
                 if entry.kind == .meta {
                     finishFile()
                     number += 1
+                    if number >= fileEnd { return }
                     // The chain may have changed since it was checked: then the rest is not what was judged.
                     guard number < files.count, files[number].link == walked.number, files[number].entry == place else {
                         return
@@ -92,9 +105,10 @@ private final class BatchWriter {
     private var handed: (batch: PageBatch, sink: any FileSink)?
     private var isEnding = false
 
-    init(_ memory: any PhysicalMemory, capacity: Int) {
+    init(_ memory: any PhysicalMemory, capacity: Int, isAlone: Bool) {
         batch = PageBatch(memory, capacity: capacity)
-        other = PageBatch(memory, capacity: capacity)
+        other = PageBatch(memory, capacity: isAlone ? 0 : capacity)
+        hasNoThread = isAlone
     }
 
     func append(_ entry: Entry, to sink: any FileSink) {

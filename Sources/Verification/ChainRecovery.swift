@@ -62,6 +62,7 @@ public final class ChainRecovery {
         options.threads = threads
         options.observe = { survey.take($0, $1) }
         options.judged = judged
+        options.staysMapped = geometry.code != nil
         evaluation = ChainCheck(head: head, memory: linked, options: options, seed: seed).run()
         guard survey.isWhole, geometry.fits(generation: geometry.generation, protected: survey.digest),
             survey.pages.order()

@@ -42,6 +42,8 @@ public struct Extractor {
     /// Whether the directory is one where files only wait for their places: then they are brought to the disk and read
     /// back many at a time.
     var isStaging = false
+    /// How many threads write. Only in a staging directory each can have files of its own.
+    var threads = 1
 
     /// - Parameters:
     ///   - takesDamaged: damaged files too, as far as they fit.
@@ -89,15 +91,80 @@ public struct Extractor {
         of evaluation: ChainEvaluation, head: PFN, memory: any PhysicalMemory, wants: (Int) -> Bool,
         told: @escaping (Int, Extraction) -> Void
     ) {
-        let readBack = isStaging && synchronizes ? ReadBack(directory, told) : nil
-        var target: Target?
         let files = evaluation.files
-        var reached = 0
-        ChainExtraction(memory: memory, files: files, seed: randomNumber()).run(head: head) { number in
+        var chosen: [Int] = []
+        for number in files.indices where !files[number].isParity && wants(number) { chosen.append(number) }
+        let parts = isStaging && !synchronizes ? Extractor.parts(chosen, of: files, threads) : nil
+        if let parts {
+            write(parts, of: files, head: head, memory: memory, told)
+        } else {
+            let readBack = isStaging && synchronizes ? ReadBack(directory, told) : nil
+            write(chosen, of: files, head: head, memory: memory, isAlone: false, readBack, told)
+            readBack?.finish()
+        }
+        if synchronizes && !isStaging {
+            do throws(SystemError) { try directory.synchronize() } catch {
+                told(-1, Extraction(name: [], outcome: .failed, message: error.message))
+            }
+        }
+    }
+
+    /// Divides files among threads, in their order, so that each has about as many pages to write.
+    /// - Returns: nil where that would not make it faster: one thread can as well compare while another one writes.
+    private static func parts(_ chosen: [Int], of files: [StoredFile], _ threads: Int) -> [[Int]]? {
+        // What a file takes besides its pages.
+        func weight(_ number: Int) -> UInt64 { files[number].pages &+ 16 }
+        var (sum, most): (UInt64, UInt64) = (0, 0)
+        for number in chosen {
+            sum &+= weight(number)
+            most = max(most, weight(number))
+        }
+        guard threads > 1, sum >= 4096, most <= sum / 2 else { return nil }
+        var parts: [[Int]] = [[]]
+        var done: UInt64 = 0
+        for number in chosen {
+            // To the part in which most of it lies.
+            if parts.count < threads, done &+ weight(number) / 2 >= sum / UInt64(threads) &* UInt64(parts.count) {
+                parts.append([])
+            }
+            parts[parts.count - 1].append(number)
+            done &+= weight(number)
+        }
+        return parts
+    }
+
+    /// Several threads each write files of their own; what became of them is told in the order of the chain.
+    private func write(
+        _ parts: [[Int]], of files: [StoredFile], head: PFN, memory: any PhysicalMemory,
+        _ told: @escaping (Int, Extraction) -> Void
+    ) {
+        let results = parts.map { _ in Results() }
+        Division.run(parts.count, threads: parts.count) { range in
+            for part in range {
+                self.write(parts[part], of: files, head: head, memory: memory, isAlone: true, nil) {
+                    results[part].list.append(($0, $1))
+                }
+            }
+        }
+        for part in results { for (number, result) in part.list { told(number, result) } }
+    }
+
+    private final class Results { var list: [(Int, Extraction)] = [] }
+
+    /// Goes along the chain and writes files, whose numbers ascend.
+    private func write(
+        _ numbers: [Int], of files: [StoredFile], head: PFN, memory: any PhysicalMemory, isAlone: Bool,
+        _ readBack: ReadBack?, _ told: @escaping (Int, Extraction) -> Void
+    ) {
+        guard let last = numbers.last else { return }
+        var target: Target?
+        var next = 0
+        ChainExtraction(memory: memory, files: files, seed: randomNumber(), fileEnd: last + 1, isAlone: isAlone).run(
+            head: head
+        ) { number in
+            guard next < numbers.count, numbers[next] == number else { return nil }
+            next += 1
             let file = files[number]
-            reached = number + 1
-            if file.isParity { return nil }
-            guard wants(number) else { return nil }
             if let reason = refusal(file) {
                 told(number, Extraction(name: file.name, outcome: .refused, message: reason))
                 return nil
@@ -119,18 +186,12 @@ public struct Extractor {
                 told(number, result)
             }
         }
-        readBack?.finish()
         // The chain ended earlier than when it was checked: what it held there is not to be missed in silence.
-        for number in reached..<max(reached, files.count) where !files[number].isParity && wants(number) {
+        for number in numbers[next...] {
             told(
                 number,
                 Extraction(
                     name: files[number].name, outcome: .failed, message: "the chain has changed since it was checked"))
-        }
-        if synchronizes && !isStaging {
-            do throws(SystemError) { try directory.synchronize() } catch {
-                told(-1, Extraction(name: [], outcome: .failed, message: error.message))
-            }
         }
     }
 

@@ -37,10 +37,12 @@ final class PageVerifier {
 
     /// See `ChainCheck.Options`.
     private let knows: ((UInt64, UInt32) -> Bool)?
+    private let staysMapped: Bool
 
-    init(_ memory: any PhysicalMemory, knows: ((UInt64, UInt32) -> Bool)? = nil) {
+    init(_ memory: any PhysicalMemory, knows: ((UInt64, UInt32) -> Bool)? = nil, staysMapped: Bool = false) {
         self.memory = memory
         self.knows = knows
+        self.staysMapped = staysMapped
     }
 
     deinit {
@@ -53,7 +55,7 @@ final class PageVerifier {
     func verify(_ slice: Slice) {
         slice.prepareImages()
         let inRuns = putInOrder(slice)
-        readsMapped = faultsOften && inRuns
+        readsMapped = faultsOften && inRuns && !staysMapped
         let faultsBefore = pageFaultCount()
         var place = 0
         while place < order.count {

@@ -17,6 +17,7 @@ public struct TreeExtractor {
         public var keepsModeBits = false
         public var synchronizes = false
         public var makesDevices = false
+        public var threads = 1
 
         public init() {}
     }
@@ -57,6 +58,7 @@ public struct TreeExtractor {
             directory: staging, takesDamaged: options.takesDamaged, replaces: false, keepsModeBits: false,
             synchronizes: options.synchronizes)
         extractor.isStaging = true
+        extractor.threads = options.threads
         extractor.extract(of: manifest.evaluation, head: manifest.head, memory: manifest.memory) {
             run.isSelected[$0]
         } told: {

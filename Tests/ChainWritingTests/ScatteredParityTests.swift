@@ -246,6 +246,19 @@ struct FrameOrderTests {
         #expect(try #require(FrameOrder([4])).frames == [4])
         #expect(try #require(FrameOrder([])).frames.isEmpty)
     }
+
+    @Test func `a head that was chosen before stays the first, with what follows it`() throws {
+        let order = try #require(FrameOrder([70, 10, 30, 31, 20, 32], head: 31))
+        #expect(order.frames == [31, 32, 10, 20, 30, 70])
+        let alone = try #require(FrameOrder([70, 10, 30, 31, 20], head: 20))
+        #expect(alone.frames == [20, 10, 30, 31, 70])
+        #expect((0..<5).map(alone.page) == [4, 1, 2, 3, 0])
+        for order in [order, alone] {
+            for (place, frame) in order.frames.enumerated() { #expect(order.place(ofFrame: frame) == place) }
+            for frame in [0, 9, 11, 29, 33, 69, 71] as [UInt64] { #expect(order.place(ofFrame: frame) == nil) }
+        }
+        #expect(FrameOrder([70, 10], head: 11) == nil)
+    }
 }
 
 /// Root alone is shown page frames.
@@ -254,12 +267,12 @@ struct KeptFileTests {
     func `its pages are found by their frames`() throws {
         let count = 40
         let memory = try MemoryFileDescriptor(size: UInt64(count * pageSize))
-        let mapping = try Mapping(memory.file, offset: 0, count: count * pageSize, writable: true)
+        let mapping = try Mapping(memory.descriptor, offset: 0, count: count * pageSize, writable: true)
         for place in 0..<count {
             (mapping.base + place * pageSize).storeBytes(of: UInt64(place) &+ 7, as: UInt64.self)
         }
         let frames = try PageFrames.find(mapping.base, count: count)
-        let kept = try KeptFile(memory.file)
+        let kept = try KeptFile([memory])
         for (place, frame) in frames.enumerated() {
             var state = PageState.absent
             let page = PageBytes(PFN(frame), of: kept, state: &state)
@@ -272,11 +285,32 @@ struct KeptFileTests {
         #expect(state == .absent && !kept.contains(PFN(other)) && kept.mapped(PFN(other)) == nil)
     }
 
+    @Test(.enabled(if: getuid() == 0))
+    func `of two files the first one has the head, whatever comes behind`() throws {
+        let files = try [EarlyHead.pages, 500].map { count in
+            let file = try MemoryFileDescriptor(size: UInt64(count * pageSize))
+            try file.seal(againstWriters: false)
+            return file
+        }
+        let early = try EarlyHead(files[0])
+        let mapping = try Mapping(files, writable: true)
+        #expect(mapping.count == (EarlyHead.pages + 500) * pageSize)
+        for place in 0..<EarlyHead.pages + 500 {
+            (mapping.base + place * pageSize).storeBytes(of: UInt64(place) &+ 7, as: UInt64.self)
+        }
+        let kept = try KeptFile(files)
+        #expect(kept.first == early.page)
+        for (place, frame) in try PageFrames.find(mapping.base, count: EarlyHead.pages + 500).enumerated() {
+            let page = try #require(kept.mapped(PFN(frame)))
+            #expect(page.load(as: UInt64.self) == UInt64(place) + 7)
+        }
+    }
+
     @Test func `an empty file is refused`() throws {
-        let file = try MemoryFileDescriptor(size: UInt64(pageSize)).takeFile()
-        try file.truncate(to: 0)
+        let file = try MemoryFileDescriptor(size: UInt64(pageSize))
+        try file.descriptor.truncate(to: 0)
         var isRefused = false
-        do throws(SystemError) { _ = try KeptFile(file) } catch { isRefused = true }
+        do throws(SystemError) { _ = try KeptFile([file]) } catch { isRefused = true }
         #expect(isRefused)
     }
 }

@@ -3,15 +3,18 @@ import Testing
 
 /// A process that holds what it is given, until it is ended.
 struct SessionHolderTests {
-    @Test func `a file that it holds is to be had again, whatever its name`() throws {
+    @Test func `files that it holds are to be had again, in their order, whatever their names`() throws {
         let holder = try SessionHolder.start()
         let process = holder.process
         let started = try #require(ProcessFacts.startTime(process))
         let device = try FileDescriptor.open(Array("/dev/null".utf8))
-        let memory = try MemoryFileDescriptor(size: 8192).takeFile()
-        _ = try holder.take([device.number, memory.number])
-        let copy = try ProcessFacts.memoryFile(of: process)
-        #expect(try copy.status().isSameFile(as: memory.status()))
+        let files = try [8192, 4096].map { size in try MemoryFileDescriptor(size: size) }
+        _ = try holder.take([device.number] + files.map { $0.descriptor.number })
+        let copies = try ProcessFacts.memoryFiles(of: process)
+        #expect(copies.count == 2)
+        for (copy, file) in zip(copies, files) {
+            #expect(try copy.descriptor.status().isSameFile(as: file.descriptor.status()))
+        }
         ProcessFacts.end(process, started: started)
         ProcessFacts.waitForEnd(process, started: started)
         #expect(ProcessFacts.startTime(process) != started)
@@ -24,7 +27,7 @@ struct SessionHolderTests {
         let device = try FileDescriptor.open(Array("/dev/null".utf8))
         _ = try holder.take([device.number])
         var code: Int32 = 0
-        do throws(SystemError) { _ = try ProcessFacts.memoryFile(of: process) } catch { code = error.code }
+        do throws(SystemError) { _ = try ProcessFacts.memoryFiles(of: process) } catch { code = error.code }
         #expect(code == ErrorCode.noSuchFile)
         ProcessFacts.end(process, started: started)
         ProcessFacts.waitForEnd(process, started: started)

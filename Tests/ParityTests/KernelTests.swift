@@ -36,7 +36,8 @@ struct Path: CustomTestStringConvertible, Sendable {
                 result.withUnsafeMutableBytes { result in
                     var combination = pv_gf_combination(
                         sources: sources.baseAddress, source_count: sources.count, destinations: result.baseAddress,
-                        destination_count: destinations, factors: made.baseAddress)
+                        destination_count: destinations, destination_distance: 4096, adds: false,
+                        factors: made.baseAddress)
                     function(&combination)
                 }
             }

@@ -44,3 +44,40 @@ class Kho(KexecTest):
         result = self.machine(f"{note} && $pv boot && $pv status >/dev/null && $pv check", line=f"{LINE} pram=1234")
         self.assertEqual(result.status, INTACT, result)
         self.assertIn(b"was loaded, and its memory given back", result.out)
+
+    def test_what_was_given_back_before_another_one_was_saved_is_missed_by_nobody(self):
+        note = (f"mkdir -p /run/pram-verify && printf '{NOTE}process 4194304\\nstarted 1\\ngiven-back 7 5678\\n' "
+                ">/run/pram-verify/held")
+        given_back = self.machine(f"{note} && $pv check", line=f"{LINE} pram=5678")
+        self.assertEqual(given_back.status, INTACT, given_back)
+        self.assertIn(b"was loaded, and its memory given back", given_back.out)
+        other = self.machine(f"{note} && $pv check", line=f"{LINE} pram=5679")
+        self.assertNotIn(b"given back", other.out, other)
+
+    def test_a_head_alone_is_taken_with_nothing_besides(self):
+        for words in ("--early", "--early $src", "--kho --early $src", "--kho --early --replace", "--kho --early --stdin=x",
+                      "--kho --early --parity=5", "--kho --early --dry-run"):
+            with self.subTest(words):
+                result = self.machine(f"$pv save {words}")
+                self.assertEqual((result.status, result.out), (USAGE, b""), result)
+        result = self.machine("$pv save --kho --early", line="kho=on liveupdate=on")
+        self.assert_ends(result, FAILED, "has no support")
+        self.assertEqual(result.out, b"")
+
+    def test_a_head_whose_holder_is_gone_is_not_handed_on(self):
+        note = (f"mkdir -p /run/pram-verify && printf '{NOTE}process 4194304\\nstarted 1\\nearly yes\\n' "
+                ">/run/pram-verify/held")
+        result = self.machine(f"{note} && $pv cmdline", line=LINE)
+        self.assertEqual(result.status, DAMAGED, result)
+        self.assertNotIn(b"pram=", result.out)
+        self.assertIn(b"is gone", result.err)
+
+    def test_a_save_that_was_killed_keeps_no_promise(self):
+        # The process is this shell, which is no holder, but lives.
+        note = ("mkdir -p /run/pram-verify && read -r line </proc/$$/stat && set -- ${line##*) } && "
+                f"printf '{NOTE}process %s\\nstarted %s\\nearly yes\\nbegun yes\\n' $$ ${{20}} >/run/pram-verify/held")
+        result = self.machine(f"{note}; $pv cmdline; echo $?; $pv boot; $pv status; echo $?", line=LINE)
+        self.assertNotIn(b"pram=", result.out, result)
+        self.assertEqual(result.out.decode().splitlines()[1], str(DAMAGED), result)
+        self.assertIn(b"did not come to its end", result.out + result.err)
+        self.assertEqual(result.out.decode().splitlines()[-1], str(DAMAGED), result)

@@ -115,6 +115,9 @@ bool pv_guarded(void (*body)(void *), void *context);
 /* memcpy out of mapped memory; false when the source is not there. */
 bool pv_guarded_copy(void *destination, const void *source, size_t length);
 
+/* Whether both have the same bytes; they may overlap. musl's memcmp takes one byte after the other. */
+bool pv_are_equal(const void *a, const void *b, size_t length);
+
 /* Processors this process may run on (sched_getaffinity), at least 1. */
 int pv_processor_count(void);
 

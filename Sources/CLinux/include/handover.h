@@ -17,8 +17,9 @@ int pv_finish(int session);
 
 /* A file in memory that can be sealed, without a name in any directory. */
 int pv_memory_file(const char *name);
-/* F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_FUTURE_WRITE: mappings that exist go on writing, and nobody else does. */
-int pv_seal_memory_file(int number);
+/* F_SEAL_GROW, F_SEAL_SHRINK; against writers F_SEAL_FUTURE_WRITE, too: mappings that exist go on writing, and nobody
+   else does. */
+int pv_seal_memory_file(int number, int against_writers);
 
 /* One byte of a stream with a descriptor; and what came so: the descriptor, -1 at the end of the stream or with errno. */
 int pv_send_descriptor(int socket, int number);

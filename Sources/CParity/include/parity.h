@@ -20,9 +20,11 @@ void pv_gf_make_factor(struct pv_gf_factor *factor, uint8_t number);
 /* Pages to be combined in one go, wherever each source lies. */
 struct pv_gf_combination {
     const void *const *sources;         /* source_count addresses of 4096 bytes each */
-    size_t source_count;                /* 0: the destinations become zero */
-    void *destinations;                 /* destination_count pages, one behind the other; no source lies there */
+    size_t source_count;                /* 0: the sums are empty */
+    void *destinations;                 /* the first of destination_count pages; no source lies in one */
     size_t destination_count;
+    size_t destination_distance;        /* bytes from one of them to the next */
+    bool adds;                          /* whether what they hold is the start of the sums; otherwise it is lost */
     const struct pv_gf_factor *factors; /* [source][destination] */
 };
 

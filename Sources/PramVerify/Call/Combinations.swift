@@ -17,6 +17,12 @@ extension Call {
                 .exclude, .strict, .dryRun,
             ]
         ),
+        (
+            .early,
+            [
+                .again, .size, .stdin, .parity, .replace, .flat, .oneFileSystem, .exclude, .strict, .dryRun,
+            ]
+        ),
         (.salvage, [.cut]),
         (.result, [.size, .region, .device, .noLoad, .append, .remove, .kexecFile, .kexecLoad, .threads]),
         (.cmdline, [.from]),
@@ -28,7 +34,9 @@ extension Call {
     ]
 
     /// The first one means nothing without the second, where both are taken.
-    static let companions: [(Option, Option)] = [(.base, .memory), (.raw, .memory), (.unpackLimit, .memory)]
+    static let companions: [(Option, Option)] = [
+        (.base, .memory), (.raw, .memory), (.unpackLimit, .memory), (.early, .kho),
+    ]
 
     /// - Throws: a sentence that names both.
     func refuseContradictions() throws(UsageError) {

@@ -6,7 +6,7 @@ enum Option: Int, CaseIterable {
     case parity, partial, repair, noRepair, all
     case from, append, remove, kexecOptions, kexecFile, kexecLoad, checkLoaded
     case withoutChain, ifChain
-    case kho, again, kernel
+    case kho, early, again, kernel
     case flat, oneFileSystem, exclude, strict, stdin, stdout
     case resume
     case root, result, noLoad
@@ -78,6 +78,7 @@ enum Option: Int, CaseIterable {
         case .withoutChain: ("without-chain", nil, "load the kernel also where a chain cannot be handed on")
         case .ifChain: ("if-chain", nil, "load nothing where there is no chain to hand on")
         case .kho: ("kho", nil, "into memory that the kernel itself hands over")
+        case .early: ("early", nil, "only the head's page, now, for the chain that is saved later")
         case .again: ("again", nil, "hand on once more the chain that arrived so")
         case .kernel: ("kernel", "FILE", "the next kernel, to see whether it takes what this one hands over")
         case .flat: ("flat", nil, "files as the chain has them, of one directory")

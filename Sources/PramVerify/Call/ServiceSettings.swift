@@ -1,9 +1,12 @@
 import Linux
+import Text
 
 /// What an administrator has set for the unit, in /etc/default/pram-verify: environment variables.
 struct ServiceSettings {
     let saveDirectory = ServiceSettings.value("SAVE_DIR", "/var/lib/pram-verify")
-    let saveOptions = ServiceSettings.words("SAVE_OPTIONS", "--replace")
+    let saveOptions: [[UInt8]]
+    /// Whether --early is among what is set for saving: the head is taken at start then, and the chain saved at stop.
+    let takesHeadEarly: Bool
     /// Units of systemd; files are saved on the way to one of these; without any, never.
     let saveTargets = ServiceSettings.words("SAVE_TARGETS", "kexec.target")
     /// Empty where nothing is to be restored.
@@ -12,6 +15,14 @@ struct ServiceSettings {
     /// nil when nothing is said; empty for none.
     let kernel = environmentValue("KEXEC_KERNEL")
     let initrd = environmentValue("KEXEC_INITRD")
+
+    init() {
+        let words = ServiceSettings.words("SAVE_OPTIONS", "--replace")
+        // Without --kho it is a mistake, which is said.
+        let isKept = words.contains { $0.spell("--kho") }
+        saveOptions = words.filter { !isKept || !$0.spell("--early") }
+        takesHeadEarly = saveOptions.count < words.count
+    }
 
     private static func value(_ name: StaticString, _ usual: StaticString) -> [UInt8] {
         environment(name) ?? usual.withUTF8Buffer { Array($0) }

@@ -199,7 +199,8 @@ struct Cmdline: Command {
 
     /// Why what was found is not what was saved last; whoever names a head means that one.
     private func objection(_ chain: HandOver?) -> StaticString? {
-        guard choice.isLive, !call.has(.pfn), let note = SaveNote.read() else { return nil }
+        // Where there is a head alone, nothing older can arrive.
+        guard choice.isLive, !call.has(.pfn), chain?.keeping != .early, let note = SaveNote.read() else { return nil }
         return note.objection(to: chain?.head.number, generation: report.evaluation?.links.first?.generation)
     }
 

@@ -37,20 +37,30 @@ enum Erase: Command {
         report.written = try target.clear(page)
     }
 
+    /// What a process holds for the next kernel. Nobody saves meanwhile.
+    private static func eraseHeld(_ meant: PFN?, _ report: inout Report) throws(Failure) -> Bool {
+        let lock = try MemoryLock.take()
+        defer { withExtendedLifetime(lock) {} }
+        guard let note = HoldNote.read(), case .process = note.holder, note.keepsMemory,
+            meant == nil || meant == PFN(note.head)
+        else { return false }
+        report.head = Head(origin: .session, page: PFN(note.head))
+        let isTold = LoadNote.current()?.head == note.head
+        note.end()
+        RunFolder.removeNote(.saved)
+        report.written = Written(
+            purpose: .clearing, head: nil, released: 0,
+            warnings: isTold
+                ? ["the kernel that is loaded was told of it: load it once more with pram-verify kexec"] : [])
+        return true
+    }
+
     /// A chain that the kernel hands over is no more when its session ends.
     /// - Returns: false where it is none of that kind.
     private static func eraseKept(_ call: Call, _ report: inout Report) throws(Failure) -> Bool {
         guard MemoryChoice(call[.memory]).isLive, !call.has(.device), !call.has(.region) else { return false }
         let meant = call.has(.pfn) ? try Head.find(call, live: true).page : nil
-        if let note = HoldNote.read(), case .process(let process, let started) = note.holder, note.keepsMemory,
-            meant == nil || meant == PFN(note.head)
-        {
-            report.head = Head(origin: .session, page: PFN(note.head))
-            ProcessFacts.end(process, started: started)
-            HoldNote(head: note.head, session: note.session, holder: .released).write()
-            report.written = Written(purpose: .clearing, head: nil, released: 0)
-            return true
-        }
+        if HoldNote.read() != nil, try eraseHeld(meant, &report) { return true }
         guard let head = Head.arrived(call), let page = head.page else { return false }
         let memory = try MemoryChoice.thisMachine.open(base: 0, unpackLimit: 0, raw: false)
         report.head = head

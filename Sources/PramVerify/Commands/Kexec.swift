@@ -59,7 +59,7 @@ struct Kexec: Command {
         let report: Report
         do throws(UsageError) {
             let again = try Call(Save.self, [bytes("--again")], nil)
-            guard !call.has(.pfn), let head = Head.arrived(again)?.page, !HoldNote.isReleased(head),
+            guard !call.has(.pfn), let head = Head.arrivedChain(again)?.page, !HoldNote.isReleased(head),
                 HoldNote.read()?.standing.isHeld != true
             else { return }
             report = try Save.perform(again)
@@ -92,10 +92,12 @@ struct Kexec: Command {
             say("kexec did not load the kernel so that the chain lives")
             return .failed
         }
-        var again = try Cmdline(call.turned(into: Cmdline.self), Streams(output: streams.output, errors: nowhere))
-        let now = try again.nextKernel()
+        let now = try lookAgain()
         guard now.status == [], now.chain?.head == chain.head else {
-            say("the chain did not outlive the loading of the kernel, which is unloaded")
+            say(
+                now.status.contains(.failed)
+                    ? "whether the chain has outlived the loading of the kernel cannot be told, so it is unloaded"
+                    : "the chain did not outlive the loading of the kernel, which is unloaded")
             try unload()
             return now.status.union(.damaged)
         }
@@ -104,6 +106,18 @@ struct Kexec: Command {
             "loaded \(escaped(kernel)), which will find the chain at page \(hexadecimal(chain.head.number)): \(chain.contents)"
         )
         return []
+    }
+
+    /// Somebody may be saving at this moment, which takes the lock.
+    private func lookAgain() throws(Failure) -> Cmdline.NextKernel {
+        for _ in 0..<20 {
+            var again = try Cmdline(call.turned(into: Cmdline.self), Streams(output: streams.output, errors: nowhere))
+            let now = try again.nextKernel()
+            if !now.status.contains(.failed) { return now }
+            pause(microseconds: 250_000)
+        }
+        var again = try Cmdline(call.turned(into: Cmdline.self), streams)
+        return try again.nextKernel()
     }
 
     private func loadPlainly(_ next: Cmdline.NextKernel) throws(Failure) -> ExitStatus {
@@ -212,6 +226,7 @@ extension Cmdline {
         let files = counted(report.usersFileCount, "file")
         let bytes = byteCount((report.evaluation?.pagesChecked ?? 0) &* UInt64(pageSize))
         return NextKernel.Chain(
-            head: found.head, line: line.text, options: options, contents: "\(files), \(bytes)")
+            head: found.head, line: line.text, options: options,
+            contents: found.keeping == .early ? "what is saved with save --kho until then" : "\(files), \(bytes)")
     }
 }

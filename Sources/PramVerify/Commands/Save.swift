@@ -14,7 +14,8 @@ enum Save: Command {
     static let example: StaticString = "save /var/lib/pram-verify"
     static let options: [Option] =
         Option.ofMemory + Option.ofWriting + [
-            .kho, .again, .flat, .oneFileSystem, .exclude, .strict, .stdin, .parity, .size, .replace, .force, .dryRun,
+            .kho, .early, .again, .flat, .oneFileSystem, .exclude, .strict, .stdin, .parity, .size, .replace, .force,
+            .dryRun,
             .json,
         ]
     static let kernelParameters: [BootParameter] = []
@@ -27,7 +28,9 @@ enum Save: Command {
     static func perform(_ call: Call) throws(UsageError) -> Report {
         var report = Report(command: name)
         do throws(Failure) {
-            if call.has(.kho) && !call.has(.dryRun) {
+            if call.has(.early) {
+                try takeHead(call, &report)
+            } else if call.has(.kho) && !call.has(.dryRun) {
                 try keep(call, &report)
             } else if call.has(.again) {
                 try keepAgain(call, &report)
@@ -37,7 +40,8 @@ enum Save: Command {
         } catch {
             try report.end(by: error)
         }
-        if call.has(.dryRun) { return report }
+        // A head without a chain is none that was saved.
+        if call.has(.dryRun) || call.has(.early) { return report }
         // Handing on writes nothing: where it fails, what was saved is what it was.
         if !call.has(.again) || report.failure == nil { report.noteSave(call) }
         report.refreshRunFolder(call)

@@ -12,6 +12,8 @@ import Verification
 /// The order: room is looked for; the memory is taken, sealed, kept by a session, and its page frames are read after
 /// that; the chain is written and read back by frame; the head comes last; then somebody else holds the session.
 extension Save {
+    ///
+    /// With --early the head alone is taken, which the first chain that is saved then gets.
     static func keep(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands((call.has(.stdin) ? 0 : 1)...1, "a directory")
         if call.has(.size) && !call.has(.stdin) {
@@ -20,62 +22,64 @@ extension Save {
         }
         let threads = try call.threadCount()
         let parity = try call.parityPercent()
-        let lock = try lockMemory()
+        let lock = try MemoryLock.take()
         let machine = try supportingMachine()
         try refuseHeldOver(call, machine)
         let keeper = try Keeper.choose()
         let source = try SaveSource(call)
+        try source.refuseEmpty()
+        SavingSession.clearUnfinished()
         let pages = try takeRoom(try pageCount(source.plan, call), parity: parity, source.plan)
         let live = try readBackMemory()
         SaveNote(.unfinished).write()
 
         let old = HoldNote.read()
-        var generation: UInt64 = 0
-        let session = try calling { () throws(SystemError) in try createSession(&generation) }
-        let name = KeptSession.name(generation)
-        let memory: FrameMemory
-        do throws(SystemError) {
-            memory = try FrameMemory(pages: pages, keptBy: session, live)
-        } catch {
-            throw .system(error, remedy: remedy(error))
-        }
-        report.memory = Report.Memory(path: "memfd", memory)
-        let head: PFN
-        let chain: ChainEvaluation
+        let saving = try calling { () throws(SystemError) in try SavingSession.next() }
         let chainSave: ChainSave
-        do throws(WritingFailure) {
-            var saving = try ChainSave(
-                source.plan, from: source.directory, into: memory, generation: generation, parity: parity)
-            (head, chain) = try saving.run(threads: threads, seed: randomNumber())
-            chainSave = saving
+        let head: PFN
+        do throws(Failure) {
+            let memory: FrameMemory
+            do throws(SystemError) {
+                memory = try FrameMemory(pages: pages, behind: saving.early, keptBy: saving.session, live) {
+                    saving.begin()
+                }
+            } catch {
+                throw .system(error, remedy: remedy(error))
+            }
+            report.memory = Report.Memory(path: "memfd", memory)
+            let chain: ChainEvaluation
+            do throws(WritingFailure) {
+                var save = try ChainSave(
+                    source.plan, from: source.directory, into: memory, generation: saving.generation, parity: parity)
+                (head, chain) = try save.run(threads: threads, seed: randomNumber())
+                chainSave = save
+            } catch {
+                throw .writing(error.wantingRoom("--size gives the chain more memory"))
+            }
+            report.evaluation = chain
         } catch {
-            throw .writing(error.wantingRoom("--size gives the chain more memory"))
+            throw saving.givenUp(after: error)
         }
         report.head = Head(origin: .session, page: head)
-        report.evaluation = chain
         report.layout = .amd64
-        let sentences = try keeper.take(session, name, head: head.number)
-        if let old, case .process(let process, let started) = old.holder { ProcessFacts.end(process, started: started) }
+        let sentences: [String]
+        do throws(Failure) {
+            sentences = try keeper.take(saving.session, saving.name, head: head.number)
+            if let old, case .process(let process, let started) = old.holder {
+                ProcessFacts.end(process, started: started)
+            }
+        } catch {
+            // Who held the early head has the chain by that.
+            guard saving.early != nil, let old, old.keepsMemory else { throw error }
+            let note = HoldNote(head: head.number, session: saving.name, holder: old.holder)
+            note.write()
+            sentences = [note.standing.sentence.text]
+        }
         report.written = Written(
             purpose: .chain, head: head,
             warnings: source.plan.warnings + sentences + loadedKernelWarning(head, call)
                 + shortfall(chainSave, of: parity, in: "memory"))
         withExtendedLifetime(lock) {}
-    }
-
-    /// A session of a name that nobody has: the number in it is chosen again where somebody does.
-    private static func createSession(_ generation: inout UInt64) throws(SystemError) -> LiveSession {
-        let boot = FileDescriptor.firstLine(of: bytes("/proc/sys/kernel/random/boot_id")).map(Array.init) ?? []
-        let device = try LiveUpdate.open()
-        for _ in 0..<8 {
-            generation = KeptSession.generation(boot: boot, random: randomNumber())
-            do throws(SystemError) {
-                return try device.create(KeptSession.name(generation))
-            } catch {
-                guard error.code == ErrorCode.exists else { throw error }
-            }
-        }
-        throw SystemError("ioctl", code: ErrorCode.exists, path: LiveUpdate.path)
     }
 
     private static func remedy(_ error: SystemError) -> String {
@@ -84,15 +88,6 @@ extension Save {
         case ErrorCode.outOfMemory, ErrorCode.noSpace: "save less, or free memory"
         default: ""
         }
-    }
-
-    private final class LockKeeper {
-        private let lock: FileLock
-        init(_ lock: consuming FileLock) { self.lock = lock }
-    }
-
-    private static func lockMemory() throws(Failure) -> LockKeeper {
-        do throws(LockFailure) { return LockKeeper(try FileLock.exclusive()) } catch { throw .locked(error) }
     }
 
     /// - Throws: what this machine lacks.
@@ -107,15 +102,17 @@ extension Save {
     /// What was saved before, or has arrived, does not give way without a word.
     private static func refuseHeldOver(_ call: Call, _ machine: MachineEvidence) throws(Failure) {
         guard !call.has(.replace) else { return }
-        if let note = HoldNote.read(), note.standing.isHeld {
+        if let note = HoldNote.read(), note.standing.isHeld, !note.isEarly {
             throw .writing(
                 WritingFailure(
                     .holdsChain, "a chain is saved already: \(note.standing.sentence)",
-                    remedy: "kexec to hand it on, or save another in its place with --replace"))
+                    remedy: call.has(.early)
+                        ? "kexec to hand it on, or erase it"
+                        : "kexec to hand it on, or save another in its place with --replace"))
         }
         var named = try Head.find(call, live: true)
         if named.page == nil, !named.isReleased, case .head(let found)? = UnnamedHandOver.find() { named.page = found }
-        guard let page = named.page, !HoldNote.isReleased(page),
+        guard let page = named.page, !HoldNote.isReleased(page), !(call.has(.early) && HoldNote.isRestored(page)),
             HandOverEvidence.collect(machine.line).concerns(
                 page, machine, kernelsHead: MachineEvidence.kernelsHead()),
             let memory = try? MemoryChoice.thisMachine.open(base: 0, unpackLimit: 0, raw: false),
@@ -140,14 +137,21 @@ extension Save {
         guard let size = try call.size(.size) else {
             throw .usage(UsageError("--kho with --stdin needs --size: how much memory the chain may take"))
         }
-        return Int(clamping: min(size, 1 << 50) / UInt64(pageSize))
+        let pages = min(size, 1 << 50) / UInt64(pageSize)
+        guard let needed = plan.pagesNeeded, needed <= pages else {
+            throw .writing(
+                WritingFailure(
+                    .tooSmall, "what is saved beside the stream needs more than --size gives the chain",
+                    remedy: "--size gives the chain more memory"))
+        }
+        return Int(clamping: pages)
     }
 
     /// Looks before anything is taken: where memory runs out, the kernel ends processes, or panics.
     /// - Parameter least: pages that the chain has without parity.
     /// - Returns: how many it is to have, with as much parity as there is room for.
-    private static func takeRoom(_ least: Int, parity: Int, _ plan: SavePlan) throws(Failure) -> Int {
-        let wanted = parity > 0 ? SaveEstimate(plan, parity: parity)?.pages ?? 0 : 0
+    private static func takeRoom(_ least: Int, parity: Int = 0, _ plan: SavePlan? = nil) throws(Failure) -> Int {
+        let wanted = parity > 0 ? plan.flatMap { SaveEstimate($0, parity: parity) }?.pages ?? 0 : 0
         let most = max(least, Int(clamping: wanted))
         let forKernel = 2 * NextKernelFiles.size()
         var free: UInt64 = 0
@@ -178,6 +182,45 @@ extension Save {
     }
 }
 
+// MARK: - The head before the chain
+
+extension Save {
+    /// Takes a page for the head, which the next kernel can be told of at once. Until something is saved, it holds zeros.
+    static func takeHead(_ call: Call, _ report: inout Report) throws(Failure) {
+        try call.requireOperands(0...0)
+        let lock = try MemoryLock.take()
+        let machine = try supportingMachine()
+        try refuseHeldOver(call, machine)
+        SavingSession.clearUnfinished()
+        if let note = HoldNote.early() {
+            report.head = Head(origin: .session, page: PFN(note.head))
+            report.written = Written(
+                purpose: .head, head: PFN(note.head), changed: false, warnings: [note.standing.sentence.text])
+            return
+        }
+        // Whoever cannot read memory back saves nothing later.
+        _ = try readBackMemory()
+        _ = try takeRoom(EarlyHead.pages)
+        let holder = try calling { () throws(SystemError) in try SessionHolder.start() }
+        let saving = try calling { () throws(SystemError) in try SavingSession.create() }
+        let early: EarlyHead
+        do throws(SystemError) { early = try EarlyHead(keptBy: saving.session) } catch {
+            throw .system(error, remedy: remedy(error))
+        }
+        report.head = Head(origin: .session, page: early.page)
+        let sentences = try Keeper.process(holder, isStoreFull: false).take(
+            saving.session, saving.name, head: early.page.number, [early.file], isEarly: true)
+        // What cannot be had again is no promise.
+        do throws(SystemError) { _ = try SavingSession.early() } catch {
+            HoldNote.early()?.end()
+            throw .system(error, remedy: "run this as root, with CAP_SYS_PTRACE")
+        }
+        report.written = Written(
+            purpose: .head, head: early.page, warnings: sentences + loadedKernelWarning(early.page, call))
+        withExtendedLifetime(lock) {}
+    }
+}
+
 // MARK: - Once more
 
 extension Save {
@@ -185,7 +228,7 @@ extension Save {
     static func keepAgain(_ call: Call, _ report: inout Report) throws(Failure) {
         try call.requireOperands(0...0)
         let threads = try call.threadCount()
-        let lock = try lockMemory()
+        let lock = try MemoryLock.take()
         _ = try supportingMachine()
         let keeper = try Keeper.choose()
         let named = try Head.find(call, live: true)
@@ -193,10 +236,18 @@ extension Save {
         guard let head = named.page else {
             throw .writing(WritingFailure(.noChain, "no chain has arrived: the command line names none (pram=)"))
         }
-        if let note = HoldNote.read(), note.head == head.number, note.standing.isHeld {
-            report.written = Written(
-                purpose: .chain, head: head, changed: false, warnings: [note.standing.sentence.text])
-            return
+        if let note = HoldNote.read(), note.keepsMemory {
+            guard note.head == head.number, !note.isEarly else {
+                throw .writing(
+                    WritingFailure(
+                        .holdsChain, "something else waits for the next kernel already: \(note.standing.sentence)",
+                        remedy: "erase that first"))
+            }
+            if note.standing.isHeld {
+                report.written = Written(
+                    purpose: .chain, head: head, changed: false, warnings: [note.standing.sentence.text])
+                return
+            }
         }
         let live = try readBackMemory()
         report.memory = Report.Memory(MemoryChoice.thisMachine, live)
@@ -216,7 +267,7 @@ extension Save {
         if reason == nil, check(head, live, threads).verdict != .intact {
             reason = "the chain does not lie where it was once it is kept again"
         }
-        if let reason { throw handOver(keeper, moved.file, name, head, reason) }
+        if let reason { throw handOver(keeper, moved.files, name, head, reason) }
         report.written = Written(
             purpose: .chain, head: head,
             warnings: try keeper.take(moved.session, name, head: head.number)
@@ -226,10 +277,10 @@ extension Save {
 
     /// What the next kernel does not get stays in this one, and can be loaded.
     private static func handOver(
-        _ keeper: consuming Keeper, _ file: borrowing FileDescriptor, _ name: [UInt8], _ head: PFN, _ reason: String
+        _ keeper: consuming Keeper, _ files: [MemoryFileDescriptor], _ name: [UInt8], _ head: PFN, _ reason: String
     ) -> Failure {
         do throws(Failure) {
-            let sentence = try keeper.take(file: file, of: name, head: head.number).first ?? ""
+            let sentence = try keeper.take(files, of: name, head: head.number).first ?? ""
             return .writing(
                 WritingFailure(
                     .notVerified, "the next kernel does not get the chain: \(reason); \(sentence)",

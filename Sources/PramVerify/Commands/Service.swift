@@ -27,7 +27,10 @@ struct Service: Command {
             throw UsageError("service needs one word, start or stop")
         }
         let service = Service(streams: streams)
-        if word.elementsEqual("start".utf8) { return try service.start() }
+        if word.elementsEqual("start".utf8) {
+            let status = try service.start()
+            return status == [] ? try service.takeHeadEarly() : status
+        }
         if word.elementsEqual("stop".utf8) { return try service.stop() }
         throw UsageError("service takes start or stop, not \(escaped(word))")
     }
@@ -130,6 +133,24 @@ extension Service {
     }
 }
 
+// MARK: - The head of what is saved at stop
+
+extension Service {
+    /// With --early in SAVE_OPTIONS the next kernel may be loaded at any time.
+    private func takeHeadEarly() throws(UsageError) -> ExitStatus {
+        guard settings.takesHeadEarly, normalLine().line != nil else { return [] }
+        let report = try Save.perform(try Call(Save.self, [bytes("--kho"), bytes("--early")], nil))
+        if let failure = report.failure {
+            failure.explain(to: streams.errors)
+            complain(
+                "no head is taken early, so a kernel that is loaded before the files are saved is not told of them")
+            return report.status
+        }
+        sayWarnings(of: report)
+        return report.status
+    }
+}
+
 // MARK: - stop
 
 extension Service {
@@ -186,10 +207,10 @@ extension Service {
     /// - Returns: its head; nil where there is none, or it is not intact, so that what the directory holds is saved.
     private func handOnArrived() throws(UsageError) -> PFN? {
         let call = try Call(Save.self, [bytes("--again")], nil)
-        guard let head = Head.arrived(call)?.page, !HoldNote.isReleased(head), !HoldNote.isRestored(head) else {
+        guard let head = Head.arrivedChain(call)?.page, !HoldNote.isReleased(head), !HoldNote.isRestored(head) else {
             return nil
         }
-        if let note = HoldNote.read(), note.head != head.number, note.standing.isHeld { return nil }
+        if let note = HoldNote.read(), note.isEarly || note.head != head.number, note.standing.isHeld { return nil }
         let report = try Save.perform(call)
         guard report.failure == nil, report.status == [] else {
             report.failure?.explain(to: streams.errors)
@@ -228,7 +249,8 @@ extension Service {
     /// What memory holds is older than what the directory holds, and is not to be restored over it. Where the directory
     /// has no files, memory may hold the only copy.
     private func eraseOlder(_ save: Call) throws(UsageError) {
-        guard save.has(.replace), hasFiles() else { return }
+        // A head without a chain is nothing that could be restored.
+        guard save.has(.replace), HoldNote.early() == nil, hasFiles() else { return }
         let report = try Erase.perform(save.turned(into: Erase.self))
         if let failure = report.failure {
             failure.explain(to: streams.errors)
@@ -249,6 +271,9 @@ extension Service {
         let loaded = LoadNote.current()
         var words: [[UInt8]] = []
         if let kernel = settings.kernel, !kernel.isEmpty {
+            if let loaded, loaded.head == head?.number, loaded.kernel == kernel, loaded.initrd == settings.initrd {
+                return []
+            }
             words = [kernel] + [settings.initrd].compactMap { $0 }
         } else if loaded?.head == head?.number, loaded != nil {
             return []

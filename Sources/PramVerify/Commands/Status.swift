@@ -34,7 +34,7 @@ enum Status: Command {
                     ? "boot did not run, or memory was written since; look now with check" : "")
             report.failure?.explain(to: streams.errors)
             if call.has(.json) { JSONReport.write(report, to: streams.output) }
-            return .failed
+            return ExitStatus.failed.union(holding(call, streams))
         }
     }
 
@@ -52,7 +52,12 @@ enum Status: Command {
     /// Whether the session is held still that is to keep what was saved over the next kexec. Damaged where it is not.
     private static func holding(_ call: Call, _ streams: Streams) -> ExitStatus {
         guard let note = HoldNote.read() else { return [] }
-        if case .released = note.holder { return [] }
+        if case .released = note.holder {
+            guard let loaded = LoadNote.current(), loaded.head == note.head else { return [] }
+            streams.say(
+                "the kernel that is loaded was told of page \(hexadecimal(note.head)), which nobody holds any more")
+            return .damaged
+        }
         let standing = note.standing
         if !call.has(.json) {
             streams.output.write("held:    \(standing.isHeld ? "yes" : "no"): \(standing.sentence)\n")

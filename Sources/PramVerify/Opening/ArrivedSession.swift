@@ -2,8 +2,11 @@ import ChainWriting
 import KernelCommandLine
 import Linux
 import Machine
+import MemorySources
 import PRAM
+import Parity
 import Text
+import Verification
 
 /// The session in which a chain has come from the former kernel.
 enum ArrivedSession {
@@ -35,18 +38,18 @@ enum ArrivedSession {
         }
     }
 
-    /// A new session of the old one's name, for the next kernel, and the file that the old one has kept.
+    /// A new session of the old one's name, for the next kernel, and the files that the old one has kept.
     struct Moved: ~Copyable {
         let session: LiveSession
-        let file: FileDescriptor
-        /// Why the new session does not keep the file; nil where it does. The old one has ended in any case: then nothing
-        /// but the file has the chain's memory.
+        let files: [MemoryFileDescriptor]
+        /// Why the new session does not keep the files; nil where it does. The old one has ended in any case: then nothing
+        /// but the files has the chain's memory.
         let obstacle: SystemError?
     }
 
-    /// Takes the file out of its session, and puts it into a new one of the same name: the same frames.
+    /// Takes the files out of their session, and puts them into a new one of the same name: the same frames.
     ///
-    /// Once the file is out of its session it is returned, whatever else fails.
+    /// Once they are out of their session they are returned, whatever else fails.
     static func move(_ name: [UInt8], _ device: borrowing LiveUpdate) throws(Failure) -> Moved {
         // The new one first, as the old one ends when it is closed. What came and what goes are lists of their own, so
         // that both may have the name.
@@ -55,21 +58,21 @@ enum ArrivedSession {
             throw .system(error, remedy: "the chain stays in its session: free memory, and try again")
         }
         let old = try retrieve(name, device)
-        let file: FileDescriptor
-        do throws(SystemError) { file = try old.retrieve(token: FrameMemory.token) } catch {
+        let files: [MemoryFileDescriptor]
+        do throws(SystemError) { files = try old.retrieve() } catch {
             throw .writing(
                 WritingFailure(
                     .noChain,
-                    "session \(escaped(name)) does not give its file back, and has ended: the chain is lost: "
+                    "session \(escaped(name)) does not give its files back, and has ended: the chain is lost: "
                         + "\(error.message)"))
         }
         do throws(SystemError) {
-            // In this order: as long as the old session has the file, no other one takes it (EBUSY).
+            // In this order: as long as the old session has a file, no other one takes it (EBUSY).
             try old.finish()
-            try next.preserve(file, token: FrameMemory.token)
-            return Moved(session: next, file: file, obstacle: nil)
+            try next.preserve(files)
+            return Moved(session: next, files: files, obstacle: nil)
         } catch {
-            return Moved(session: next, file: file, obstacle: error)
+            return Moved(session: next, files: files, obstacle: error)
         }
     }
 
@@ -78,7 +81,7 @@ enum ArrivedSession {
     ///   - generation: that of its links; nil where they have none.
     ///   - pages: how many it has; nil where nobody has counted them.
     static func release(_ head: PFN, generation: UInt64?, pages: UInt64?) -> Written {
-        guard let generation else {
+        guard let generation = generation ?? KeptMemory.generation(named: head) else {
             return Written(
                 purpose: .clearing, head: head, changed: false,
                 warnings: ["the chain's memory stays taken until the next boot: this program did not save it"])
@@ -114,6 +117,7 @@ enum ArrivedSession {
             }
             return released(head, name, before: before, pages: pages)
         }
+        var size: UInt64?
         do throws(Failure) {
             let device: LiveUpdate
             do throws(SystemError) { device = try LiveUpdate.open() } catch {
@@ -127,22 +131,23 @@ enum ArrivedSession {
             let session = try retrieve(name, device)
             try calling { () throws(SystemError) in
                 // So it is freed as any file is; what nobody has taken out is freed in the end, too.
-                let file = try? session.retrieve(token: FrameMemory.token)
+                let files = try? session.retrieve()
+                size = files?.reduce(0) { $0 &+ ((try? $1.size()) ?? 0) }
                 try session.finish()
-                _ = consume file
+                withExtendedLifetime(files) {}
             }
             ServiceNotification.remove(name: Keeper.storeName)
         } catch {
             return (nil, Phrase("the chain's memory stays taken until the next boot: \(error.message)"))
         }
-        return released(head, name, before: before, pages: pages)
+        return released(head, name, before: before, pages: size.map { $0 / UInt64(pageSize) } ?? pages)
     }
 
     /// Notes that nobody has it any more.
     private static func released(
         _ head: UInt64, _ name: [UInt8], before: UInt64?, pages: UInt64?
     ) -> (bytes: UInt64?, sentence: Phrase) {
-        HoldNote(head: head, session: name, holder: .released).write()
+        HoldNote.noteReleased(head, name)
         // What is freed is not all counted as free at once: some waits in lists of the processors.
         let after = HandOverRoom.memFree()
         let grown = (after ?? 0) > (before ?? 0) ? (after ?? 0) - (before ?? 0) : 0
@@ -169,6 +174,15 @@ extension Head {
                 page, machine, kernelsHead: MachineEvidence.kernelsHead())
         else { return nil }
         return head
+    }
+
+    /// The same where a chain begins there, or has: under a head that was taken early nothing may have been saved.
+    static func arrivedChain(_ call: Call) -> Head? {
+        guard let head = arrived(call), let page = head.page else { return nil }
+        guard let memory = try? MemoryChoice.thisMachine.open(base: 0, unpackLimit: 0, raw: false) else { return head }
+        var state = PageState.absent
+        let isEmpty = PageBytes(page, of: memory, state: &state).isZero && state == .present
+        return isEmpty && GeometryPage(locator: page.number &+ 1, in: memory)?.head != page.number ? nil : head
     }
 
     /// Whether the command line names it, or something has arrived of which somebody else may know the head.

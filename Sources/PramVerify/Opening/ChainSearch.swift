@@ -1,3 +1,4 @@
+import ChainWriting
 import KernelCommandLine
 import Linux
 import Machine
@@ -36,6 +37,8 @@ struct ChainSearch {
         let page: PFN
         let origin: Head.Origin
         var isRefused = false
+        /// The session of a head without a chain.
+        var early: HoldNote?
     }
 
     func look(_ report: inout Report) throws(Failure) -> Outcome {
@@ -73,6 +76,7 @@ struct ChainSearch {
         var head = Head(origin: candidate.origin, page: candidate.page)
         head.isRefused = candidate.isRefused
         report.head = head
+        if let note = candidate.early { return early(note) }
         if let live = memory as? LiveMemory { try report.memory?.explain(live, head: candidate.page) }
         let (evaluation, layout, pages) = evaluate(candidate.page, memory, threads, report.started)
         report.layout = layout
@@ -99,6 +103,15 @@ struct ChainSearch {
                 throw .memory(error)
             }
         }
+        return chain
+    }
+
+    /// A head that was taken before there is a chain: what is saved until the kexec is what arrives.
+    private func early(_ note: HoldNote) -> HandOver {
+        var chain = HandOver(head: PFN(note.head), verdict: .absent, thisLine: thisLine)
+        chain.keeping = note.standing.isHeld ? .early : .gone(note.standing.sentence.text)
+        chain.generation = KeptSession.generation(named: note.session.dropFirst(12))
+        chain.isCrashKernel = MachineEvidence.isCrashKernel(thisLine, MachinePaths())
         return chain
     }
 
@@ -140,20 +153,24 @@ struct ChainSearch {
     private func namedHeads(_ kernelsHead: UInt64?) throws(Failure) -> [Candidate] {
         if call.has(.pfn) {
             let head = try Head.find(call, live: false)
-            return head.page.map { [Candidate(page: $0, origin: .option)] } ?? []
+            let note = HoldNote.read().flatMap { choice.isLive && $0.isEarly ? $0 : nil }
+            return head.page.map {
+                [Candidate(page: $0, origin: .option, early: note?.head == $0.number ? note : nil)]
+            } ?? []
         }
         if let kernelsHead, kernelsHead != 0 { return [Candidate(page: PFN(kernelsHead), origin: .sysKernelPram)] }
         var found: [Candidate] = []
         let origin: Head.Origin =
             call.has(.cmdline) ? .commandLineText : call.has(.from) ? .commandLineFile : .procCmdline
         // What was saved in this boot takes the place of what has arrived, and of what a line names that was made before.
-        var released: UInt64?
         if choice.isLive, kernelsHead == nil, let note = HoldNote.read() {
-            guard case .released = note.holder else { return [Candidate(page: PFN(note.head), origin: .session)] }
-            released = note.head
+            guard case .released = note.holder else {
+                return [Candidate(page: PFN(note.head), origin: .session, early: note.isEarly ? note : nil)]
+            }
         }
         for (line, origin) in [(template, origin), (thisLine, .procCmdline)] {
-            guard let number = PramParameter.find(in: line).pfn, number != 0, number != released,
+            guard let number = PramParameter.find(in: line).pfn, number != 0,
+                !(choice.isLive && HoldNote.isReleased(PFN(number))),
                 !found.contains(where: { $0.page.number == number })
             else { continue }
             found.append(Candidate(page: PFN(number), origin: origin, isRefused: kernelsHead == 0))
@@ -165,7 +182,7 @@ struct ChainSearch {
     private func candidates(
         _ named: [Candidate], _ ranges: [PFN], _ memory: any PhysicalMemory
     ) throws(Failure) -> [Candidate] {
-        var candidates = named.filter { !ChainSearch.isCleared($0.page, memory) }
+        var candidates = named.filter { $0.early != nil || !ChainSearch.isCleared($0.page, memory) }
         for page in ranges where !candidates.contains(where: { $0.page == page }) {
             if try Head.startsChain(page, in: memory) { candidates.append(Candidate(page: page, origin: .range)) }
         }

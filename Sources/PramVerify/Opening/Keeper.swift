@@ -60,9 +60,10 @@ enum Keeper: ~Copyable {
     /// - Returns: sentences about it for people.
     /// - Throws: where nobody has it. It is open in this process still.
     consuming func take(
-        _ session: borrowing LiveSession, _ name: [UInt8], head: UInt64, file: Int32? = nil
+        _ session: borrowing LiveSession, _ name: [UInt8], head: UInt64, _ files: [MemoryFileDescriptor] = [],
+        isEarly: Bool = false
     ) throws(Failure) -> [String] {
-        let held = [session.number] + (file.map { [$0] } ?? [])
+        let held = [session.number] + files.map { $0.descriptor.number }
         let obstacle: SystemError
         switch consume self {
         case .store(let unit):
@@ -80,27 +81,28 @@ enum Keeper: ~Copyable {
         case .process(let holder, let isStoreFull):
             do throws(SystemError) {
                 let full = isStoreFull ? ["the unit's fd store is full (FileDescriptorStoreMax=)"] : []
-                return try Keeper.give(held, to: holder, name, head: head) + full
+                return try Keeper.give(held, to: holder, name, head: head, isEarly: isEarly) + full
             } catch {
                 obstacle = error
             }
         }
         return try calling(remedy: "save once more") { () throws(SystemError) in
-            let sentences = try Keeper.give(held, to: try SessionHolder.start(), name, head: head)
+            let sentences = try Keeper.give(held, to: try SessionHolder.start(), name, head: head, isEarly: isEarly)
             return sentences + [Phrase("who was to hold it did not take it: \(obstacle.message)").text]
         }
     }
 
-    /// Hands over a file whose session is no more, so that it can be read for as long as this kernel runs.
+    /// Hands over files whose session is no more, so that they can be read for as long as this kernel runs.
     /// - Returns: sentences about it for people.
     consuming func take(
-        file: borrowing FileDescriptor, of name: [UInt8], head: UInt64
+        _ files: [MemoryFileDescriptor], of name: [UInt8], head: UInt64
     ) throws(Failure) -> [String] {
+        let held = files.map { $0.descriptor.number }
         do throws(SystemError) {
             switch consume self {
-            case .process(let holder, _): return try Keeper.give([file.number], to: holder, name, head: head)
+            case .process(let holder, _): return try Keeper.give(held, to: holder, name, head: head)
             // systemd would keep it in a session of its own, where nobody looks for it.
-            case .store: return try Keeper.give([file.number], to: try SessionHolder.start(), name, head: head)
+            case .store: return try Keeper.give(held, to: try SessionHolder.start(), name, head: head)
             }
         } catch {
             throw .system(error, remedy: "")
@@ -108,25 +110,52 @@ enum Keeper: ~Copyable {
     }
 
     private static func give(
-        _ descriptors: [Int32], to holder: consuming SessionHolder, _ name: [UInt8], head: UInt64
+        _ descriptors: [Int32], to holder: consuming SessionHolder, _ name: [UInt8], head: UInt64,
+        isEarly: Bool = false
     ) throws(SystemError) -> [String] {
         let process = holder.process
         let started = ProcessFacts.startTime(process) ?? 0
         let isSpared = try holder.take(descriptors)
-        let note = HoldNote(head: head, session: name, holder: .process(process, started: started))
+        let note = HoldNote(head: head, session: name, holder: .process(process, started: started), isEarly: isEarly)
         note.write()
+        let isApart = setApart(process)
         let isHeld = note.standing.isHeld
         let loss: StaticString =
-            isHeld ? ": when that ends before the kexec, the chain is gone" : ": when that ends, the chain is gone"
+            isEarly
+            ? ": when that ends before the kexec, the head is gone"
+            : isHeld ? ": when that ends before the kexec, the chain is gone" : ": when that ends, the chain is gone"
         var sentences = [
             isHeld
                 ? Phrase("session \(escaped(name)) is held by process \(process)\(loss)").text
                 : Phrase("process \(process) has the chain's memory, which is in no session\(loss)").text
         ]
+        if !isApart {
+            sentences.append("systemctl kexec ends that process with what it was started from: use kexec -e")
+        }
         if !isSpared {
             sentences.append("the OOM killer may end that process: its oom_score_adj could not be set")
         }
         return sentences
+    }
+
+    /// On the way to a kexec systemd ends what belongs to a login or to another unit. A scope that nothing conflicts with
+    /// stays, and what is in it is spared at the end for its name, which begins with @. The unit that this program brings
+    /// spares what it leaves, too.
+    /// - Returns: false where the process stays where it is, and will be ended.
+    private static func setApart(_ process: Int32) -> Bool {
+        guard FileDescriptor.exists(bytes("/run/systemd/system")) else { return true }
+        if let unit = ownUnit(), unit.elementsEqual("pram-verify.service".utf8) { return true }
+        let call: [StaticString] = [
+            "busctl", "--quiet", "call", "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+            "org.freedesktop.systemd1.Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))",
+        ]
+        let name = Array("pram-verify-holder-\(process).scope".utf8)
+        let number = Array(String(process).utf8)
+        var words = call.map { bytes($0) } + [name]
+        words += (["fail", "2", "PIDs", "au", "1"] as [StaticString]).map { bytes($0) } + [number]
+        words += (["DefaultDependencies", "b", "false", "0"] as [StaticString]).map { bytes($0) }
+        guard let (ending, _) = try? ChildProgram.output(of: words, limit: 4096) else { return false }
+        return ending == .exited(0)
     }
 
     /// systemd answers nobody, and drops what does not fit.

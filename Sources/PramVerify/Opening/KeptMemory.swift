@@ -18,13 +18,18 @@ struct KeptMemory {
     ///   what the chain says itself.
     /// - Returns: nil where nobody knows the session's name.
     static func take(_ head: PFN) throws(Failure) -> KeptMemory? {
-        let lock: LockKeeper
-        do throws(LockFailure) { lock = LockKeeper(try FileLock.exclusive()) } catch { throw .locked(error) }
+        let lock = try MemoryLock.take()
         defer { withExtendedLifetime(lock) {} }
         let line = try? MachinePaths().parameterLine()
         let named = line.flatMap { sessionName(on: $0) }
-        if let note = HoldNote.read(), note.keepsMemory, note.head == head.number || note.session == named {
-            return try takeHeld(note, head)
+        if let note = HoldNote.read(), note.keepsMemory {
+            if note.head == head.number || note.session == named { return try takeHeld(note, head) }
+            // Who holds that one would be forgotten.
+            throw .writing(
+                WritingFailure(
+                    .holdsChain,
+                    "another chain waits for the next kernel, and this one cannot be taken out of its session beside it: "
+                        + note.standing.sentence, remedy: "go on to the next kernel, or erase that chain first"))
         }
         guard let name = named ?? onlySession() else { return nil }
         if named != nil, let line, let told = PramParameter.find(in: line).pfn, told != 0, told != head.number {
@@ -35,7 +40,7 @@ struct KeptMemory {
         let moved = try ArrivedSession.move(name, device)
         let memory: KeptFile?
         let unreadable: SystemError?
-        do throws(SystemError) { (memory, unreadable) = (try KeptFile(moved.file), nil) } catch {
+        do throws(SystemError) { (memory, unreadable) = (try KeptFile(moved.files), nil) } catch {
             (memory, unreadable) = (nil, error)
         }
         let own = memory.map { self.head(of: $0, name, told: head) } ?? head
@@ -43,12 +48,12 @@ struct KeptMemory {
         do throws(Failure) {
             if let obstacle = moved.obstacle {
                 sentences = [Phrase("\(whatIsLost): \(obstacle.message)").text]
-                sentences += try keeper.take(file: moved.file, of: name, head: own.number)
+                sentences += try keeper.take(moved.files, of: name, head: own.number)
             } else {
-                sentences += try keeper.take(moved.session, name, head: own.number, file: moved.file.number)
+                sentences += try keeper.take(moved.session, name, head: own.number, moved.files)
             }
         } catch {
-            // The file is here as long as this process is.
+            // The files are here as long as this process is.
             sentences = [Phrase("\(whatIsLost), and it is lost when this ends: \(error.message)").text]
         }
         if let unreadable { throw .system(unreadable, remedy: "") }
@@ -67,12 +72,12 @@ struct KeptMemory {
                         + note.standing.sentence, remedy: "load it in the next kernel"))
         }
         return try calling { () throws(SystemError) in
-            KeptMemory(memory: try KeptFile(try ProcessFacts.memoryFile(of: process)), sentences: [])
+            KeptMemory(memory: try KeptFile(try ProcessFacts.memoryFiles(of: process)), sentences: [])
         }
     }
 
-    /// Where the chain in a session's file begins: it was saved into the first place of it. Where that is no sound link
-    /// of this session's chain, what was told is all that there is, if it is a page of the file.
+    /// Where the chain in a session's files begins: it was saved into their first place. Where that is no sound link
+    /// of this session's chain, what was told is all that there is, if it is a page of the files.
     private static func head(of file: KeptFile, _ session: [UInt8], told: PFN) -> PFN {
         func fits(_ page: PFN) -> Bool {
             var state = PageState.absent
@@ -93,15 +98,18 @@ struct KeptMemory {
                 remedy: "name that page with --pfn, or none"))
     }
 
-    private final class LockKeeper {
-        private let lock: FileLock
-        init(_ lock: consuming FileLock) { self.lock = lock }
-    }
-
     private static let whatIsDone: StaticString =
         "memory cannot be read, so the chain was taken out of its session, and put into one for the next kernel"
     private static let whatIsLost: StaticString =
         "the chain was taken out of its session, and the next kernel does not get it"
+
+    /// What the command line says of the session of the chain whose head it names; nil for another head.
+    static func generation(named head: PFN) -> UInt64? {
+        guard let line = try? MachinePaths().parameterLine(), PramParameter.find(in: line).pfn == head.number else {
+            return nil
+        }
+        return sessionName(on: line).flatMap { KeptSession.generation(named: $0.dropFirst(12)) }
+    }
 
     /// From the command line, as the links that tell it cannot be read.
     private static func sessionName(on line: ParameterLine) -> [UInt8]? {

@@ -38,6 +38,7 @@ struct Restoration {
         options.keepsModeBits = call.has(.preserveMode)
         options.makesDevices = call.has(.devices)
         options.synchronizes = synchronizes
+        options.threads = (try? call.threadCount()) ?? 1
         let outcome = try calling { () throws(SystemError) in
             try TreeExtractor(manifest, options: options).extract(names, into: directory.path)
         }

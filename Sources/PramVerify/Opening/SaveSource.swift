@@ -54,6 +54,11 @@ struct SaveSource {
         plan = try writing { () throws(WritingFailure) in try SavePlan(tree: path, options: options) }
     }
 
+    /// Refuses a directory without anything that can be saved, before memory is taken for it.
+    func refuseEmpty() throws(Failure) {
+        if plan.isEmpty { throw .writing(ChainSave.nothingToSave(in: directory)) }
+    }
+
     /// Refuses an image that lies in the directory which is saved, unless it is excluded: it would grow into itself.
     func refuseWithin(_ image: [UInt8]?) throws(Failure) {
         guard let image, !image.elementsEqual("auto".utf8), let directory, !hasExclusions else { return }

@@ -162,12 +162,13 @@ struct WritingTarget {
         }
         if let growth { file.growthBegan(from: growth.before) }
         let range: PhysicalRange
+        var isSparse = false
         do throws(Failure) {
             range = try self.range(
                 of: path, length: max(size ?? 0, length), base: base, region: region, isSaved: isSaved)
             if let size, size > length {
                 try calling(remedy: "make room, or a smaller image") { () throws(SystemError) in
-                    try file.allocate(size)
+                    isSparse = try makeRoom(in: file, size, isNew: isNew && length == 0)
                 }
             }
         } catch {
@@ -175,13 +176,31 @@ struct WritingTarget {
             throw error
         }
         let memory = MemoryFile(
-            file, range: range, offset: range.start - base, kind: "raw image", isMapped: true, isBuffered: true)
+            file, range: range, offset: range.start - base, kind: "raw image", isMapped: true, isBuffered: true,
+            isSparse: isSparse)
         let head =
             region.map { PFN(containing: $0.start) }
             ?? LowMemory.firstPage(ofImageAt: base, length: max(size ?? 0, length))
         return WritingTarget(
             memory: memory, head: head, name: escaped(path), freePages: .zeroed, machine: nil, growth: growth,
             lock: nil)
+    }
+
+    /// Makes an image larger. In memory room is made page by page, which takes longer than to fill it, so a new file,
+    /// with which nothing is lost, gets it while it is written.
+    /// - Returns: whether it has none yet.
+    private static func makeRoom(
+        in file: borrowing FileDescriptor, _ size: UInt64, isNew: Bool
+    ) throws(SystemError) -> Bool {
+        guard isNew, file.isKeptInMemory else {
+            try file.allocate(size)
+            return false
+        }
+        if let free = file.freeSpace, free < size {
+            throw SystemError("fallocate", code: ErrorCode.noSpace, path: file.path)
+        }
+        try file.truncate(to: size)
+        return true
     }
 
     /// The part of an image that may be written.

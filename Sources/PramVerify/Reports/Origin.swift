@@ -40,7 +40,14 @@ struct Origin {
             return
         }
         let own = Provenance.ofThisRun()
-        isThisMachine = own.machine.isEmpty || provenance.machine.isEmpty ? nil : own.machine == provenance.machine
+        if own.machine.isEmpty || provenance.machine.isEmpty {
+            isThisMachine = nil
+        } else if own.machine == provenance.machine {
+            isThisMachine = true
+        } else {
+            // In an initrd systemd makes one up until the root file system is there.
+            isThisMachine = FileDescriptor.exists(bytes("/etc/initrd-release")) ? nil : false
+        }
         if !own.boot.isEmpty && own.boot == provenance.boot {
             age = .thisBoot
         } else if let now = own.time, let since = own.sinceBoot, let saved = provenance.time {

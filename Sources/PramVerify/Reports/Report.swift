@@ -140,7 +140,7 @@ struct Report {
         case .cutting?:
             if written?.changed == true { return .corrected }
             return verdict == .intact || evaluation == nil ? [] : .damaged
-        case .chain?, .clearing?, nil:
+        case .chain?, .head?, .clearing?, nil:
             var status: ExitStatus =
                 switch verdict {
                 case .damaged, .indeterminate: .damaged

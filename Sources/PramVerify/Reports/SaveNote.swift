@@ -104,7 +104,7 @@ extension Report {
     func followSave() {
         guard let written, written.changed, failure == nil, var note = SaveNote.read() else { return }
         switch written.purpose {
-        case .chain, .repairing: break
+        case .chain, .head, .repairing: break
         case .clearing: RunFolder.removeNote(.saved)
         case .cutting:
             guard note.state == .saved else { return }

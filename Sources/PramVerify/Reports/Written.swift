@@ -6,6 +6,8 @@ struct Written {
     enum Purpose {
         /// A new chain: save.
         case chain
+        /// A page for the head of a chain that is saved later: save --early.
+        case head
         /// No chain: erase, load --erase.
         case clearing
         /// The chain as it was: repair.

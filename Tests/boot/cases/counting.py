@@ -11,7 +11,7 @@ import time
 
 import chain
 from cases.support import *
-from harness import distribution
+from harness import distribution, suites
 from harness.machine import COMMAND_DEADLINE
 
 APPEND = f"{distribution.ROOT} nokaslr memmap=32M${RESERVED_ADDRESS:#x}"
@@ -167,19 +167,52 @@ class Counting:
 KHO_KERNEL = "bzImage-kho-7.3-systemd"
 
 
+@functools.lru_cache(maxsize=None)
+def stand_ins():
+    """{path in the guest: content}: the kernel has neither hugetlbfs nor nftables, and criu gives up without them. One
+    stands before criu, the other one in the place of its library."""
+    made = {}
+    versions = image_path("nftables.map")
+    versions.parent.mkdir(parents=True, exist_ok=True)
+    versions.write_text("LIBNFTABLES_1 { global: *; };\n")
+    for place, name, options in (
+            ("/usr/sbin/criu", "without-hugetlb", ()),
+            ("/usr/lib/stand-ins/libnftables.so.1", "without-nftables",
+             ("-shared", "-fPIC", "-Wl,-soname,libnftables.so.1", f"-Wl,--version-script={versions}"))):
+        path = image_path(name)
+        subprocess.run(["cc", "-O2", "-s", "-o", path, REPOSITORY / f"Tests/boot/harness/{name}.c", *options], check=True)
+        made[place] = path.read_bytes()
+    return made
+
+
 class HandedOver(Counting):
-    """The same without memmap=: the kernel itself hands the folder's chain over, to the same kernel once more."""
+    """The same without memmap=: the kernel itself hands the folder's chain over, to the same kernel once more. The root
+    file system is Debian 13's, whose criu knows kernels of today."""
 
     def make(self, name):
-        kernel, stock = PRAM_KERNELS / KHO_KERNEL, provision.stock_kernel()
+        kernel = PRAM_KERNELS / KHO_KERNEL
         if not kernel.exists():
             raise provision.Missing(f"{kernel} is not there: Documentation/KHO.md says how such a kernel is built")
-        initrd = distribution.initrds(stock, PROGRAM)["initramfs-tools"]
-        root = distribution.root_image(image_path("handed-over-root.img"), {
-            **program_files(), **provision.kexec_files(), **provision.criu_files(), "/bin/counter": COUNTER,
-            "/vmlinuz": kernel, "/initrd.img": initrd})
-        return Machine(name, kernel, initrd, f"{distribution.ROOT} kho=on liveupdate=on no_timer_check", "1G",
-                       drives=[root])
+        disk, initrd = suites.TRIXIE.disk(PROGRAM, "initramfs-tools")
+        content = kernel.read_bytes()
+        self.size = len(content)
+        padded = image_path("handed-over-kernel.img")
+        padded.parent.mkdir(parents=True, exist_ok=True)
+        padded.write_bytes(content + b"\0" * (-len(content) % 512))
+        stand_ins()
+        return Machine(name, kernel, initrd, f"{distribution.ROOT} kho=on liveupdate=on no_timer_check quiet", "1G",
+                       drives=[disk, padded])
+
+    def start(self):
+        super().start()
+        must = self.machine.must
+        must(f"head -c {self.size} /dev/vdb >/boot/vmlinuz-kho && ln -sf boot/vmlinuz-kho /vmlinuz && "
+             "ln -sf /boot/vmlinuz-kho /boot/vmlinuz-$(uname -r)")
+        must("mv /usr/sbin/criu /usr/sbin/criu.real; mkdir /usr/lib/stand-ins; "
+             "ln -s /harness/busybox /usr/local/bin/pidof")
+        for place, content in {**stand_ins(), "/usr/local/bin/counter": COUNTER}.items():
+            self.machine.put(place, content)
+            must(f"chmod 755 {place}")
 
     def prepare(self):
         self.machine.must("ip link set lo up")
