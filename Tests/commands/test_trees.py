@@ -671,7 +671,7 @@ class OlderFiles(TreeTest):
         with mounted_tmpfs(self.target, "4k"):
             self.older("good")
             refused = self.load("--force")
-            self.assertNotEqual(refused.status, INTACT)
+            self.assertEqual(refused.status, FAILED, refused)
             self.assertIn(b"are free", refused.out)
             self.assertEqual(self.read(), {"good": b"older"})
 

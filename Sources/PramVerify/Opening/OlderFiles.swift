@@ -45,7 +45,9 @@ extension Restoration {
             } else {
                 message = "\(reason); \(remedy)"
             }
-            return Extraction(name: paths[number], outcome: .refused, message: message.text)
+            // Nothing is wrong with a file for which there is no room: it could not be written.
+            let lacksRoom = cause == nil && (file.status == .intact || call.has(.damaged))
+            return Extraction(name: paths[number], outcome: lacksRoom ? .failed : .refused, message: message.text)
         }
         // A directory or a link has no file in the chain.
         if let cause, !files.contains(where: { paths[$0] == cause }) {

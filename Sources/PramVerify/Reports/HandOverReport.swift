@@ -80,9 +80,21 @@ extension Report {
                 holder: note.standing.sentence.text, hasSession: note.standing.isHeld)
             return
         }
+        let isGone = census.others > 0 || evaluation?.isHeadCleared == true && !Report.waitsForChain(head)
         handOver = HandOverReport(
-            evidence: evidence, census: census, loss: evidence.loss ?? (census.others > 0 ? .notKept : nil),
-            holder: nil)
+            evidence: evidence, census: census, loss: evidence.loss ?? (isGone ? .notKept : nil), holder: nil)
+    }
+
+    /// Whether a head of zeros is one under which nothing was saved (`save --early`), as far as that can be seen: the page
+    /// behind it is held back and holds zeros, too. Where a chain was, there is its locator, or what came after it.
+    private static func waitsForChain(_ head: PFN) -> Bool {
+        guard let behind = head.advanced(by: 1), let address = behind.address,
+            let range = PhysicalRange(start: address, size: UInt64(pageSize)),
+            let memory = try? LiveMemory.open(only: .kcore)
+        else { return false }
+        var state = PageState.absent
+        return PageBytes(behind, of: memory, state: &state).isZero && state == .present
+            && FrameCensus.take([range]).held == 1
     }
 
     /// What has become of the hand-over, with the evidence.
@@ -104,6 +116,11 @@ extension Report {
                 + "data\"): it knows no hand-over"
         case .notKept:
             if let holder = handOver.holder { return Phrase(holder) }
+            if handOver.census.others == 0 {
+                return
+                    "the head's page holds zeros, and the one behind it is none of a head that waits for its chain: nobody "
+                    + "held the session at the kexec, or the memory was given back since"
+            }
             return
                 "\(handOver.census.others) of the chain's \(handOver.census.total) page frames that can be found are "
                 + "not held back: nobody held the session at the kexec, or the memory was given back since"
