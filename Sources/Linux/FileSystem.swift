@@ -25,6 +25,16 @@ extension FileDescriptor {
         madeByKernel.contains(SystemCalls.fileSystemType(of: directory).value)
     }
 
+    /// Whether nobody can write this regular file, as what it lies on is mounted read-only.
+    public static func isOnReadOnlyMount(_ path: [UInt8]) -> Bool {
+        do throws(SystemError) {
+            _ = try open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
+            return false
+        } catch {
+            return error.code == ErrorCode.readOnly
+        }
+    }
+
     /// Whether the directory is kept in memory alone: on a tmpfs or a ramfs.
     public static func isKeptInMemory(_ directory: [UInt8]) -> Bool {
         [tmpfs, ramfs].contains(SystemCalls.fileSystemType(of: directory).value)

@@ -81,3 +81,9 @@ class Kho(KexecTest):
         self.assertEqual(result.out.decode().splitlines()[1], str(DAMAGED), result)
         self.assertIn(b"did not come to its end", result.out + result.err)
         self.assertEqual(result.out.decode().splitlines()[-1], str(DAMAGED), result)
+
+    def test_what_nobody_can_replace_is_no_answer(self):
+        result = self.machine("$pv boot; mount --bind /run/pram-verify /run/pram-verify; "
+                              "mount -o remount,bind,ro /run/pram-verify; $pv status; echo $?", line=LINE)
+        self.assertEqual(result.out.decode().splitlines()[-1], str(DAMAGED), result)
+        self.assertIn(b"/run/pram-verify is read-only", result.err)

@@ -25,7 +25,7 @@ enum Status: Command {
             if !call.has(.json), let rehearsal = Rehearsal.last(MachinePaths()) {
                 streams.output.write("last rehearsal: \(rehearsal.sentence)\n")
             }
-            return status.exit.union(holding(call, streams))
+            return status.exit.union(holding(call, streams)).union(age(streams))
         } catch {
             var report = Report(command: name)
             report.failure = .system(
@@ -36,6 +36,13 @@ enum Status: Command {
             if call.has(.json) { JSONReport.write(report, to: streams.output) }
             return ExitStatus.failed.union(holding(call, streams))
         }
+    }
+
+    /// What nobody can replace may be older than what memory holds.
+    private static func age(_ streams: Streams) -> ExitStatus {
+        guard FileDescriptor.isOnReadOnlyMount(RunFolder.File.status.path) else { return [] }
+        streams.say("/run/pram-verify is read-only, so what it says may be true no more; look now with check")
+        return .damaged
     }
 
     /// The report, which has names of files and so is for root alone; the word is for everybody.

@@ -176,7 +176,7 @@ class Forky(CarriedOver, Release):
         self.assertEqual(contents(self.machine, LOADED), files)
         self.must(f"mv /root/{UNIT} {unit}; systemctl daemon-reload")
 
-    def test_a_second_kexec_without_a_load_loses_it_and_says_so(self):
+    def test_without_a_load_a_second_kexec_loses_it_and_says_so(self):
         """Where nobody runs the unit or pram-verify kexec: systemd carries a session that the next kernel does not have."""
         self.prepare("LOAD_DIR=")
         self.make_files()
