@@ -28,7 +28,7 @@ extension FileDescriptor {
     /// Whether nobody can write this regular file, as what it lies on is mounted read-only.
     public static func isOnReadOnlyMount(_ path: [UInt8]) -> Bool {
         do throws(SystemError) {
-            _ = try open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
+            _ = try FileDescriptor.open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
             return false
         } catch {
             return error.code == ErrorCode.readOnly
