@@ -21,15 +21,10 @@ struct WritingTarget {
     /// What `save --size` has done to an image.
     var growth: ImageGrowth?
     /// Kept while the target is in use.
-    private let lock: LockKeeper?
+    private let lock: MemoryLock?
 
     /// The memory where it is not this machine's own range: an image, or a device.
     var image: (any PhysicalMemory)? { machine == nil || isDevice ? memory : nil }
-
-    private final class LockKeeper {
-        private let lock: FileLock
-        init(_ lock: consuming FileLock) { self.lock = lock }
-    }
 
     /// Opens what the options name: an image, a pmem device, or the reserved range of this machine.
     /// - Parameters:
@@ -45,9 +40,7 @@ struct WritingTarget {
             return try openImage(path, size: size, base: base, region: region, isSaved: purpose == .chain)
         }
         if size != nil { throw .usage(UsageError("--size goes with --memory FILE")) }
-        let lock: FileLock
-        do throws(LockFailure) { lock = try FileLock.exclusive() } catch { throw .locked(error) }
-        let keeper = LockKeeper(lock)
+        let lock = try MemoryLock.take()
         let machine: MachineEvidence
         do throws(MachineFailure) { machine = try MachineEvidence.collect() } catch { throw Failure(error) }
         do throws(WriteRefusal) { try WritableRegion.refuseCrashKernel(machine) } catch { throw .refused(error) }
@@ -59,12 +52,12 @@ struct WritingTarget {
                         + "with save --kho; save --again hands on what is intact"))
         }
         if let text = call[.device] {
-            return try openDevice(text, overwrite: call.has(.force), machine, keeper)
+            return try openDevice(text, overwrite: call.has(.force), machine, lock)
         }
         if purpose == .cutting, let kernels = MachineEvidence.kernelsHead(), kernels != 0 {
             let memory = try openKernelMemory(machine)
             return WritingTarget(
-                memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, lock: keeper)
+                memory: memory, head: PFN(kernels), name: memory.kind, freePages: .none, machine: machine, lock: lock)
         }
         let found: WritableRegion
         do throws(WriteRefusal) {
@@ -74,7 +67,7 @@ struct WritingTarget {
             guard error.cause == .claimed, region == nil, let device = onlyDevice(machine) else {
                 throw .refused(error)
             }
-            return try openDevice(device, overwrite: false, machine, keeper)
+            return try openDevice(device, overwrite: false, machine, lock)
         }
         let file = try calling(remedy: devMemRemedy) { () throws(SystemError) in
             try FileDescriptor.openForUpdate(MachinePaths().devMem)
@@ -83,7 +76,7 @@ struct WritingTarget {
             file, range: found.range, offset: found.range.start, kind: "/dev/mem", isMapped: true, isBuffered: false)
         return WritingTarget(
             memory: memory, head: PFN(containing: found.range.start), name: "/dev/mem", freePages: .all,
-            machine: machine, lock: keeper)
+            machine: machine, lock: lock)
     }
 
     private static func openKernelMemory(_ machine: MachineEvidence) throws(Failure) -> PramKernelMemory {
@@ -107,7 +100,7 @@ struct WritingTarget {
     }
 
     private static func openDevice(
-        _ text: [UInt8], overwrite: Bool, _ machine: MachineEvidence, _ lock: LockKeeper
+        _ text: [UInt8], overwrite: Bool, _ machine: MachineEvidence, _ lock: MemoryLock
     ) throws(Failure) -> WritingTarget {
         guard let name = DeviceName(text) else {
             throw .usage(UsageError("--device takes a path, PARTUUID=... or PARTLABEL=..., not \(escaped(text))"))
