@@ -2,7 +2,7 @@
 afterwards, up to the kexec, arrives."""
 
 from cases.support import *
-from cases.test_kho import FIRST, LINE, KhoCase, free, sums
+from cases.test_kho import FIRST, OTHER, KhoCase, free, sums
 
 
 class EarlyCase(KhoCase):
@@ -76,6 +76,12 @@ class HeadFirst(EarlyCase):
         self.assert_run(self.loaded, 0)
         self.assertEqual(self.loaded_sums, self.sums)
         self.assertGreater(self.after - self.before, 25 << 10)
+
+
+class HeadFirst71(HeadFirst):
+    """The same by the other kernel, whose hand-over has another form."""
+
+    kernel = OTHER
 
 
 class HeadFirstLocked(EarlyCase):
